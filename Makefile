@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# Nuanxin: build, run, test. `make help` lists what there is.
+# BUILD=dir builds elsewhere; SAN=asan|tsan builds under a sanitizer (in build/asan, build/tsan).
+
+SAN    ?=
+BUILD  ?= build$(if $(SAN),/$(SAN))
+HTTP   ?= 127.0.0.1:8080
+VAR    ?= var
+MEMBERS ?= 20000
+
+CC      ?= gcc
+PKGS    := libzmq libprotobuf-c hiredis libevent libevent_pthreads libevent_openssl openssl libsodium jansson sqlite3 zlib libcurl libqrencode
+LLHTTP  := /usr/share/llhttp
+CFLAGS  ?= -O2 -g
+CPPFLAGS += -D_GNU_SOURCE -I. -I$(BUILD)/gen -isystem /usr/share/include/llhttp $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+WARN    := -Wall -Wextra -Werror -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2 -Wno-format-nonliteral -Wundef -Wwrite-strings
+LDLIBS  += $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lpthread -lm
+ifeq ($(SAN),asan)
+SANFLAGS := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+else ifeq ($(SAN),tsan)
+SANFLAGS := -fsanitize=thread -fno-omit-frame-pointer
+endif
+COMPILE = $(CC) -std=gnu17 $(CFLAGS) $(SANFLAGS) $(WARN) $(CPPFLAGS) -MMD -MP -fno-strict-aliasing
+
+# --- what there is -------------------------------------------------------------------------------------
+PROTOS   := $(sort $(shell find proto -name '*.proto'))
+WKT      := google/protobuf/timestamp.proto google/protobuf/duration.proto google/protobuf/field_mask.proto google/protobuf/empty.proto google/protobuf/descriptor.proto
+SERVICES := $(sort $(notdir $(patsubst %/main.c,%,$(wildcard services/*/main.c))))
+COMMON_C := $(sort $(wildcard common/*/*.c))
+PBC_C    := $(patsubst proto/%.proto,$(BUILD)/gen/%.pb-c.c,$(PROTOS)) $(patsubst %.proto,$(BUILD)/gen/%.pb-c.c,$(WKT))
+CONTRACT_C := $(BUILD)/gen/contract/contract.c
+PBC_H    := $(PBC_C:.c=.h)
+LIB      := $(BUILD)/libnuanxin.a
+BINS     := $(foreach s,$(SERVICES),$(BUILD)/bin/$(if $(filter cli,$s),nuanxin,nuanxin-$s))
+TOOLS_C  := $(wildcard deploy/*/main.c)
+TOOLS    := $(patsubst deploy/%/main.c,$(BUILD)/bin/nuanxin-%,$(TOOLS_C))
+UNIT     := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/*_test.c))
+
+.PHONY: all run demo test bench fuzz lint format help unit clean deps
+.SECONDARY:
+.DELETE_ON_ERROR:
+
+all: $(BINS) $(TOOLS) ## build everything
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+deps: ## install what is missing (apt; says what it does)
+	@deploy/install-deps
+
+run: ## build and run the stack with Hunan's organisations: HTTP=127.0.0.1:8080 VAR=var
+	@deploy/install-deps && $(MAKE) --no-print-directory -s all && exec $(BUILD)/bin/nuanxin-runner --http $(HTTP) --var $(VAR)
+
+demo: ## drive a 5·29 rush against the stack and prove the counts: MEMBERS=20000
+	@deploy/install-deps && $(MAKE) --no-print-directory -s all && exec $(BUILD)/bin/nuanxin-demo --http $(HTTP) --var $(VAR) --members $(MEMBERS)
+
+test: ## everything that must hold: lint, unit, scenario, fault, sanitizers
+	@deploy/install-deps --test && exec tests/run
+
+bench: ## the figures of the README, as ratios taken in one run
+	@deploy/install-deps --test && $(MAKE) --no-print-directory -s all && exec tests/bench/run
+
+fuzz: ## fuzz every parser: SECONDS_EACH=60
+	@deploy/install-deps --test && exec tests/fuzz/run $(SECONDS_EACH)
+
+lint: ## style, layering, names
+	@exec tests/lint/run
+
+unit: $(UNIT) ## build and run the unit tests
+	@set -e; for t in $(UNIT); do $$t; done
+
+clean: ## remove what was built
+	rm -rf build
+
+# --- generated -----------------------------------------------------------------------------------------
+$(BUILD)/gen/google/protobuf/%.pb-c.c $(BUILD)/gen/google/protobuf/%.pb-c.h: /usr/include/google/protobuf/%.proto
+	@mkdir -p $(BUILD)/gen
+	protoc-c -I/usr/include --c_out=$(BUILD)/gen $<
+$(BUILD)/gen/%.pb-c.c $(BUILD)/gen/%.pb-c.h: proto/%.proto
+	@mkdir -p $(BUILD)/gen
+	protoc-c -Iproto -I/usr/include --c_out=$(BUILD)/gen $<
+
+$(BUILD)/gen/contract.binpb: $(PROTOS)
+	@mkdir -p $(BUILD)/gen
+	protoc -Iproto -I/usr/include --include_imports --include_source_info --descriptor_set_out=$@ $(PROTOS)
+
+# The compiler may use base and the descriptor's own classes only: it makes what the rest is built from.
+COMPILER_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(wildcard proto/compiler/*.c) $(wildcard common/base/*.c)) \
+	$(BUILD)/gen/google/protobuf/descriptor.pb-c.o $(BUILD)/gen/nuanxin/options.pb-c.o $(BUILD)/gen/nuanxin/problem.pb-c.o $(BUILD)/gen/google/api/http.pb-c.o
+$(BUILD)/bin/contract-compiler: $(COMPILER_OBJ)
+	@mkdir -p $(@D)
+	$(CC) $(SANFLAGS) -o $@ $^ $(LDLIBS)
+$(CONTRACT_C): $(BUILD)/gen/contract.binpb $(BUILD)/bin/contract-compiler proto/contract.lock
+	$(BUILD)/bin/contract-compiler --descriptors $< --lock proto/contract.lock --out $(BUILD)/gen/contract
+
+# --- objects -------------------------------------------------------------------------------------------
+$(BUILD)/llhttp/%.o: $(LLHTTP)/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(SANFLAGS) -w -DLLHTTP_STRICT_MODE=1 -isystem /usr/share/include/llhttp -c -o $@ $<
+$(BUILD)/gen/%.o: $(BUILD)/gen/%.c
+	$(CC) -std=gnu17 $(CFLAGS) $(SANFLAGS) -w $(CPPFLAGS) -MMD -MP -c -o $@ $<
+# Generated headers must stand before anything that may include them is compiled; the compiler itself needs fewer.
+$(BUILD)/common/base/%.o: common/base/%.c
+	@mkdir -p $(@D)
+	$(COMPILE) -c -o $@ $<
+$(BUILD)/proto/compiler/%.o: proto/compiler/%.c | $(PBC_H)
+	@mkdir -p $(@D)
+	$(COMPILE) -c -o $@ $<
+$(BUILD)/%.o: %.c | $(PBC_H) $(CONTRACT_C)
+	@mkdir -p $(@D)
+	$(COMPILE) -c -o $@ $<
+
+LIB_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(COMMON_C)) $(PBC_C:.c=.o) $(CONTRACT_C:.c=.o) \
+	$(patsubst $(LLHTTP)/%.c,$(BUILD)/llhttp/%.o,$(wildcard $(LLHTTP)/*.c))
+$(LIB): $(LIB_OBJ)
+	@rm -f $@
+	ar rcsD $@ $^
+
+define SERVICE_RULE
+$(BUILD)/bin/$(if $(filter cli,$1),nuanxin,nuanxin-$1): $(patsubst %.c,$(BUILD)/%.o,$(wildcard services/$1/*.c)) $(LIB)
+	@mkdir -p $$(@D)
+	$$(CC) $$(SANFLAGS) -o $$@ $$^ $$(LDLIBS)
+# A service's schema files are assembled into the object that lists them.
+$(patsubst %.c,$(BUILD)/%.o,$(wildcard services/$1/*.c)): $(wildcard services/$1/schema/*.sql)
+endef
+$(foreach s,$(SERVICES),$(eval $(call SERVICE_RULE,$s)))
+define TOOL_RULE
+$(BUILD)/bin/nuanxin-$1: $(patsubst %.c,$(BUILD)/%.o,$(wildcard deploy/$1/*.c)) $(LIB)
+	@mkdir -p $$(@D)
+	$$(CC) $$(SANFLAGS) -o $$@ $$^ $$(LDLIBS)
+endef
+$(foreach t,$(notdir $(patsubst %/main.c,%,$(TOOLS_C))),$(eval $(call TOOL_RULE,$t)))
+$(BUILD)/common/rpc/%.o: $(wildcard common/rpc/schema/*.sql)
+
+# A unit test tests/unit/x_test.c links the library, and the rules of a service it names: // uses: services/activity/rules.c
+$(BUILD)/tests/unit/%: tests/unit/%.c $(LIB) | $(PBC_H) $(CONTRACT_C)
+	@mkdir -p $(@D)
+	$(COMPILE) -o $@ $< $$(sed -n 's|^// uses: ||p' $<) $(LIB) $(LDLIBS)
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The shape of what the contract compiler makes (build/gen/contract/): methods, messages, fields with their
+ * rules, problems, roles. All of it is constant data; everything that derives from proto/ is read from here.
+ */
+#pragma once
+
+#include "common/base/str.h"
+
+#include <protobuf-c/protobuf-c.h>
+
+#include "nuanxin/options.pb-c.h" /* enums Nuanxin__Lane, Nuanxin__RateClass, Nuanxin__Privacy, … */
+#include "nuanxin/problem.pb-c.h"
+
+struct contract_message;
+
+/* How a field appears in JSON beyond its protobuf type. */
+enum contract_wkt {
+        CONTRACT_WKT_NONE,
+        CONTRACT_WKT_TIMESTAMP,  /* google.protobuf.Timestamp: RFC 3339 text */
+        CONTRACT_WKT_DURATION,   /* google.protobuf.Duration: "1.5s" */
+        CONTRACT_WKT_FIELD_MASK, /* google.protobuf.FieldMask: "a,b.c" */
+        CONTRACT_WKT_EMPTY,
+};
+
+struct contract_field {
+        const char *name;      /* member_id */
+        const char *json_name; /* memberId */
+        const ProtobufCFieldDescriptor *pb;
+        const struct contract_message *message; /* of a message field, else NULL */
+        Nuanxin__Privacy privacy;
+        bool required, uuid, unique, output_only, internal;
+        bool has_range;
+        bool is_map; /* repeated entry message with key = 1, value = 2 */
+        uint32_t min_length, max_length, max_items; /* 0: no bound (only where the compiler allows it) */
+        int64_t range_min, range_max;
+        const char *pattern;   /* anchored POSIX ERE, or NULL */
+        const char *const *in; /* NULL-terminated, or NULL */
+};
+
+struct contract_message {
+        const char *name; /* nuanxin.membership.v1.Member */
+        const ProtobufCMessageDescriptor *pb;
+        const struct contract_field *fields; /* parallel to pb->fields (by ascending tag) */
+        unsigned n_fields;
+        enum contract_wkt wkt;
+        uint64_t hash; /* of its shape: names, numbers, types, labels, recursively */
+        /* events only */
+        const char *topic;   /* NULL: not an event */
+        const char *subject; /* field name */
+};
+
+enum contract_http { CONTRACT_GET, CONTRACT_POST, CONTRACT_PUT, CONTRACT_PATCH, CONTRACT_DELETE };
+
+struct contract_method {
+        uint64_t id;         /* str_hash of the full name: what travels in the envelope */
+        uint64_t input_hash, output_hash;
+        const char *name;    /* nuanxin.membership.v1.Membership.GetMember */
+        const char *service; /* "membership": the process that serves it, from the package's second part;
+                                NULL for methods that every service has (nuanxin.internal) */
+        const struct contract_message *input, *output;
+        const char *permission; /* as in the contract: "member.read", "public", "signedIn", "service" */
+        int permission_id;      /* index into contract_permissions, -1 for public, signedIn and service */
+        const char *at;         /* request field path, or NULL: the handler asks */
+        Nuanxin__RateClass rate;
+        Nuanxin__Lane lane;
+        Nuanxin__SessionEffect session;
+        bool secret_answer, upload, export;
+        const Nuanxin__Problem *problems;
+        unsigned n_problems;
+        /* HTTP; path NULL: not reachable over HTTP */
+        enum contract_http http;
+        const char *path; /* "/v1/members/{member}:approve": single-segment variables named after request fields */
+        const char *body; /* "*", a field's name, or NULL */
+        const char *summary; /* the leading comment */
+};
+
+/* All methods of all packages, sorted by id. */
+extern const struct contract_method *const contract_methods[];
+extern const unsigned contract_n_methods;
+const struct contract_method *contract_method_by_id(uint64_t id); /* NULL: unknown */
+
+/* All messages reachable from methods and events, sorted by name. */
+extern const struct contract_message *const contract_messages[];
+extern const unsigned contract_n_messages;
+const struct contract_message *contract_message_by_name(struct str name);
+
+/* Hash over everything above: two processes with equal hashes were built from the same contract. */
+extern const char contract_hash[65];
+
+/* Older shapes that this build still accepts for a method's input (from the lock file's history). */
+extern const struct contract_accepts {
+        uint64_t method, input_hash;
+} contract_accepted[];
+extern const unsigned contract_n_accepted;
+
+/* "noun.verb" names; a role's set is a bit mask over their indexes (at most 128). */
+extern const char *const contract_permissions[];
+extern const unsigned contract_n_permissions;
+struct contract_role {
+        const char *name; /* ROLE_ADMINISTRATOR */
+        int value;
+        uint64_t permissions[2];
+};
+extern const struct contract_role contract_roles[];
+extern const unsigned contract_n_roles;
+bool contract_role_has(int role, int permission_id); /* unknown role: false */
+
+struct contract_problem {
+        Nuanxin__Problem value;
+        const char *type; /* urn:nuanxin:problem:activity-full */
+        unsigned status;
+        const char *title, *title_zh, *detail, *detail_zh;
+};
+extern const struct contract_problem contract_problems[];
+extern const unsigned contract_n_problems;
+const struct contract_problem *contract_problem_of(Nuanxin__Problem value); /* never NULL: unknown reads as internal */
+
+/* The OpenAPI 3.1 document (JSON) and its readable page (HTML), as bytes. */
+extern const char contract_openapi_json[];
+extern const size_t contract_openapi_json_size;
+extern const char contract_docs_html[];
+extern const size_t contract_docs_html_size;

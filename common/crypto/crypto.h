@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What protects people's data and proves who somebody is (libsodium): the keyring outside the store, a wrapped
+ * key per person, sealed values, blind indexes, passwords, tokens, member cards.
+ */
+#pragma once
+
+#include "common/base/arena.h"
+
+int crypto_init(void) MUST_USE; /* once a process */
+
+/* --- keyring ------------------------------------------------------------------------------------------------ */
+
+/* A folder (0700) with keyring.json (0600): master keys with ids (one active for wrapping; older ones unwrap), one
+ * index key per purpose, the ed25519 key that signs member cards. */
+struct keyring;
+#define KEYRING_E_EXISTS 1
+int keyring_create(const char *folder) MUST_USE; /* KEYRING_E_EXISTS if one is there */
+/* A refusal (missing, readable by others, damaged) comes with a line for a person. */
+int keyring_load(const char *folder, struct keyring **ret_keyring, const char **ret_error) MUST_USE;
+struct keyring *keyring_free(struct keyring *keyring); /* wipes */
+DEFINE_CLEANUP(struct keyring *, keyring_free)
+int keyring_rotate(const char *folder) MUST_USE; /* adds a new active master key; older ones stay */
+uint32_t keyring_active_id(const struct keyring *keyring);
+size_t keyring_count(const struct keyring *keyring);
+
+/* --- values ------------------------------------------------------------------------------------------------- */
+
+/* A person's own key, wrapped by the active master key: store it in that person's row; erase it to erase them. */
+#define PERSON_KEY_SIZE 32
+struct person_key {
+        unsigned char bytes[PERSON_KEY_SIZE];
+};
+#define WRAPPED_KEY_SIZE (1 + 4 + 24 + PERSON_KEY_SIZE + 16) /* suite, master key id, nonce, key, tag */
+void person_key_new(struct person_key *key);
+void person_key_wrap(const struct keyring *keyring, const struct person_key *key, const char *person,
+                     unsigned char out[WRAPPED_KEY_SIZE]);
+int person_key_unwrap(const struct keyring *keyring, struct str wrapped, const char *person,
+                      struct person_key *ret_key) MUST_USE; /* -EKEYREJECTED: damaged, other person, unknown key */
+
+/* XChaCha20-Poly1305 with a random nonce; bound to where it stands: "table", "column", "row id". */
+#define SEAL_OVERHEAD (1 + 24 + 16)
+struct str crypto_seal(struct arena *arena, const struct person_key *key, const char *table, const char *column,
+                       const char *row, struct str plain);
+int crypto_open(struct arena *arena, const struct person_key *key, const char *table, const char *column,
+                const char *row, struct str sealed, struct str *ret_plain) MUST_USE;
+/* The same under the keyring itself, for what belongs to no person (stored answers). */
+struct str keyring_seal(struct arena *arena, const struct keyring *keyring, const char *context, struct str plain);
+int keyring_open(struct arena *arena, const struct keyring *keyring, const char *context, struct str sealed,
+                 struct str *ret_plain) MUST_USE;
+
+/* Blind index: keyed BLAKE2b-256 of a normalised value, a key per field name ("member.id_number"). */
+#define BLIND_INDEX_SIZE 32
+void crypto_blind_index(const struct keyring *keyring, const char *field, struct str value,
+                        unsigned char out[BLIND_INDEX_SIZE]);
+
+/* --- passwords, tokens, hashes -------------------------------------------------------------------------------- */
+
+#define PASSWORD_HASH_SIZE 128
+/* argon2id, 64 MiB, 3 passes (RFC 9106's second recommendation): about 0.1 s; slow lane only. */
+int password_hash(char out[PASSWORD_HASH_SIZE], struct str password) MUST_USE;
+bool password_matches(const char *hash, struct str password);
+/* The same work on a fixed hash, so that an unknown login takes as long as a known one. */
+void password_pretend(struct str password);
+
+#define TOKEN_TEXT_SIZE 44 /* 256 random bits as 43 characters of base64url, and the NUL */
+void token_new(char out[TOKEN_TEXT_SIZE]);
+void sha256_hex(char out[65], struct str s);
+void sha256(unsigned char out[32], struct str s);
+bool secret_equal(struct str a, struct str b); /* constant time for equal lengths */
+/* base64url without padding (RFC 4648, section 5). */
+struct str base64url_encode(struct arena *arena, struct str s);
+int base64url_decode(struct arena *arena, struct str text, struct str *ret) MUST_USE;
+
+/* --- member card ------------------------------------------------------------------------------------------------ */
+
+/* What a card's QR says; any service with the public key verifies it without a call. Text form:
+ * "NX1." base64url(payload) "." base64url(signature). */
+struct card {
+        char member[40];       /* member id */
+        char organization[32]; /* at the time of issue */
+        char number[24];       /* the card's printed number */
+        int64_t issued_us, expires_us;
+};
+#define CARD_E_EXPIRED 1
+struct str card_sign(struct arena *arena, const struct keyring *keyring, const struct card *card);
+/* 0; CARD_E_EXPIRED (ret_card is filled); -EBADMSG (malformed or forged). */
+int card_verify(const struct keyring *keyring, struct str token, int64_t now_us, struct card *ret_card) MUST_USE;

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A service's database: one API over two engines (SQLite now; PostgreSQL by the same calls), one SQL text.
+ *
+ * SQL is a constant string with $1, $2 … placeholders, BIGINT microseconds for times, RETURNING, and
+ * ON CONFLICT. A statement is prepared once a connection and found by the address of its text, so give string
+ * literals or static arrays only. Nothing here retries or logs; a connection belongs to one thread at a time.
+ */
+#pragma once
+
+#include "common/base/arena.h"
+
+/* Positive results, for the caller to handle. */
+#define STORE_E_CONSTRAINT 1 /* a UNIQUE, CHECK, NOT NULL or FOREIGN KEY said no; the transaction goes on */
+#define STORE_E_RETRY      2 /* the engine ended the transaction; the same work may succeed if run again, whole */
+#define STORE_E_LOCKED     3 /* another process holds the writer's lock */
+#define STORE_E_DEPOSED    4 /* a successor writes now: this process must not, ever again */
+
+struct store;
+struct store_conn;
+struct store_rows;
+
+struct store_options {
+        int64_t cache_kib;  /* page cache of a connection; 0: 4096 */
+        const char *vfs;    /* SQLite VFS name for fault tests, or NULL */
+        bool unsafe_no_sync; /* synchronous=OFF: only to show that a test notices */
+};
+
+/* url: "sqlite:PATH" (relative or absolute; the folder must exist; network file systems are refused with
+ * -ENOTSUP). Makes the file (0600) if there is none. A line for a person in *ret_error (arena-free static
+ * thread-local text) goes with every failure. */
+int store_open(const char *url, const struct store_options *options, struct store **ret_store,
+               const char **ret_error) MUST_USE;
+struct store *store_close(struct store *store); /* after its connections; takes NULL; returns NULL */
+DEFINE_CLEANUP(struct store *, store_close)
+
+/* --- schema ------------------------------------------------------------------------------------------ */
+
+/* One numbered file. Types in it are portable marks: @int (INTEGER / BIGINT), @bytes (BLOB / BYTEA), @text,
+ * @strict (STRICT / nothing, after a table's closing parenthesis). */
+struct store_migration {
+        const char *name; /* "membership/001_core" */
+        const char *sql;  /* NUL-terminated */
+};
+/* Assembles a file into the object: STORE_SCHEMA(sql_001, "services/membership/schema/001_core.sql"); gives a
+ * NUL-terminated const char sql_001[]. */
+#define STORE_SCHEMA(symbol, path)                                                                           \
+        __asm__(".pushsection .rodata\n.global " #symbol "\n" #symbol ":\n.incbin \"" path                   \
+                "\"\n.byte 0\n.popsection\n");                                                               \
+        extern const char symbol[]
+
+/* Runs what has not run yet, in order, each in a transaction of its own, under the writer's lock (writer must
+ * be held). A recorded migration whose text has changed is -EUCLEAN. */
+int store_migrate(struct store_conn *writer, const struct store_migration *list, size_t n,
+                  const char **ret_error) MUST_USE;
+
+/* --- who may write ------------------------------------------------------------------------------------- */
+
+/* On SQLite one process writes: it holds an OFD lock on PATH.lock for life. Its pid and a heartbeat stand in
+ * that file, so a waiting process can tell who writes and whether it still moves. */
+struct store_writer;
+
+/* wait: block until the lock is free (in a thread of its own); else STORE_E_LOCKED at once. On success the
+ * store's write connection is open, writer_epoch has been raised, the WAL was checkpointed with TRUNCATE, and
+ * whatever the predecessor had committed is durable. instance: its id, for people who read the file. */
+int store_writer_acquire(struct store *store, const char *instance, bool wait, struct store_writer **ret_writer,
+                         const char **ret_error) MUST_USE;
+struct store_writer *store_writer_release(struct store_writer *writer); /* closes the connection, frees the lock */
+DEFINE_CLEANUP(struct store_writer *, store_writer_release)
+struct store_conn *store_writer_conn(struct store_writer *writer); /* for the write lane's thread only */
+int64_t store_writer_epoch(const struct store_writer *writer);
+/* The holder calls it each second from the thread that writes. */
+void store_writer_heartbeat(struct store_writer *writer);
+/* A process that waits: the holder's pid (0: unknown) and for how long its heartbeat has stood still. */
+int store_writer_observe(struct store *store, int *ret_pid, int64_t *ret_still_us) MUST_USE;
+
+/* --- connections and transactions ------------------------------------------------------------------------ */
+
+/* A read-only connection: never writes, never checkpoints (NO_CKPT_ON_CLOSE). Many may be open. -EAGAIN while
+ * the database has no schema yet. */
+int store_reader_open(struct store *store, struct store_conn **ret_conn) MUST_USE;
+struct store_conn *store_conn_close(struct store_conn *conn);
+DEFINE_CLEANUP(struct store_conn *, store_conn_close)
+
+/* On the writer: takes the write lock now and checks writer_epoch and the lock file (STORE_E_DEPOSED). On a
+ * reader: a read snapshot. */
+int store_begin(struct store_conn *conn) MUST_USE;
+/* Durable when it returns 0. A failed fsync ends the process (abort with a log line): what the kernel has
+ * dropped cannot be known. Any other failure has rolled back. */
+int store_commit(struct store_conn *conn) MUST_USE;
+void store_rollback(struct store_conn *conn); /* no effect outside a transaction */
+bool store_in_transaction(const struct store_conn *conn); /* false after the engine itself ended it */
+
+/* One savepoint at a time: a request inside a batch. */
+int store_savepoint(struct store_conn *conn) MUST_USE;
+int store_savepoint_release(struct store_conn *conn) MUST_USE;
+int store_savepoint_rollback(struct store_conn *conn) MUST_USE; /* undoes to the savepoint and removes it */
+
+/* The writer: moves the WAL into the file if that costs no one anything (PASSIVE); call when idle. */
+int store_checkpoint(struct store_conn *writer) MUST_USE;
+
+/* --- statements ------------------------------------------------------------------------------------------ */
+
+enum store_type { STORE_NULL, STORE_I64, STORE_TEXT, STORE_BYTES };
+struct store_value {
+        enum store_type type;
+        int64_t i;
+        struct str s; /* kept by the caller until the call returns */
+};
+#define I64(v)        ((struct store_value){.type = STORE_I64, .i = (v)})
+#define TEXT(str_)    ((struct store_value){.type = STORE_TEXT, .s = (str_)})     /* struct str */
+#define TEXTZ(z)      ((struct store_value){.type = STORE_TEXT, .s = str_of(z)})  /* const char * */
+#define BYTES(p_, n_) ((struct store_value){.type = STORE_BYTES, .s = {(const char *)(p_), (n_)}})
+#define SQLNULL()     ((struct store_value){.type = STORE_NULL})
+/* Empty text as NULL: for nullable columns. */
+#define TEXT_OR_NULL(str_) ((str_).n ? TEXT(str_) : SQLNULL())
+
+#define STORE_ARGS(...) ((const struct store_value[]){{0}, ##__VA_ARGS__} + 1), \
+        (sizeof((const struct store_value[]){{0}, ##__VA_ARGS__}) / sizeof(struct store_value) - 1)
+
+/* Runs to the end; the number of changed rows in *ret_changed (may be NULL).
+ *   r = store_exec(db, SQL_X, &changed, TEXTZ(id), I64(now)); */
+#define store_exec(conn, sql, ret_changed, ...) \
+        store_exec_values((conn), (sql), (ret_changed), STORE_ARGS(__VA_ARGS__))
+int store_exec_values(struct store_conn *conn, const char *sql, int64_t *ret_changed, const struct store_value *args,
+                      size_t n_args) MUST_USE;
+
+/* Starts a query; then store_next() for each row. Close it (or use _cleanup_) before the same SQL runs again.
+ *   _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
+ *   r = store_query(db, SQL_X, &rows, TEXTZ(id));
+ *   while (r == 0 && (r = store_next(rows)) == 1) { … r = 0; }   */
+#define store_query(conn, sql, ret_rows, ...) \
+        store_query_values((conn), (sql), (ret_rows), STORE_ARGS(__VA_ARGS__))
+int store_query_values(struct store_conn *conn, const char *sql, struct store_rows **ret_rows,
+                       const struct store_value *args, size_t n_args) MUST_USE;
+/* 1: a row is there; 0: no more; or an error (negative, or STORE_E_RETRY which is never 1). STORE_E_CONSTRAINT is
+ * reported as -EEXIST here, since 1 means a row. */
+int store_next(struct store_rows *rows) MUST_USE;
+struct store_rows *store_rows_close(struct store_rows *rows);
+DEFINE_CLEANUP(struct store_rows *, store_rows_close)
+
+/* Columns of the current row, from 0. Text and bytes are lent until the next store_next or close. NULL reads as
+ * 0 or {NULL,0}. */
+int64_t store_i64(const struct store_rows *rows, int column);
+struct str store_text(const struct store_rows *rows, int column); /* NUL-terminated after n */
+struct str store_bytes(const struct store_rows *rows, int column);
+bool store_is_null(const struct store_rows *rows, int column);
+/* A NUL-terminated copy in the arena; "" for NULL: what protobuf-c's string fields want. */
+char *store_text_dup(const struct store_rows *rows, int column, struct arena *arena);
+
+/* The last error of this connection, for logs: never contains data. */
+const char *store_last_error(const struct store_conn *conn);
