@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * ZeroMQ sockets on a loop: one ROUTER a service instance, one DEALER a caller and instance. Carries pairs of
+ * frames (envelope, payload) and knows nothing of what they say. Only this module knows ZMQ_FD, multipart
+ * messages, socket options and CURVE.
+ *
+ * What one turn of the loop has for one peer goes as one multipart message (at most 64 pairs, 4 MiB).
+ */
+#pragma once
+
+#include "common/base/str.h"
+#include "common/loop/loop.h"
+
+struct bus; /* a ZeroMQ context and its security; one a process */
+
+struct bus_options {
+        int io_threads;           /* 0: 1 */
+        const char *curve_folder; /* keys for tcp:// off loopback: server.key, client.key, peers/…; NULL: none */
+};
+int bus_new(const struct bus_options *options, struct bus **ret_bus, const char **ret_error) MUST_USE;
+struct bus *bus_free(struct bus *bus); /* after its sockets */
+DEFINE_CLEANUP(struct bus *, bus_free)
+
+/* A payload that outlives its message: owns or shares the frame's memory, no copy. Move it by assignment; one
+ * bus_frame_close for each. An empty one is {0}. Any thread. */
+struct bus_frame {
+        union {
+                unsigned char opaque_[64];
+                void *align_;
+        };
+        bool set_;
+};
+struct str bus_frame_bytes(const struct bus_frame *frame);
+void bus_frame_close(struct bus_frame *frame);
+
+/* --- the serving side ------------------------------------------------------------------------------------------ */
+
+/* Who sent a message, for the answer: an opaque routing id. */
+struct bus_peer {
+        uint8_t n;
+        uint8_t id[15];
+};
+
+struct bus_server;
+/* One pair. envelope is lent for the call; payload may be taken (set *payload = (struct bus_frame){0}). */
+typedef void (*bus_request_fn)(void *arg, const struct bus_peer *from, struct str envelope, struct bus_frame *payload);
+
+/* endpoint: "ipc://PATH" (its folder must be 0700 and ours), "tcp://127.0.0.1:PORT" (port * takes a free one), or
+ * tcp:// elsewhere with CURVE (without: -EACCES). ret_endpoint: what it bound to, 128 bytes. */
+int bus_server_new(struct bus *bus, struct loop *loop, const char *endpoint, bus_request_fn on_request, void *arg,
+                   struct bus_server **ret_server, char ret_endpoint[128]) MUST_USE;
+struct bus_server *bus_server_free(struct bus_server *server); /* what is queued is sent first (bounded, 1 s) */
+/* Queues a pair for the end of this turn. Copies both. 0; -EHOSTUNREACH: that peer is gone (ROUTER_MANDATORY);
+ * -EAGAIN: its queue is full. With the failure found only at the turn's end, the pair is dropped and counted. */
+int bus_server_send(struct bus_server *server, const struct bus_peer *to, struct str envelope,
+                    struct str payload) MUST_USE;
+/* To every peer that has spoken and is connected. */
+void bus_server_broadcast(struct bus_server *server, struct str envelope, struct str payload);
+
+/* --- the calling side ------------------------------------------------------------------------------------------ */
+
+struct bus_link;
+struct bus_link_ops {
+        void (*on_up)(void *arg);   /* connected (again): greet */
+        void (*on_down)(void *arg); /* the connection is lost: nothing in flight will be answered on it */
+        void (*on_pair)(void *arg, struct str envelope, struct str payload); /* both lent for the call */
+};
+/* Connects in the background and keeps reconnecting (50 ms to 2 s). */
+int bus_link_new(struct bus *bus, struct loop *loop, const char *endpoint, const struct bus_link_ops *ops, void *arg,
+                 struct bus_link **ret_link) MUST_USE;
+struct bus_link *bus_link_free(struct bus_link *link);
+bool bus_link_is_up(const struct bus_link *link);
+/* Queues a pair for the end of this turn. Copies both. -ENOTCONN when down, -EAGAIN at the high-water mark. */
+int bus_link_send(struct bus_link *link, struct str envelope, struct str payload) MUST_USE;
+
+/* Messages dropped because they broke the framing rules, since the start (for /metrics). */
+int64_t bus_malformed_total(const struct bus *bus);

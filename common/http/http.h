@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * HTTP/1.1 on a stream (llhttp, strict): a connection reads requests within limits, hands over whole ones (or a
+ * body in pieces where the handler asks), and writes answers in order. RFC 9110, RFC 9112. What llhttp lets by and
+ * we refuse: a missing, repeated or malformed Host, obs-fold, an empty field name, versions other than 1.0 and 1.1.
+ */
+#pragma once
+
+#include "common/base/arena.h"
+#include "common/loop/stream.h"
+
+struct http_limits {
+        size_t header_bytes; /* 16 KiB: 431 */
+        size_t header_fields; /* 100: 431 */
+        size_t target_bytes; /* 8 KiB: 414 */
+        size_t body_bytes;   /* 1 MiB: 413 */
+        int pipelined;       /* 16 requests read ahead; then reading pauses */
+        int64_t header_us;   /* 10 s for a whole header from its first byte (and from the connect): 408 */
+        int64_t body_us;     /* a body must come at 1 KiB/s at least, measured over this window: 408 */
+        int64_t keep_alive_us; /* 75 s idle */
+        int64_t write_us;    /* a peer that takes nothing for so long is cut */
+};
+extern const struct http_limits http_default_limits;
+
+enum http_method { HTTP_GET, HTTP_HEAD, HTTP_POST, HTTP_PUT, HTTP_PATCH, HTTP_DELETE, HTTP_OPTIONS, HTTP_OTHER };
+
+struct http_field {
+        struct str name, value; /* value without surrounding blanks */
+};
+
+struct http_connection;
+
+/* One request; lives until its answer has been handed over or its connection ended. Its arena is the place for
+ * everything made on its behalf. */
+struct http_request {
+        enum http_method method;
+        struct str method_text;
+        struct str target;       /* as sent */
+        struct str path, query;  /* the parts of origin-form; not decoded */
+        const struct http_field *fields;
+        size_t n_fields;
+        struct str body;         /* whole, unless streamed */
+        bool chunked_or_sized;   /* a body was announced */
+        int version_minor;       /* 0 or 1 */
+        const char *peer_address;
+        bool tls;
+        int64_t started_us;      /* monotonic, first byte of the header */
+        struct arena *arena;
+        void *user; /* the handler's own */
+};
+
+struct str http_field_value(const struct http_request *request, const char *name); /* first; {NULL,0}: absent */
+/* Percent-decoding of a path segment or (form = true) a query component into the arena. -EINVAL: malformed, or a
+ * NUL, or invalid UTF-8. */
+int http_decode(struct arena *arena, struct str text, bool form, struct str *ret) MUST_USE;
+
+struct http_ops {
+        /* The header is complete, a body is still to come: return true to get it in pieces by on_body. NULL: never. */
+        bool (*want_stream)(void *arg, struct http_request *request);
+        /* A whole request (or, streamed, its header). Answer now or later with http_answer. */
+        void (*on_request)(void *arg, struct http_request *request);
+        /* A piece of a streamed body, lent; last = true with the final (maybe empty) one. Reading pauses until
+         * http_body_more. */
+        void (*on_body)(void *arg, struct http_request *request, struct str piece, bool last);
+        /* The client went away or was cut before the answer: forget the request; it is freed after this returns. */
+        void (*on_gone)(void *arg, struct http_request *request);
+        /* The parser or a limit refused: make the answer for this status in `body`, e.g. problem+json, and set the
+         * content type. The connection then closes. request may be half filled (fields so far) . */
+        void (*on_refused)(void *arg, const struct http_request *request, int status, struct buf *body,
+                           const char **ret_content_type);
+};
+
+struct http_server; /* a listener and its connections on one loop */
+struct http_server_options {
+        const char *address;
+        struct stream_tls *tls; /* or NULL */
+        struct http_limits limits;
+        size_t max_connections; /* of this server; beyond it accepting pauses */
+        int64_t (*utc_us)(void *); /* for the Date field; arg is ops' arg */
+};
+int http_server_new(struct loop *loop, const struct http_server_options *options, const struct http_ops *ops, void *arg,
+                    struct http_server **ret_server, int *ret_port) MUST_USE;
+/* No new connections; idle ones close, busy ones after their answer (Connection: close). */
+void http_server_drain(struct http_server *server);
+size_t http_server_connections(const struct http_server *server);
+struct http_server *http_server_free(struct http_server *server);
+
+struct http_answer {
+        int status;
+        const struct http_field *fields; /* beyond Date, Content-Length, Connection, which are set here */
+        size_t n_fields;
+        struct str body; /* copied, unless body_static; not sent for HEAD, 204, 304 (HEAD keeps the length) */
+        bool body_static;
+        bool close; /* Connection: close */
+};
+void http_answer(struct http_request *request, const struct http_answer *answer); /* ends the request */
+
+/* A body whose length isn't known: chunked for 1.1 (closing for 1.0). on_more is called when the output has drained
+ * below a bound: write the next piece with http_answer_piece, or end. */
+void http_answer_begin(struct http_request *request, const struct http_answer *head, void (*on_more)(void *user),
+                       void *user);
+void http_answer_piece(struct http_request *request, struct str piece);
+void http_answer_end(struct http_request *request, bool complete); /* false: cut, so that the client notices */
+
+void http_body_more(struct http_request *request); /* go on reading a streamed body */
+
+/* gzip (RFC 1952) of `in`, appended; level 1..9. */
+void http_gzip(struct buf *out, struct str in, int level);
+/* Does an Accept-Encoding value allow gzip (q > 0)? Does an Accept value allow this type? (RFC 9110, 12.5) */
+bool http_accepts_gzip(struct str accept_encoding);
+bool http_accepts(struct str accept, const char *media_type);

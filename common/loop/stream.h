@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Byte streams over libevent's bufferevents, plain or TLS (OpenSSL bufferevents), and the listener that accepts
+ * them. What is written in one turn leaves in one write at its end. Callbacks run on the loop's thread.
+ */
+#pragma once
+
+#include "common/loop/loop.h"
+
+struct stream;
+struct stream_listener;
+struct stream_tls; /* certificate and key, shared by listeners, reloadable */
+
+struct stream_ops {
+        /* New input: read it with stream_peek/stream_consume. */
+        void (*on_input)(void *arg);
+        /* What was queued has left (the output is empty again). */
+        void (*on_drained)(void *arg);
+        /* The peer closed its side or the connection failed (error != 0, an errno). Nothing more arrives. */
+        void (*on_closed)(void *arg, int error);
+};
+
+/* The certificate chain and key in PEM; -EINVAL with a line for a person. Reload keeps the old pair on failure. */
+int stream_tls_new(const char *certificate, const char *key, struct stream_tls **ret_tls,
+                   const char **ret_error) MUST_USE;
+int stream_tls_reload(struct stream_tls *tls, const char **ret_error) MUST_USE; /* any thread */
+struct stream_tls *stream_tls_free(struct stream_tls *tls);
+
+/* on_accept gets the new stream (it owns it: stream_free) and the peer's address as text "192.0.2.1" or
+ * "2001:db8::1", lent. The stream reads nothing before stream_start. */
+typedef void (*stream_accept_fn)(void *arg, struct stream *stream, const char *peer_address);
+
+/* address: "127.0.0.1:8080", "[::1]:8080". SO_REUSEPORT, so that each thread has a listener on the same port (port
+ * 0 takes a free one: pass the port found to the others). tls: NULL for plain. -EADDRINUSE and the like are
+ * passed on. Accepting pauses by itself for 100 ms on EMFILE and ENFILE. */
+int stream_listen(struct loop *loop, const char *address, struct stream_tls *tls, stream_accept_fn on_accept, void *arg,
+                  struct stream_listener **ret_listener, int *ret_port) MUST_USE;
+struct stream_listener *stream_listener_free(struct stream_listener *listener); /* stops accepting */
+void stream_listener_pause(struct stream_listener *listener, bool paused);
+
+void stream_start(struct stream *stream, const struct stream_ops *ops, void *arg);
+struct stream *stream_free(struct stream *stream); /* closes at once, no callback; takes NULL */
+
+/* All input that is there, contiguous, lent until consumed or the callback returns. */
+struct str stream_peek(struct stream *stream);
+void stream_consume(struct stream *stream, size_t n);
+void stream_pause(struct stream *stream, bool paused); /* stops reading: the peer feels it by TCP */
+
+void stream_write(struct stream *stream, struct str bytes);            /* copies */
+void stream_write_static(struct stream *stream, struct str bytes);     /* the bytes live for ever */
+void stream_write_take(struct stream *stream, char *malloced, size_t n); /* free()d when sent */
+size_t stream_unsent(const struct stream *stream); /* bytes queued */
+/* Sends what is queued, shuts the sending side, then drops what still arrives for a moment (so that the answer is
+ * not lost to a reset), and frees itself. The owner must not use it after. */
+void stream_finish(struct stream *stream);
