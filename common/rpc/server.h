@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The serving half of a process: lanes, the one transaction around a batch of writes, stored answers, audit,
+ * outbox, consumers and due work. It lives between the bus (which brings pairs) and the handlers. All functions are
+ * for the loop's thread unless said otherwise.
+ */
+#pragma once
+
+#include "common/base/metric.h"
+#include "common/bus/bus.h"
+#include "common/rpc/rpc.h"
+
+struct rpc_server;
+struct rpc_client;
+
+/* One event of an outbox, as a consumer gets it. */
+struct rpc_event {
+        int64_t seq;
+        int64_t time_us;
+        const char *id, *type, *subject, *organization;
+        const struct contract_message *contract; /* NULL: a type that this build does not know; skip it */
+        struct str data;                         /* message_unpack(arena, contract, data.p, data.n, …) */
+};
+
+/* Follows the outbox of `source` (its own for counters): batches arrive in order and are applied in one write
+ * transaction together with the cursor, so each event has its effect exactly once. */
+struct rpc_consumer {
+        const char *source; /* "membership" */
+        const char *name;   /* "activity.organizations": unique */
+        int (*apply)(struct rpc_call *call, const struct rpc_event *events, size_t n);
+        /* The source has another history, or has forgotten what we need: clear what was derived. The source's snapshot
+         * then arrives through apply, and after it the events from its position on. */
+        int (*reset)(struct rpc_call *call);
+};
+
+/* What a consumer that starts late gets first: the present state as events. Called again with the last key until it
+ * gives none. Read lane. */
+struct rpc_snapshot {
+        const char *topic; /* as in the events' contract: "organization" */
+        /* Appends up to `limit` events from after `key` ("" at first) by rpc_snapshot_add. */
+        int (*page)(struct rpc_call *call, const char *key, unsigned limit);
+};
+int rpc_snapshot_add(struct rpc_call *call, const struct contract_message *type, const void *event, const char *subject,
+                     const char *organization, const char *key) MUST_USE;
+
+struct rpc_due_kind {
+        const char *kind;
+        int (*run)(struct rpc_call *call, const char *key, struct str payload); /* as a write; 0 ends the row */
+};
+
+/* What a service is, beyond its process: all constant. Tables end with a zeroed entry. */
+struct rpc_service {
+        const char *name; /* "membership" */
+        const struct rpc_method *methods;
+        const struct store_migration *migrations;
+        const struct rpc_consumer *consumers;
+        const struct rpc_snapshot *snapshots;
+        const struct rpc_due_kind *due;
+        /* The materialised path of an organisation ("/43/4301/"), for permissions asked `at` a request's field.
+         * RPC_REFUSED (rpc_refuse PROBLEM_NOT_FOUND or the like) if there is none. */
+        int (*organization_path)(struct rpc_call *call, struct str code, struct str *ret_path);
+};
+
+struct rpc_server_options {
+        const struct rpc_service *service;
+        const char *instance;
+        struct loop *loop;
+        struct store *store;
+        const struct keyring *keyring;
+        const struct clock *clock;
+        struct metric_registry *metrics;
+        void *state;
+        int read_threads;   /* 2 */
+        int slow_threads;   /* 1 */
+        int write_batch;    /* 256 */
+        size_t lane_queue;  /* 8192 requests waiting in a lane; then 503 */
+        int64_t answers_kept_us, gateway_answers_kept_us; /* 24 h, 10 min */
+        /* Sends a reply pair; lent bytes. On the loop's thread. */
+        void (*reply)(void *arg, const struct bus_peer *to, struct str envelope, struct str payload);
+        void *reply_arg;
+};
+
+int rpc_server_new(const struct rpc_server_options *options, struct rpc_server **ret_server) MUST_USE;
+struct rpc_server *rpc_server_free(struct rpc_server *server); /* stops and joins the lanes */
+
+/* A request pair from the bus (its Envelope already unpacked; lent). Takes the payload. Always answers, once. */
+void rpc_server_submit(struct rpc_server *server, const struct bus_peer *from,
+                       const Nuanxin__Internal__V1__Envelope *envelope, struct bus_frame *payload);
+
+/* This process writes from now on (its migrations have run): the write lane's thread takes the connection over, and
+ * due work and consumers start; `client` carries the consumers' pulls. Before that, writes are answered not_writer. */
+void rpc_server_become_writer(struct rpc_server *server, struct store_writer *writer, struct rpc_client *client);
+bool rpc_server_is_writer(const struct rpc_server *server);
+/* The schema is there: read connections may open. */
+void rpc_server_open_readers(struct rpc_server *server);
+
+/* Takes nothing new (503, retry elsewhere), finishes what it has, then calls on_drained on the loop. */
+void rpc_server_drain(struct rpc_server *server, loop_fn on_drained, void *arg);
+
+/* What GetStatus answers, and what a Hello announces: method and input hash of all it serves, own and common. */
+size_t rpc_server_accepts(const struct rpc_server *server, Nuanxin__Internal__V1__Accepts *out, size_t room);
