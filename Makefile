@@ -29,7 +29,7 @@ WKT      := google/protobuf/timestamp.proto google/protobuf/duration.proto googl
 SERVICES := $(sort $(notdir $(patsubst %/main.c,%,$(wildcard services/*/main.c))))
 COMMON_C := $(sort $(wildcard common/*/*.c))
 PBC_C    := $(patsubst proto/%.proto,$(BUILD)/gen/%.pb-c.c,$(PROTOS)) $(patsubst %.proto,$(BUILD)/gen/%.pb-c.c,$(WKT))
-CONTRACT_C := $(BUILD)/gen/contract/contract.c
+CONTRACT_C := $(addprefix $(BUILD)/gen/contract/,contract.c openapi.c docs.c)
 PBC_H    := $(PBC_C:.c=.h)
 LIB      := $(BUILD)/libnuanxin.a
 BINS     := $(foreach s,$(SERVICES),$(BUILD)/bin/$(if $(filter cli,$s),nuanxin,nuanxin-$s))
@@ -91,14 +91,16 @@ COMPILER_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(wildcard proto/compiler/*.c) $(wil
 $(BUILD)/bin/contract-compiler: $(COMPILER_OBJ)
 	@mkdir -p $(@D)
 	$(CC) $(SANFLAGS) -o $@ $^ $(LDLIBS)
-$(CONTRACT_C): $(BUILD)/gen/contract.binpb $(BUILD)/bin/contract-compiler proto/contract.lock
+$(CONTRACT_C) &: $(BUILD)/gen/contract.binpb $(BUILD)/bin/contract-compiler $(wildcard proto/contract.lock)
+	@mkdir -p $(BUILD)/gen/contract
 	$(BUILD)/bin/contract-compiler --descriptors $< --lock proto/contract.lock --out $(BUILD)/gen/contract
+	@touch $(CONTRACT_C)
 
 # --- objects -------------------------------------------------------------------------------------------
 $(BUILD)/llhttp/%.o: $(LLHTTP)/%.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(SANFLAGS) -w -DLLHTTP_STRICT_MODE=1 -isystem /usr/share/include/llhttp -c -o $@ $<
-$(BUILD)/gen/%.o: $(BUILD)/gen/%.c
+$(BUILD)/gen/%.o: $(BUILD)/gen/%.c | $(PBC_H)
 	$(CC) -std=gnu17 $(CFLAGS) $(SANFLAGS) -w $(CPPFLAGS) -MMD -MP -c -o $@ $<
 # Generated headers must stand before anything that may include them is compiled; the compiler itself needs fewer.
 $(BUILD)/common/base/%.o: common/base/%.c

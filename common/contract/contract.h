@@ -26,7 +26,6 @@ enum contract_wkt {
 struct contract_field {
         const char *name;      /* member_id */
         const char *json_name; /* memberId */
-        const ProtobufCFieldDescriptor *pb;
         const struct contract_message *message; /* of a message field, else NULL */
         Nuanxin__Privacy privacy;
         bool required, uuid, unique, output_only, internal;
@@ -35,13 +34,14 @@ struct contract_field {
         uint32_t min_length, max_length, max_items; /* 0: no bound (only where the compiler allows it) */
         int64_t range_min, range_max;
         const char *pattern;   /* anchored POSIX ERE, or NULL */
+        unsigned pattern_id;   /* of a field with a pattern: below contract_n_patterns */
         const char *const *in; /* NULL-terminated, or NULL */
 };
 
 struct contract_message {
         const char *name; /* nuanxin.membership.v1.Member */
         const ProtobufCMessageDescriptor *pb;
-        const struct contract_field *fields; /* parallel to pb->fields (by ascending tag) */
+        const struct contract_field *fields; /* fields[i] describes pb->fields[i] (by ascending tag) */
         unsigned n_fields;
         enum contract_wkt wkt;
         uint64_t hash; /* of its shape: names, numbers, types, labels, recursively */
@@ -84,6 +84,11 @@ const struct contract_method *contract_method_by_id(uint64_t id); /* NULL: unkno
 extern const struct contract_message *const contract_messages[];
 extern const unsigned contract_n_messages;
 const struct contract_message *contract_message_by_name(struct str name);
+extern const unsigned contract_n_patterns;
+
+/* Compiles the patterns of all fields: call it once at the start of a process, before any thread (else the first
+ * check of a pattern does it). */
+void contract_init(void);
 
 /* Hash over everything above: two processes with equal hashes were built from the same contract. */
 extern const char contract_hash[65];

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the compiler writes. Each function appends one file's text.
+ */
+#pragma once
+
+#include "model.h"
+
+/* An older shape of a method's input that this build still accepts. */
+struct accepted {
+        uint64_t method, input_hash;
+};
+
+/* contract.c: all tables of common/contract/contract.h but the two documents. */
+void emit_tables(struct buf *out, const struct model *model, const struct accepted *accepted, size_t n_accepted,
+                 const char *hash);
+
+/* One package's header: short names, constants and the typed entries of request tables. */
+void emit_header(struct buf *out, const struct model *model, const struct package *package);
+
+/* The OpenAPI 3.1 document. */
+void emit_openapi(struct buf *out, const struct model *model, const char *hash);
+
+/* The page at /docs. */
+void emit_docs(struct buf *out, const struct model *model, const char *hash);
+
+/* A C file that defines `name[]` and `name_size` with these bytes. */
+void emit_bytes(struct buf *out, const char *name, struct str bytes);
+
+/* Appends a C string literal (NULL: the word NULL). */
+void emit_c_string(struct buf *out, const char *text);
+
+/* --- shared by the documents ---------------------------------------------------------------------------- */
+
+/* urn:nuanxin:problem: in front of the kebab-case name of PROBLEM_… */
+const char *problem_type(struct arena *arena, const char *value_name);
+
+/* The problems any method can answer with, as values of nuanxin.Problem. */
+bool problem_is_common(int32_t value);
