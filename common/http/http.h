@@ -16,9 +16,9 @@ struct http_limits {
         size_t body_bytes;   /* 1 MiB: 413 */
         int pipelined;       /* 16 requests read ahead; then reading pauses */
         int64_t header_us;   /* 10 s for a whole header from its first byte (and from the connect): 408 */
-        int64_t body_us;     /* a body must come at 1 KiB/s at least, measured over this window: 408 */
+        int64_t body_us;     /* a body must come at 1 KiB/s at least, measured over this window, 10 s: 408 */
         int64_t keep_alive_us; /* 75 s idle */
-        int64_t write_us;    /* a peer that takes nothing for so long is cut */
+        int64_t write_us;    /* 30 s: a peer that takes nothing for so long is cut */
 };
 extern const struct http_limits http_default_limits;
 
@@ -36,7 +36,8 @@ struct http_request {
         enum http_method method;
         struct str method_text;
         struct str target;       /* as sent */
-        struct str path, query;  /* the parts of origin-form; not decoded */
+        struct str path, query;  /* of origin-form and absolute-form; not decoded; "*" for OPTIONS * */
+        struct str host;         /* with its port: of an absolute target, else of Host; empty: HTTP/1.0 without */
         const struct http_field *fields;
         size_t n_fields;
         struct str body;         /* whole, unless streamed */
@@ -60,12 +61,14 @@ struct http_ops {
         /* A whole request (or, streamed, its header). Answer now or later with http_answer. */
         void (*on_request)(void *arg, struct http_request *request);
         /* A piece of a streamed body, lent; last = true with the final (maybe empty) one. Reading pauses until
-         * http_body_more. */
+         * http_body_more (which a handler may call from within). body_bytes does not bound a streamed body. An answer
+         * before the last piece ends the connection with it. */
         void (*on_body)(void *arg, struct http_request *request, struct str piece, bool last);
         /* The client went away or was cut before the answer: forget the request; it is freed after this returns. */
         void (*on_gone)(void *arg, struct http_request *request);
-        /* The parser or a limit refused: make the answer for this status in `body`, e.g. problem+json, and set the
-         * content type. The connection then closes. request may be half filled (fields so far) . */
+        /* The parser or a limit refused: 400, 408, 413, 414, 417, 431, 501 (unknown method, transfer coding) or 505.
+         * Make the answer for this status in `body`, e.g. problem+json, and set the content type. The connection then
+         * closes. request may be half filled (the header, if that was complete). NULL: an empty body. */
         void (*on_refused)(void *arg, const struct http_request *request, int status, struct buf *body,
                            const char **ret_content_type);
 };
@@ -95,8 +98,9 @@ struct http_answer {
 };
 void http_answer(struct http_request *request, const struct http_answer *answer); /* ends the request */
 
-/* A body whose length isn't known: chunked for 1.1 (closing for 1.0). on_more is called when the output has drained
- * below a bound: write the next piece with http_answer_piece, or end. */
+/* A body whose length isn't known: chunked for 1.1 (closing for 1.0). on_more is called each time the output has
+ * emptied: write the next piece with http_answer_piece, or end. head->body is the first piece. To a HEAD pieces are
+ * dropped, so end at once. on_gone may still come until http_answer_end. */
 void http_answer_begin(struct http_request *request, const struct http_answer *head, void (*on_more)(void *user),
                        void *user);
 void http_answer_piece(struct http_request *request, struct str piece);

@@ -16,9 +16,11 @@ struct stream_ops {
         void (*on_input)(void *arg);
         /* What was queued has left (the output is empty again). */
         void (*on_drained)(void *arg);
-        /* The peer closed its side or the connection failed (error != 0, an errno). Nothing more arrives. */
+        /* error 0: the peer closed its sending side; nothing more arrives, but it may still read. Otherwise an errno:
+         * the connection failed, and what is queued is lost. At most one of each, the failure last. */
         void (*on_closed)(void *arg, int error);
 };
+/* Any callback may free, finish or abort its stream. */
 
 /* The certificate chain and key in PEM; -EINVAL with a line for a person. Reload keeps the old pair on failure. */
 int stream_tls_new(const char *certificate, const char *key, struct stream_tls **ret_tls,
@@ -33,10 +35,15 @@ typedef void (*stream_accept_fn)(void *arg, struct stream *stream, const char *p
 /* address: "127.0.0.1:8080", "[::1]:8080". SO_REUSEPORT, so that each thread has a listener on the same port (port
  * 0 takes a free one: pass the port found to the others). tls: NULL for plain. -EADDRINUSE and the like are
  * passed on. Accepting pauses by itself for 100 ms on EMFILE and ENFILE. */
+/* Off the first of several listeners that share a port: -EADDRINUSE if another process listens on it, which
+ * SO_REUSEPORT would silently share with one of the same user. */
+int stream_address_free(const char *address) MUST_USE;
 int stream_listen(struct loop *loop, const char *address, struct stream_tls *tls, stream_accept_fn on_accept, void *arg,
                   struct stream_listener **ret_listener, int *ret_port) MUST_USE;
-struct stream_listener *stream_listener_free(struct stream_listener *listener); /* stops accepting */
+/* Stops accepting and cuts the streams that are finishing; others must be gone. */
+struct stream_listener *stream_listener_free(struct stream_listener *listener);
 void stream_listener_pause(struct stream_listener *listener, bool paused);
+size_t stream_listener_finishing(const struct stream_listener *listener); /* streams after stream_finish */
 
 void stream_start(struct stream *stream, const struct stream_ops *ops, void *arg);
 struct stream *stream_free(struct stream *stream); /* closes at once, no callback; takes NULL */
@@ -46,10 +53,13 @@ struct str stream_peek(struct stream *stream);
 void stream_consume(struct stream *stream, size_t n);
 void stream_pause(struct stream *stream, bool paused); /* stops reading: the peer feels it by TCP */
 
-void stream_write(struct stream *stream, struct str bytes);            /* copies */
-void stream_write_static(struct stream *stream, struct str bytes);     /* the bytes live for ever */
+/* Queued; leaves at the end of the turn, and on_drained follows (also after an empty write). */
+void stream_write(struct stream *stream, struct str bytes);             /* copies */
+void stream_write_static(struct stream *stream, struct str bytes);      /* the bytes live for ever */
 void stream_write_take(struct stream *stream, char *malloced, size_t n); /* free()d when sent */
 size_t stream_unsent(const struct stream *stream); /* bytes queued */
-/* Sends what is queued, shuts the sending side, then drops what still arrives for a moment (so that the answer is
- * not lost to a reset), and frees itself. The owner must not use it after. */
+uint64_t stream_sent(const struct stream *stream); /* bytes that the kernel took, ever: does the peer take any? */
+/* Sends what is queued, shuts the sending side, then drops what still arrives (so that the answer is not lost to a
+ * reset) for at most 2 s and 256 KiB, and frees itself. The owner must not use it after; no callback comes. */
 void stream_finish(struct stream *stream);
+void stream_abort(struct stream *stream); /* resets the connection, so that the peer sees it cut; frees the stream */
