@@ -5,11 +5,12 @@
  */
 #include "common/loop/loop_internal.h"
 
-#include <arpa/inet.h>
 #include <event2/buffer.h>
 #include <event2/http.h>
+#include <event2/listener.h>
 #include <netinet/in.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 struct loop_admin {
         struct evhttp *http;
@@ -51,34 +52,16 @@ static bool is_loopback(const struct sockaddr_storage *address)
                IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)address)->sin6_addr);
 }
 
-static int port_of(evutil_socket_t fd)
-{
-        struct sockaddr_storage bound;
-        socklen_t size = sizeof(bound);
-        if (getsockname(fd, (struct sockaddr *)&bound, &size) < 0)
-                return -errno;
-        return ntohs(bound.ss_family == AF_INET ? ((struct sockaddr_in *)&bound)->sin_port
-                                                : ((struct sockaddr_in6 *)&bound)->sin6_port);
-}
-
 int loop_admin_new(struct loop *loop, const char *address, const struct loop_admin_page *pages, void *arg,
                    struct loop_admin **ret_admin, int *ret_port)
 {
-        struct sockaddr_storage wanted = {0};
-        int size = sizeof(wanted);
-        if (evutil_parse_sockaddr_port(address, (struct sockaddr *)&wanted, &size) < 0)
-                return -EINVAL;
+        struct sockaddr_storage wanted;
+        int size;
+        int r = loop_address_parse(address, &wanted, &size);
+        if (r < 0)
+                return r;
         if (!is_loopback(&wanted))
                 return -EACCES;
-        char host[INET6_ADDRSTRLEN];
-        bool v4 = wanted.ss_family == AF_INET;
-        evutil_inet_ntop(wanted.ss_family,
-                         v4 ? (void *)&((struct sockaddr_in *)&wanted)->sin_addr
-                            : (void *)&((struct sockaddr_in6 *)&wanted)->sin6_addr,
-                         host, sizeof(host));
-        uint16_t port = ntohs(v4 ? ((struct sockaddr_in *)&wanted)->sin_port
-                                 : ((struct sockaddr_in6 *)&wanted)->sin6_port);
-
         struct evhttp *http = evhttp_new(loop_base(loop));
         if (!http)
                 abort();
@@ -86,18 +69,22 @@ int loop_admin_new(struct loop *loop, const char *address, const struct loop_adm
         evhttp_set_max_headers_size(http, 8192);
         evhttp_set_max_body_size(http, 0);
         evhttp_set_timeout(http, 30);
-        errno = 0;
-        struct evhttp_bound_socket *bound = evhttp_bind_socket_with_handle(http, host, port);
-        int taken = bound ? port_of(evhttp_bound_socket_get_fd(bound)) : errno ? -errno : -EADDRNOTAVAIL;
-        if (taken < 0) {
+        struct evconnlistener *listener =
+                evconnlistener_new_bind(loop_base(loop), NULL, NULL, LEV_OPT_REUSEABLE | LEV_OPT_CLOSE_ON_EXEC |
+                                                                             LEV_OPT_CLOSE_ON_FREE,
+                                        16, (struct sockaddr *)&wanted, size);
+        int port = listener ? loop_address_port(evconnlistener_get_fd(listener)) : -errno;
+        if (port < 0) {
                 evhttp_free(http);
-                return taken;
+                return port;
         }
+        if (!evhttp_bind_listener(http, listener))
+                abort();
         struct loop_admin *admin = mem_zalloc(sizeof(*admin));
         *admin = (struct loop_admin){.http = http, .pages = pages, .arg = arg};
         evhttp_set_gencb(http, on_request, admin);
         *ret_admin = admin;
-        *ret_port = taken;
+        *ret_port = port;
         return 0;
 }
 

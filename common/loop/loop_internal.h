@@ -7,6 +7,11 @@
 #include "common/loop/loop.h"
 
 struct event_base;
+struct sockaddr_storage;
 
 /* Lock-free: only the loop's thread may touch it. Hooks of loop_at_turn_end run between two passes over it. */
 struct event_base *loop_base(struct loop *loop);
+
+/* "127.0.0.1:8080", "[::1]:0": -EINVAL for anything else, names too. */
+int loop_address_parse(const char *text, struct sockaddr_storage *ret_address, int *ret_size) MUST_USE;
+int loop_address_port(int fd) MUST_USE; /* that the socket is bound to, or -errno */
