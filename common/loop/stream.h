@@ -51,7 +51,8 @@ struct stream *stream_free(struct stream *stream); /* closes at once, no callbac
 /* All input that is there, contiguous, lent until consumed or the callback returns. */
 struct str stream_peek(struct stream *stream);
 void stream_consume(struct stream *stream, size_t n);
-void stream_pause(struct stream *stream, bool paused); /* stops reading: the peer feels it by TCP */
+/* Stops reading: the peer feels it by TCP. After resuming, on_input tells only of newer input: look with stream_peek. */
+void stream_pause(struct stream *stream, bool paused);
 
 /* Queued; leaves at the end of the turn, and on_drained follows (also after an empty write). */
 void stream_write(struct stream *stream, struct str bytes);             /* copies */

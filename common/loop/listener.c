@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The listener: a socket of its own per thread on a shared port, and a stream for each connection it accepts.
+ */
+#include "common/loop/stream_internal.h"
+
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/loop/loop_internal.h"
+
+#include <event2/listener.h>
+#include <event2/util.h>
+
+#include <arpa/inet.h>
+#include <netinet/tcp.h>
+#include <openssl/ssl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { LISTENER_BACKLOG = 1024, LISTENER_PAUSE_US = 100 * 1000 };
+
+struct stream_listener {
+        struct loop *loop;
+        struct evconnlistener *events;
+        struct stream_tls *tls;
+        stream_accept_fn on_accept;
+        void *arg;
+        struct loop_timer *resume; /* set: out of descriptors, waiting a moment */
+        bool exhausted, paused;
+        struct stream_list finishing;
+};
+
+static void close_fd(int *fd)
+{
+        if (*fd >= 0)
+                close(*fd);
+}
+
+/* "192.0.2.1", "2001:db8::1"; a mapped IPv4 address as IPv4. */
+static const char *peer_text(const struct sockaddr *address, char text[INET6_ADDRSTRLEN])
+{
+        if (address->sa_family == AF_INET)
+                return inet_ntop(AF_INET, &((const struct sockaddr_in *)address)->sin_addr, text, INET6_ADDRSTRLEN);
+        const struct in6_addr *six = &((const struct sockaddr_in6 *)address)->sin6_addr;
+        if (IN6_IS_ADDR_V4MAPPED(six))
+                return inet_ntop(AF_INET, &six->s6_addr[12], text, INET6_ADDRSTRLEN);
+        return inet_ntop(AF_INET6, six, text, INET6_ADDRSTRLEN);
+}
+
+static void on_connection(struct evconnlistener *events, evutil_socket_t fd, struct sockaddr *address, int length,
+                          void *arg)
+{
+        struct stream_listener *l = arg;
+        char text[INET6_ADDRSTRLEN];
+        struct ssl_st *ssl = NULL;
+        (void)events;
+        (void)length;
+        if (l->tls && !(ssl = stream_tls_session(l->tls))) {
+                close(fd);
+                return;
+        }
+        l->on_accept(l->arg, stream_new(l->loop, fd, ssl, &l->finishing), peer_text(address, text));
+}
+
+static void listener_update(struct stream_listener *l)
+{
+        if (l->paused || l->exhausted)
+                evconnlistener_disable(l->events);
+        else
+                evconnlistener_enable(l->events);
+}
+
+static void on_resume(void *arg)
+{
+        struct stream_listener *l = arg;
+        l->exhausted = false;
+        listener_update(l);
+}
+
+/* accept failed. Out of descriptors or memory the connection stays in the backlog, and asking again at once would
+ * turn in circles. */
+static void on_accept_error(struct evconnlistener *events, void *arg)
+{
+        struct stream_listener *l = arg;
+        (void)events;
+        log_warn("cannot accept connections; pausing", "error=\"%s\"", strerror(errno));
+        l->exhausted = true;
+        listener_update(l);
+        loop_timer_set(l->resume, LISTENER_PAUSE_US);
+}
+
+static int listener_socket(const char *address, bool shared, int *ret_fd, int *ret_port)
+{
+        struct sockaddr_storage at = {0};
+        int length = sizeof(at);
+        if (evutil_parse_sockaddr_port(address, (struct sockaddr *)&at, &length) < 0)
+                return -EINVAL;
+        _cleanup_(close_fd) int fd = socket(at.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        int one = 1;
+        if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0 ||
+            (shared && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one)) < 0) ||
+            setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)) < 0 || /* accepted sockets inherit it */
+            bind(fd, (struct sockaddr *)&at, (socklen_t)length) < 0)
+                return -errno;
+        socklen_t got = sizeof(at);
+        if (getsockname(fd, (struct sockaddr *)&at, &got) < 0)
+                return -errno;
+        *ret_port = ntohs(at.ss_family == AF_INET ? ((struct sockaddr_in *)&at)->sin_port
+                                                  : ((struct sockaddr_in6 *)&at)->sin6_port);
+        *ret_fd = fd;
+        fd = -1;
+        return 0;
+}
+
+int stream_address_free(const char *address)
+{
+        _cleanup_(close_fd) int fd = -1;
+        int port;
+        return listener_socket(address, false, &fd, &port);
+}
+
+int stream_listen(struct loop *loop, const char *address, struct stream_tls *tls, stream_accept_fn on_accept, void *arg,
+                  struct stream_listener **ret_listener, int *ret_port)
+{
+        int fd, port;
+        int r = listener_socket(address, true, &fd, &port);
+        if (r < 0)
+                return r;
+        signal(SIGPIPE, SIG_IGN); /* writing to a peer that has gone is an error of that stream, not of the process */
+        struct stream_listener *l = mem_zalloc(sizeof(*l));
+        l->loop = loop;
+        l->tls = tls;
+        l->on_accept = on_accept;
+        l->arg = arg;
+        l->events = evconnlistener_new(loop_base(loop), on_connection, l,
+                                       LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, LISTENER_BACKLOG, fd);
+        if (!l->events) {
+                r = errno ? -errno : -EIO;
+                close(fd);
+                free(l);
+                return r;
+        }
+        evconnlistener_set_error_cb(l->events, on_accept_error);
+        l->resume = loop_timer_new(loop, on_resume, l);
+        *ret_listener = l;
+        *ret_port = port;
+        return 0;
+}
+
+struct stream_listener *stream_listener_free(struct stream_listener *l)
+{
+        if (!l)
+                return NULL;
+        while (l->finishing.first)
+                stream_free(l->finishing.first);
+        loop_timer_free(l->resume);
+        evconnlistener_free(l->events);
+        free(l);
+        return NULL;
+}
+
+void stream_listener_pause(struct stream_listener *l, bool paused)
+{
+        if (l->paused == paused)
+                return;
+        l->paused = paused;
+        listener_update(l);
+}
+
+size_t stream_listener_finishing(const struct stream_listener *l)
+{
+        return l->finishing.n;
+}
