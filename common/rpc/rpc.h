@@ -40,7 +40,8 @@ struct rpc_method {
 /* --- surroundings ------------------------------------------------------------------------------------------------ */
 
 struct arena *rpc_arena(struct rpc_call *call);
-struct store_conn *rpc_db(struct rpc_call *call); /* inside the transaction; NULL in prepare */
+/* Inside the transaction; in prepare a read-only connection with a snapshot (apply checks again what it learnt there). */
+struct store_conn *rpc_db(struct rpc_call *call);
 int64_t rpc_now(const struct rpc_call *call);     /* UTC µs; the same all through the call and when run again */
 char *rpc_new_id(struct rpc_call *call);          /* UUIDv7 */
 const struct keyring *rpc_keyring(const struct rpc_call *call);
