@@ -32,7 +32,8 @@ struct rpc_client_options {
         struct metric_registry *metrics;
 };
 int rpc_client_new(const struct rpc_client_options *options, struct rpc_client **ret_client) MUST_USE;
-struct rpc_client *rpc_client_free(struct rpc_client *client); /* pending calls end with -ECANCELED */
+/* Pending calls end with -ECANCELED. Free the cache first: its callbacks may still name the client. */
+struct rpc_client *rpc_client_free(struct rpc_client *client);
 /* An endpoint known by other means (an instance's own); stays for the client's life. */
 int rpc_client_add_peer(struct rpc_client *client, const char *service, const char *endpoint) MUST_USE;
 /* Is there an instance up for it (for a write: one that may write)? For readiness. */

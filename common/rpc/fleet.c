@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Instances: greeting, latency, ejection, choice.
+ */
+#include "common/rpc/fleet.h"
+#include "common/base/clock.h"
+#include "common/base/id.h"
+#include "common/base/log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define EJECT_AFTER_FAILURES 5
+#define EJECT_FIRST_US       CLOCK_SECOND_US
+#define EJECT_LONGEST_US     (30 * CLOCK_SECOND_US)
+#define LATENCY_WEIGHT       8 /* a new figure moves the average by one eighth */
+
+struct fleet {
+        struct fleet_options o;
+        LIST_HEAD(, instance) instances;
+        struct arena *arena; /* of the pair in hand */
+        struct buf hello;    /* our own greeting, packed */
+};
+
+struct instance *fleet_first(const struct fleet *f)
+{
+        return LIST_FIRST(&f->instances);
+}
+
+static void on_up(void *arg)
+{
+        struct instance *i = arg;
+        if (bus_link_send(i->link, buf_str(&i->fleet->hello), (struct str){0}) < 0)
+                log_warn("greeting not sent", "service=%s endpoint=%s", i->service, i->endpoint);
+}
+
+static void on_down(void *arg)
+{
+        struct instance *i = arg;
+        bool was_greeted = i->greeted;
+        i->greeted = false;
+        if (was_greeted)
+                i->fleet->o.ops->on_lost(i->fleet->o.arg, i);
+}
+
+static int compare_pairs(const void *a, const void *b)
+{
+        return memcmp(a, b, 2 * sizeof(uint64_t));
+}
+
+static void take_hello(struct instance *i, const Nuanxin__Internal__V1__Hello *hello)
+{
+        if (strcmp(hello->service, i->service) != 0) {
+                log_error("another service answers at this endpoint", "expected=%s found=%s endpoint=%s", i->service,
+                          hello->service, i->endpoint);
+                return;
+        }
+        snprintf(i->id, sizeof(i->id), "%s", hello->instance);
+        i->may_write = hello->may_write;
+        i->draining = hello->draining;
+        if (hello->n_accepts) {
+                i->accepts = mem_realloc(i->accepts, hello->n_accepts * 2 * sizeof(uint64_t));
+                i->n_accepts = hello->n_accepts;
+                for (size_t k = 0; k < hello->n_accepts; k++) {
+                        i->accepts[2 * k] = hello->accepts[k]->method;
+                        i->accepts[2 * k + 1] = hello->accepts[k]->input_hash;
+                }
+                qsort(i->accepts, i->n_accepts, 2 * sizeof(uint64_t), compare_pairs);
+        }
+        i->greeted = true;
+        i->fleet->o.ops->on_ready(i->fleet->o.arg, i);
+}
+
+static void on_pair(void *arg, struct str bytes, struct str payload)
+{
+        struct instance *i = arg;
+        Envelope *envelope;
+
+        arena_reset(i->fleet->arena);
+        if (envelope_unpack(i->fleet->arena, bytes, &envelope) < 0) {
+                log_warn("unreadable envelope", "service=%s instance=%s", i->service, i->id);
+                return;
+        }
+        if (envelope->kind_case == NUANXIN__INTERNAL__V1__ENVELOPE__KIND_HELLO)
+                take_hello(i, envelope->hello);
+        else if (envelope->kind_case == NUANXIN__INTERNAL__V1__ENVELOPE__KIND_REPLY)
+                i->fleet->o.ops->on_reply(i->fleet->o.arg, i, envelope, payload);
+}
+
+struct fleet *fleet_new(const struct fleet_options *options)
+{
+        struct fleet *f = mem_zalloc(sizeof(*f));
+        f->o = *options;
+        f->arena = arena_new(16384);
+        Nuanxin__Internal__V1__Hello hello = NUANXIN__INTERNAL__V1__HELLO__INIT;
+        Envelope envelope = NUANXIN__INTERNAL__V1__ENVELOPE__INIT;
+        hello.service = (char *)options->self_service;
+        hello.instance = (char *)options->self_instance;
+        envelope.kind_case = NUANXIN__INTERNAL__V1__ENVELOPE__KIND_HELLO;
+        envelope.hello = &hello;
+        envelope_pack(&f->hello, &envelope);
+        return f;
+}
+
+static void instance_free(struct instance *i)
+{
+        LIST_REMOVE(i, all);
+        bus_link_free(i->link);
+        free(i->accepts);
+        free(i);
+}
+
+struct fleet *fleet_free(struct fleet *f)
+{
+        if (!f)
+                return NULL;
+        while (!LIST_EMPTY(&f->instances))
+                instance_free(LIST_FIRST(&f->instances));
+        arena_free(f->arena);
+        buf_done(&f->hello);
+        free(f);
+        return NULL;
+}
+
+int fleet_add(struct fleet *f, const char *service, const char *endpoint, bool configured,
+              struct instance **ret_instance)
+{
+        static const struct bus_link_ops ops = {.on_up = on_up, .on_down = on_down, .on_pair = on_pair};
+        struct instance *i;
+
+        LIST_FOREACH(i, &f->instances, all) {
+                if (strcmp(i->service, service) == 0 && strcmp(i->endpoint, endpoint) == 0) {
+                        i->configured |= configured;
+                        *ret_instance = i;
+                        return 0;
+                }
+        }
+        if (strlen(service) >= sizeof(i->service) || strlen(endpoint) >= sizeof(i->endpoint))
+                return -ENAMETOOLONG;
+        i = mem_zalloc(sizeof(*i));
+        i->fleet = f;
+        i->configured = configured;
+        TAILQ_INIT(&i->in_flight);
+        snprintf(i->service, sizeof(i->service), "%s", service);
+        snprintf(i->endpoint, sizeof(i->endpoint), "%s", endpoint);
+        int r = bus_link_new(f->o.bus, f->o.loop, endpoint, &ops, i, &i->link);
+        if (r < 0) {
+                free(i);
+                return r;
+        }
+        LIST_INSERT_HEAD(&f->instances, i, all);
+        *ret_instance = i;
+        return 0;
+}
+
+void fleet_round_begin(struct fleet *f)
+{
+        struct instance *i;
+        LIST_FOREACH(i, &f->instances, all)
+                i->listed = false;
+}
+
+void fleet_round_end(struct fleet *f)
+{
+        struct instance *i = LIST_FIRST(&f->instances), *next;
+        for (; i; i = next) {
+                next = LIST_NEXT(i, all);
+                if (!i->listed && !i->configured && !bus_link_is_up(i->link) && TAILQ_EMPTY(&i->in_flight))
+                        instance_free(i);
+        }
+}
+
+bool instance_is_ejected(const struct instance *i)
+{
+        return i->ejected_until_us > loop_now_us(i->fleet->o.loop);
+}
+
+static bool fits(const struct instance *i, const struct fleet_need *need)
+{
+        if (!i->greeted || strcmp(i->service, need->service) != 0)
+                return false;
+        if (need->instance && strcmp(i->id, need->instance) != 0)
+                return false;
+        if (need->instance)
+                return true; /* asked for by name: for the operator, whatever its state */
+        if (i->draining || (need->write && !i->may_write))
+                return false;
+        if (need->method && i->n_accepts) {
+                const uint64_t pair[2] = {need->method, need->input_hash};
+                return bsearch(pair, i->accepts, i->n_accepts, sizeof(pair), compare_pairs) != NULL;
+        }
+        return true;
+}
+
+/* Lower is better. */
+static int64_t burden(const struct instance *i)
+{
+        return (int64_t)(i->outstanding + 1) * (i->latency_us ? i->latency_us : 1);
+}
+
+struct instance *fleet_choose(struct fleet *f, const struct fleet_need *need)
+{
+        struct instance *i, *usable[64], *ejected = NULL, *avoided = NULL;
+        size_t n = 0;
+
+        LIST_FOREACH(i, &f->instances, all) {
+                if (!fits(i, need))
+                        continue;
+                if (i == need->avoid)
+                        avoided = i;
+                else if (instance_is_ejected(i))
+                        ejected = i;
+                else if (n < ARRAY_LEN(usable))
+                        usable[n++] = i;
+        }
+        if (!n)
+                return ejected ? ejected : avoided;
+        if (n == 1)
+                return usable[0];
+        uint16_t random[2];
+        id_random(random, sizeof(random));
+        struct instance *a = usable[random[0] % n], *b = usable[random[1] % n];
+        return burden(a) <= burden(b) ? a : b;
+}
+
+void fleet_succeeded(struct instance *i, int64_t latency_us)
+{
+        i->failures = 0;
+        i->ejections = 0;
+        i->ejected_until_us = 0;
+        if (!i->latency_us)
+                i->latency_us = latency_us > 0 ? latency_us : 1;
+        else
+                i->latency_us += (latency_us - i->latency_us) / LATENCY_WEIGHT;
+}
+
+void fleet_failed(struct instance *i)
+{
+        unsigned same = 0, already = 0;
+        const struct instance *other;
+
+        if (++i->failures < EJECT_AFTER_FAILURES || instance_is_ejected(i))
+                return;
+        LIST_FOREACH(other, &i->fleet->instances, all) {
+                if (strcmp(other->service, i->service) != 0 || !other->greeted)
+                        continue;
+                same++;
+                already += instance_is_ejected(other);
+        }
+        if (2 * (already + 1) > same)
+                return; /* never more than half of a fleet */
+        int64_t life = EJECT_FIRST_US << (i->ejections < 5 ? i->ejections : 5);
+        i->ejections++;
+        i->failures = 0;
+        i->ejected_until_us = loop_now_us(i->fleet->o.loop) + (life < EJECT_LONGEST_US ? life : EJECT_LONGEST_US);
+        log_warn("instance set aside after failures in a row", "service=%s instance=%s for_ms=%lld", i->service, i->id,
+                 (long long)(life / 1000));
+}

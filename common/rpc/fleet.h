@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Inside of the calling half: the instances that a client knows, how well each answers, and which to choose. Knows
+ * nothing of requests but their number.
+ */
+#pragma once
+
+#include "common/base/arena.h"
+#include "common/bus/bus.h"
+#include "common/rpc/envelope.h"
+
+#include <sys/queue.h>
+
+struct fleet;
+struct rpc_pending;
+TAILQ_HEAD(pending_list, rpc_pending);
+
+struct instance {
+        LIST_ENTRY(instance) all;
+        struct fleet *fleet;
+        struct bus_link *link;
+        char service[32];
+        char id[64]; /* "" until it has said Hello, for a configured endpoint */
+        char endpoint[128];
+        bool configured; /* stays, whatever the registry says */
+        bool listed;     /* the registry named it last time */
+        bool greeted;    /* it said Hello on this connection */
+        bool may_write, draining;
+        unsigned outstanding;
+        int64_t latency_us;       /* moving average, 0 before the first answer */
+        int failures;             /* in a row */
+        int ejections;            /* in a row: the next lasts longer */
+        int64_t ejected_until_us; /* monotonic */
+        struct pending_list in_flight; /* the client's */
+        uint64_t *accepts;        /* pairs of method and input hash, sorted; from its Hello */
+        size_t n_accepts;
+};
+
+struct fleet_ops {
+        void (*on_ready)(void *arg, struct instance *instance); /* greeted, or changed what it may do */
+        void (*on_lost)(void *arg, struct instance *instance);  /* its connection is gone */
+        void (*on_reply)(void *arg, struct instance *instance, const Envelope *envelope, struct str payload);
+};
+
+struct fleet_options {
+        struct loop *loop;
+        struct bus *bus;
+        const char *self_service, *self_instance;
+        const struct fleet_ops *ops;
+        void *arg;
+};
+struct fleet *fleet_new(const struct fleet_options *options);
+struct fleet *fleet_free(struct fleet *fleet);
+
+/* Finds or makes the instance of a service at an endpoint. */
+int fleet_add(struct fleet *fleet, const char *service, const char *endpoint, bool configured,
+              struct instance **ret_instance) MUST_USE;
+/* A round of the registry begins: nothing is listed; and ends: what is neither listed nor connected nor configured
+ * goes. */
+void fleet_round_begin(struct fleet *fleet);
+void fleet_round_end(struct fleet *fleet);
+
+struct fleet_need {
+        const char *service;
+        const char *instance; /* this very one, or NULL */
+        bool write;
+        uint64_t method, input_hash;      /* 0, 0: whatever it accepts */
+        const struct instance *avoid;     /* taken only if there is no other */
+};
+struct instance *fleet_choose(struct fleet *fleet, const struct fleet_need *need); /* NULL: none fits now */
+
+void fleet_succeeded(struct instance *instance, int64_t latency_us);
+void fleet_failed(struct instance *instance);
+bool instance_is_ejected(const struct instance *instance);
+struct instance *fleet_first(const struct fleet *fleet); /* walk with LIST_NEXT(i, all) */
