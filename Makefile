@@ -15,6 +15,7 @@ LLHTTP  := /usr/share/llhttp
 CFLAGS  ?= -O2 -g
 CPPFLAGS += -D_GNU_SOURCE -I. -I$(BUILD)/gen -isystem /usr/share/include/llhttp $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 WARN    := -Wall -Wextra -Werror -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2 -Wno-format-nonliteral -Wundef -Wwrite-strings
+LDFLAGS += -Wl,--as-needed
 LDLIBS  += $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lpthread -lm
 ifeq ($(SAN),asan)
 SANFLAGS := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
@@ -90,7 +91,7 @@ COMPILER_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(wildcard proto/compiler/*.c) $(wil
 	$(BUILD)/gen/google/protobuf/descriptor.pb-c.o $(BUILD)/gen/nuanxin/options.pb-c.o $(BUILD)/gen/nuanxin/problem.pb-c.o $(BUILD)/gen/google/api/http.pb-c.o
 $(BUILD)/bin/contract-compiler: $(COMPILER_OBJ)
 	@mkdir -p $(@D)
-	$(CC) $(SANFLAGS) -o $@ $^ $(LDLIBS)
+	$(CC) $(SANFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 $(CONTRACT_C) &: $(BUILD)/gen/contract.binpb $(BUILD)/bin/contract-compiler $(wildcard proto/contract.lock)
 	@mkdir -p $(BUILD)/gen/contract
 	$(BUILD)/bin/contract-compiler --descriptors $< --lock proto/contract.lock --out $(BUILD)/gen/contract
@@ -122,7 +123,7 @@ $(LIB): $(LIB_OBJ)
 define SERVICE_RULE
 $(BUILD)/bin/$(if $(filter cli,$1),nuanxin,nuanxin-$1): $(patsubst %.c,$(BUILD)/%.o,$(wildcard services/$1/*.c)) $(LIB)
 	@mkdir -p $$(@D)
-	$$(CC) $$(SANFLAGS) -o $$@ $$^ $$(LDLIBS)
+	$$(CC) $$(SANFLAGS) $$(LDFLAGS) -o $$@ $$^ $$(LDLIBS)
 # A service's schema files are assembled into the object that lists them.
 $(patsubst %.c,$(BUILD)/%.o,$(wildcard services/$1/*.c)): $(wildcard services/$1/schema/*.sql)
 endef
@@ -130,7 +131,7 @@ $(foreach s,$(SERVICES),$(eval $(call SERVICE_RULE,$s)))
 define TOOL_RULE
 $(BUILD)/bin/nuanxin-$1: $(patsubst %.c,$(BUILD)/%.o,$(wildcard deploy/$1/*.c)) $(LIB)
 	@mkdir -p $$(@D)
-	$$(CC) $$(SANFLAGS) -o $$@ $$^ $$(LDLIBS)
+	$$(CC) $$(SANFLAGS) $$(LDFLAGS) -o $$@ $$^ $$(LDLIBS)
 endef
 $(foreach t,$(notdir $(patsubst %/main.c,%,$(TOOLS_C))),$(eval $(call TOOL_RULE,$t)))
 $(BUILD)/common/rpc/%.o: $(wildcard common/rpc/schema/*.sql)

@@ -13,6 +13,19 @@ static const char *log_process = "nuanxin";
 static enum log_level log_least = LOG_LEVEL_INFO;
 static _Thread_local char log_trace[33];
 
+static const char *const level_names[] = {"debug", "info", "warning", "error"};
+
+bool log_level_parse(const char *name, enum log_level *ret_level)
+{
+        for (size_t i = 0; i < ARRAY_LEN(level_names); i++) {
+                if (strcmp(name, level_names[i]) == 0) {
+                        *ret_level = (enum log_level)i;
+                        return true;
+                }
+        }
+        return false;
+}
+
 void log_init(const char *process, enum log_level least)
 {
         log_process = process;
@@ -29,7 +42,6 @@ void log_set_trace(struct str trace_id)
 
 void log_write(enum log_level level, const char *message, const char *fields, ...)
 {
-        static const char *const names[] = {"debug", "info", "warning", "error"};
         char line[2048], when[40];
         struct clock system = {0};
         size_t n, room = sizeof(line) - 1;
@@ -38,7 +50,7 @@ void log_write(enum log_level level, const char *message, const char *fields, ..
                 return;
         int saved = errno;
         clock_format_rfc3339(when, clock_now_us(&system));
-        n = (size_t)snprintf(line, room, "time=%s level=%s svc=%s msg=\"%s\"", when, names[level], log_process,
+        n = (size_t)snprintf(line, room, "time=%s level=%s svc=%s msg=\"%s\"", when, level_names[level], log_process,
                              message);
         if (n < room && log_trace[0])
                 n += (size_t)snprintf(line + n, room - n, " trace=%s", log_trace);

@@ -12,6 +12,9 @@ enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARNING, LOG_LEVEL_E
 /* process: shown as svc=; kept by pointer. Call once, before any thread starts. Thread-safe afterwards. */
 void log_init(const char *process, enum log_level least);
 
+/* "debug", "info", "warning", "error"? */
+bool log_level_parse(const char *name, enum log_level *ret_level);
+
 /* The trace id of this thread's work, shown as trace=; empty clears it. Copied (32 characters at most). */
 void log_set_trace(struct str trace_id);
 

@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A service process from its options to its end. Who writes is settled in takeover.c.
+ */
+#include "common/service/service.h"
+#include "common/base/log.h"
+#include "common/rpc/client.h"
+#include "common/rpc/envelope.h"
+#include "common/service/takeover.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define DRAIN_GRACE_US   (200 * 1000ll)              /* callers have heard of it by then */
+#define DRAIN_LONGEST_US (20 * CLOCK_SECOND_US)
+#define FAREWELL_US      (20 * 1000ll)               /* the registry's last commands leave */
+#define WRITER_STUCK_US  (10 * CLOCK_SECOND_US)
+
+enum service_state {
+        SERVICE_STARTING, /* no schema yet: nothing is served */
+        SERVICE_READY,    /* serves; writes if the takeover said so */
+        SERVICE_DRAINING, /* told its callers; finishes what it has */
+        SERVICE_ENDING,   /* the loop is about to stop */
+};
+
+struct service {
+        const struct service_spec *spec;
+        enum service_state state;
+        char instance[64];
+        char endpoint[128];
+        char admin_address[64];
+        struct loop *loop;
+        struct metric_registry *metrics;
+        struct clock clock;
+        struct store *store;
+        struct keyring *keyring;
+        struct cache *cache;
+        struct bus *bus;
+        struct bus_server *bus_server;
+        struct rpc_server *server;
+        struct rpc_client *client;
+        struct rpc_announcer *announcer;
+        struct takeover *takeover;
+        struct loop_admin *admin;
+        struct loop_signal *signals[2];
+        struct loop_timer *drain_timer, *watchdog_timer, *end_timer;
+        int64_t watchdog_every_us;
+        struct arena *arena; /* of the pair in hand */
+        struct buf hello;
+        void *user;
+        /* options */
+        const char *store_url, *redis, *bus_address, *keys, *admin_option, *clock_file, *log_level, *instance_option;
+        struct config_list peers;
+        int64_t read_threads, slow_threads, write_batch;
+};
+
+/* --- the bus ------------------------------------------------------------------------------------------------------ */
+
+static void pack_hello(struct service *s)
+{
+        static Nuanxin__Internal__V1__Accepts accepts[1024];
+        static Nuanxin__Internal__V1__Accepts *pointers[1024];
+        Nuanxin__Internal__V1__Hello hello = NUANXIN__INTERNAL__V1__HELLO__INIT;
+        Envelope envelope = NUANXIN__INTERNAL__V1__ENVELOPE__INIT;
+
+        hello.service = (char *)s->spec->rpc->name;
+        hello.instance = s->instance;
+        hello.may_write = rpc_server_is_writer(s->server);
+        hello.draining = s->state >= SERVICE_DRAINING;
+        hello.n_accepts = rpc_server_accepts(s->server, accepts, ARRAY_LEN(accepts));
+        for (size_t i = 0; i < hello.n_accepts; i++)
+                pointers[i] = &accepts[i];
+        hello.accepts = pointers;
+        envelope.kind_case = NUANXIN__INTERNAL__V1__ENVELOPE__KIND_HELLO;
+        envelope.hello = &hello;
+        s->hello.n = 0;
+        envelope_pack(&s->hello, &envelope);
+}
+
+/* Who this instance is has changed: its callers and the registry hear it. */
+static void announce(struct service *s)
+{
+        pack_hello(s);
+        bus_server_broadcast(s->bus_server, buf_str(&s->hello), (struct str){0});
+        if (s->announcer)
+                rpc_announcer_set(s->announcer, rpc_server_is_writer(s->server), s->state >= SERVICE_DRAINING);
+}
+
+static void on_pair(void *arg, const struct bus_peer *from, struct str bytes, struct bus_frame *payload)
+{
+        struct service *s = arg;
+        Envelope *envelope;
+
+        arena_reset(s->arena);
+        if (envelope_unpack(s->arena, bytes, &envelope) < 0) {
+                log_warn("unreadable envelope", "bytes=%zu", bytes.n);
+                return;
+        }
+        if (envelope->kind_case == NUANXIN__INTERNAL__V1__ENVELOPE__KIND_REQUEST)
+                rpc_server_submit(s->server, from, envelope, payload);
+        else if (envelope->kind_case == NUANXIN__INTERNAL__V1__ENVELOPE__KIND_HELLO &&
+                 s->state != SERVICE_STARTING && /* it will be told when there is something to ask */
+                 bus_server_send(s->bus_server, from, buf_str(&s->hello), (struct str){0}) < 0)
+                log_warn("greeting not sent", "to=%s", envelope->hello->service);
+}
+
+static void send_reply(void *arg, const struct bus_peer *to, struct str envelope, struct str payload)
+{
+        struct service *s = arg;
+        int r = bus_server_send(s->bus_server, to, envelope, payload);
+        if (r < 0)
+                log_info("the caller of an answer is gone", "error=%s", strerror(-r));
+}
+
+/* --- ready, standby, writer -------------------------------------------------------------------------------------------- */
+
+static void on_schema(void *arg)
+{
+        struct service *s = arg;
+        if (s->state != SERVICE_STARTING)
+                return;
+        s->state = SERVICE_READY;
+        rpc_server_open_readers(s->server);
+        announce(s);
+        service_notify("READY=1");
+        log_info("ready", "endpoint=%s admin=%s", s->endpoint, s->admin_address);
+}
+
+static void on_writer(void *arg, struct store_writer *writer)
+{
+        struct service *s = arg;
+        rpc_server_become_writer(s->server, writer, s->client);
+        log_info("this instance writes now", "epoch=%lld", (long long)store_writer_epoch(writer));
+        on_schema(s);
+        announce(s);
+}
+
+/* --- the end ----------------------------------------------------------------------------------------------------------- */
+
+static void end_loop(void *arg)
+{
+        struct service *s = arg;
+        loop_stop(s->loop);
+}
+
+static void say_goodbye(void *arg)
+{
+        struct service *s = arg;
+        if (s->state == SERVICE_ENDING)
+                return;
+        s->state = SERVICE_ENDING;
+        s->announcer = rpc_announcer_free(s->announcer);
+        loop_timer_set(s->end_timer, FAREWELL_US);
+}
+
+static void drain_timeout(void *arg)
+{
+        log_error("drain took too long: ending with requests unanswered", "after_s=%lld",
+                  (long long)(DRAIN_LONGEST_US / CLOCK_SECOND_US));
+        say_goodbye(arg);
+}
+
+static void drain_now(void *arg)
+{
+        struct service *s = arg;
+        s->drain_timer = loop_timer_free(s->drain_timer);
+        s->drain_timer = loop_timer_new(s->loop, drain_timeout, s);
+        loop_timer_set(s->drain_timer, DRAIN_LONGEST_US);
+        rpc_server_drain(s->server, say_goodbye, s);
+}
+
+static void on_terminate(void *arg)
+{
+        struct service *s = arg;
+        if (s->state >= SERVICE_DRAINING)
+                return;
+        service_notify("STOPPING=1");
+        log_info("draining", NULL);
+        s->state = SERVICE_DRAINING;
+        announce(s);
+        s->drain_timer = loop_timer_new(s->loop, drain_now, s);
+        loop_timer_set(s->drain_timer, DRAIN_GRACE_US);
+}
+
+/* --- what the manager and the operator look at ----------------------------------------------------------------------------- */
+
+static void on_watchdog(void *arg)
+{
+        struct service *s = arg;
+        int pid;
+        int64_t still_us = 0;
+
+        if (rpc_server_is_writer(s->server) && store_writer_observe(s->store, &pid, &still_us) < 0)
+                still_us = 0;
+        if (still_us < WRITER_STUCK_US)
+                service_notify("WATCHDOG=1");
+        else
+                log_error("the write lane stands still", "for_ms=%lld", (long long)(still_us / 1000));
+        loop_timer_set(s->watchdog_timer, s->watchdog_every_us);
+}
+
+static int serve_metrics(void *arg, struct buf *body)
+{
+        struct service *s = arg;
+        metric_write(s->metrics, body);
+        buf_printf(body,
+                   "# HELP nuanxin_bus_malformed_total Messages dropped because their framing was wrong.\n"
+                   "# TYPE nuanxin_bus_malformed_total counter\nnuanxin_bus_malformed_total %lld\n",
+                   (long long)bus_malformed_total(s->bus));
+        return 200;
+}
+
+static int serve_livez(void *arg, struct buf *body)
+{
+        (void)arg;
+        buf_add_z(body, "ok\n");
+        return 200;
+}
+
+static int serve_readyz(void *arg, struct buf *body)
+{
+        struct service *s = arg;
+        static const char *const words[] = {"starting: waiting for the store's schema\n", "ok\n", "draining\n", "ending\n"};
+        buf_add_z(body, words[s->state]);
+        return s->state == SERVICE_READY ? 200 : 503;
+}
+
+static const struct loop_admin_page pages[] = {
+        {"/metrics", "text/plain; version=0.0.4; charset=utf-8", serve_metrics},
+        {"/livez", "text/plain; charset=utf-8", serve_livez},
+        {"/readyz", "text/plain; charset=utf-8", serve_readyz},
+        {0},
+};
+
+/* --- start ------------------------------------------------------------------------------------------------------------------ */
+
+/* A line on standard error that says what to do; -EINVAL. */
+static int fail(const char *what, const char *value, int r, const char *detail)
+{
+        log_error(what, "value=%s error=%s", value ? value : "", detail ? detail : strerror(-r));
+        return r < 0 ? r : -EINVAL;
+}
+
+static int open_outside(struct service *s)
+{
+        const char *error = NULL;
+        int r, port;
+
+        if ((r = cache_new(s->loop, &(struct cache_options){.address = s->redis}, &s->cache)) < 0)
+                return fail("Redis's address can't be used; give --redis", s->redis, r, NULL);
+        if ((r = bus_new(&(struct bus_options){0}, &s->bus, &error)) < 0)
+                return fail("the bus can't start", s->bus_address, r, error);
+        char endpoint[256];
+        if (strstr(s->bus_address, "://"))
+                snprintf(endpoint, sizeof(endpoint), "%s", s->bus_address);
+        else
+                snprintf(endpoint, sizeof(endpoint), "ipc://%s/%s.sock", s->bus_address, s->instance);
+        if ((r = bus_server_new(s->bus, s->loop, endpoint, on_pair, s, &s->bus_server, s->endpoint)) < 0)
+                return fail("can't bind the bus socket; give --bus a folder of mode 0700 or a free endpoint", endpoint, r,
+                            NULL);
+        const char *peers[CONFIG_LIST_MAX + 1] = {0};
+        memcpy(peers, s->peers.items, s->peers.n * sizeof(*peers));
+        if ((r = rpc_client_new(&(struct rpc_client_options){.loop = s->loop, .bus = s->bus, .cache = s->cache, .peers = peers,
+                                                             .self_service = s->spec->rpc->name,
+                                                             .self_instance = s->instance, .metrics = s->metrics},
+                                &s->client)) < 0)
+                return fail("a peer can't be used; give --peer SERVICE=ENDPOINT", NULL, r, NULL);
+        if ((r = loop_admin_new(s->loop, s->admin_option, pages, s, &s->admin, &port)) < 0)
+                return fail("can't open the admin port; give --admin a free loopback address", s->admin_option, r, NULL);
+        int host = (int)(strrchr(s->admin_option, ':') - s->admin_option);
+        snprintf(s->admin_address, sizeof(s->admin_address), "%.*s:%d", host, s->admin_option, port);
+        return rpc_announcer_new(&(struct rpc_announcer_options){.loop = s->loop, .cache = s->cache,
+                                                                 .service = s->spec->rpc->name, .instance = s->instance,
+                                                                 .endpoint = s->endpoint, .admin_address = s->admin_address},
+                                 &s->announcer);
+}
+
+static int open_inside(struct service *s)
+{
+        const char *error = NULL;
+        int r;
+
+        if ((r = clock_init(&s->clock, s->clock_file)) < 0)
+                return fail("can't read --clock-file", s->clock_file, r, NULL);
+        if ((r = crypto_init()) < 0)
+                return fail("libsodium can't start", NULL, r, NULL);
+        if ((r = keyring_load(s->keys, &s->keyring, &error)) != 0)
+                return fail("can't load the keyring; make one with `nuanxin keys create` and give --keys", s->keys, r, error);
+        if ((r = store_open(s->store_url, &(struct store_options){.vfs = getenv("NUANXIN_TEST_VFS")}, &s->store, &error)) != 0)
+                return fail("can't open the store; give --store", s->store_url, r, error);
+        if (s->spec->start && (r = s->spec->start(&s->user, &error)) < 0)
+                return fail("can't start", s->spec->rpc->name, r, error);
+        return 0;
+}
+
+static int start_server(struct service *s)
+{
+        const struct rpc_server_options options = {
+                .service = s->spec->rpc, .instance = s->instance, .loop = s->loop, .store = s->store,
+                .keyring = s->keyring, .clock = &s->clock, .metrics = s->metrics, .state = s->user,
+                .read_threads = (int)s->read_threads, .slow_threads = (int)s->slow_threads,
+                .write_batch = (int)s->write_batch, .lane_queue = 8192, .answers_kept_us = CLOCK_DAY_US,
+                .gateway_answers_kept_us = 10 * CLOCK_MINUTE_US, .reply = send_reply, .reply_arg = s,
+        };
+        int r = rpc_server_new(&options, &s->server);
+        return r < 0 ? fail("the lanes can't start", NULL, r, NULL) : 0;
+}
+
+static void stop(struct service *s)
+{
+        takeover_free(s->takeover);
+        loop_admin_free(s->admin);
+        rpc_announcer_free(s->announcer);
+        cache_free(s->cache);
+        rpc_client_free(s->client);
+        rpc_server_free(s->server);
+        bus_server_free(s->bus_server);
+        bus_free(s->bus);
+        if (s->spec->stop && s->user)
+                s->spec->stop(s->user);
+        store_close(s->store);
+        keyring_free(s->keyring);
+        loop_timer_free(s->drain_timer);
+        loop_timer_free(s->watchdog_timer);
+        loop_timer_free(s->end_timer);
+        for (size_t i = 0; i < ARRAY_LEN(s->signals); i++)
+                loop_signal_free(s->signals[i]);
+        arena_free(s->arena);
+        buf_done(&s->hello);
+        metric_registry_free(s->metrics);
+        loop_free(s->loop);
+}
+
+static int run(struct service *s)
+{
+        const char *watchdog = getenv("WATCHDOG_USEC");
+        int r;
+
+        signal(SIGPIPE, SIG_IGN);
+        s->loop = loop_new();
+        s->metrics = metric_registry_new();
+        s->arena = arena_new(16384);
+        s->end_timer = loop_timer_new(s->loop, end_loop, s);
+        s->signals[0] = loop_signal_new(s->loop, SIGTERM, on_terminate, s);
+        s->signals[1] = loop_signal_new(s->loop, SIGINT, on_terminate, s);
+        if ((r = open_inside(s)) < 0 || (r = start_server(s)) < 0 || (r = open_outside(s)) < 0)
+                return r;
+        const struct takeover_options takeover = {
+                .loop = s->loop, .store = s->store, .instance = s->instance, .migrations = s->spec->rpc->migrations,
+                .on_writer = on_writer, .on_schema = on_schema, .arg = s,
+        };
+        if ((r = takeover_new(&takeover, &s->takeover)) < 0)
+                return r;
+        if (watchdog && str_to_i64(str_of(watchdog), 1000, INT64_MAX, &s->watchdog_every_us) == 0) {
+                s->watchdog_every_us /= 2;
+                s->watchdog_timer = loop_timer_new(s->loop, on_watchdog, s);
+                loop_timer_set(s->watchdog_timer, 0);
+        }
+        loop_run(s->loop);
+        log_info("ended", NULL);
+        return 0;
+}
+
+int service_main(const struct service_spec *spec, int argc, char **argv)
+{
+        struct service s = {.spec = spec, .redis = "127.0.0.1:6379", .bus_address = "var/bus", .keys = "var/keys",
+                            .admin_option = "127.0.0.1:0", .log_level = "info", .read_threads = 2, .slow_threads = 1,
+                            .write_batch = 256};
+        char store_default[80], usage[120];
+        const struct config_option shared[] = {
+                {"instance", "ID", "this instance's name (default: the service's name and -1)", CONFIG_TEXT, &s.instance_option, 0, 0},
+                {"store", "URL", "sqlite:PATH (default: sqlite:var/store/SERVICE.db)", CONFIG_TEXT, &s.store_url, 0, 0},
+                {"redis", "ADDRESS", "unix:PATH or HOST:PORT (default: 127.0.0.1:6379)", CONFIG_TEXT, &s.redis, 0, 0},
+                {"bus", "FOLDER", "where the socket goes, mode 0700, or an endpoint (default: var/bus)", CONFIG_TEXT, &s.bus_address, 0, 0},
+                {"peer", "SERVICE=ENDPOINT", "a service known without the registry; may be repeated", CONFIG_LIST, &s.peers, 0, 0},
+                {"keys", "FOLDER", "the keyring (default: var/keys)", CONFIG_TEXT, &s.keys, 0, 0},
+                {"admin", "ADDRESS", "loopback port of /metrics, /livez, /readyz (default: 127.0.0.1:0)", CONFIG_TEXT, &s.admin_option, 0, 0},
+                {"read-threads", "N", "threads of the read lane (default: 2)", CONFIG_INT, &s.read_threads, 1, 64},
+                {"slow-threads", "N", "threads of the slow lane: password hashing (default: 1)", CONFIG_INT, &s.slow_threads, 1, 64},
+                {"write-batch", "N", "most requests of one commit (default: 256)", CONFIG_INT, &s.write_batch, 1, 4096},
+                {"clock-file", "PATH", "for tests: 8 bytes, an int64 of microseconds added to the time", CONFIG_TEXT, &s.clock_file, 0, 0},
+                {"log-level", "LEVEL", "debug, info, warning or error (default: info)", CONFIG_TEXT, &s.log_level, 0, 0},
+                {0},
+        };
+        const struct config_option *const tables[] = {shared, spec->options};
+
+        snprintf(store_default, sizeof(store_default), "sqlite:var/store/%s.db", spec->rpc->name);
+        s.store_url = store_default;
+        snprintf(usage, sizeof(usage), "nuanxin-%s [options]", spec->rpc->name);
+        int r = config_parse(usage, spec->about, tables, 2, argc, argv, NULL);
+        if (r)
+                return r == CONFIG_E_HELP ? 0 : 2;
+        enum log_level level;
+        if (!log_level_parse(s.log_level, &level)) {
+                fprintf(stderr, "--log-level=%s: give debug, info, warning or error\n", s.log_level);
+                return 2;
+        }
+        log_init(spec->rpc->name, level);
+        if (s.instance_option)
+                snprintf(s.instance, sizeof(s.instance), "%s", s.instance_option);
+        else
+                snprintf(s.instance, sizeof(s.instance), "%s-1", spec->rpc->name);
+        r = run(&s);
+        stop(&s);
+        return r < 0 ? 1 : 0;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Who writes: on SQLite one instance holds the writer's lock for life, the others stand by, serve reads, and take
+ * over the moment it goes. A standby that sees the writer's heartbeat stand still ends that process.
+ */
+#pragma once
+
+#include "common/loop/loop.h"
+#include "common/store/store.h"
+
+struct takeover;
+struct takeover_options {
+        struct loop *loop;
+        struct store *store;
+        const char *instance;
+        const struct store_migration *migrations; /* ends with a zeroed entry */
+        /* On the loop's thread: this process has the lock, and the schema is up to date. The writer is the callee's. */
+        void (*on_writer)(void *arg, struct store_writer *writer);
+        /* On the loop's thread: the schema is there, so reads can be served (also without being the writer). */
+        void (*on_schema)(void *arg);
+        void *arg;
+};
+/* Tries at once, so that the only instance is the writer when this returns (on_writer was called); else waits in a
+ * thread of its own. */
+int takeover_new(const struct takeover_options *options, struct takeover **ret_takeover) MUST_USE;
+struct takeover *takeover_free(struct takeover *takeover);
