@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Who may write: an OFD lock on PATH.lock, held for life, and the epoch in the database that each takeover
+ * raises. The lock file's text is for those who wait: "PID MONOTONIC-MICROSECONDS INSTANCE".
+ */
+#include "common/store/internal.h"
+#include "common/base/clock.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct store_writer {
+        struct store *store;
+        char *instance;
+        int lock;
+        dev_t device; /* of the lock file that was locked */
+        ino_t inode;
+        int64_t epoch;
+        bool deposed;
+        struct store_conn *conn;
+};
+
+static const struct flock whole_file = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+
+/* Opens and locks. STORE_E_LOCKED; -EINTR if a signal came while it waited; -ESTALE if the file was replaced
+ * meanwhile, so that what is locked now is nobody's. */
+static int lock_once(struct store_writer *w, bool wait)
+{
+        struct flock lock = whole_file;
+        struct stat ours, named;
+        int fd = open(w->store->lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+        if (fd < 0)
+                return -errno;
+        int r = 0;
+        if (fcntl(fd, wait ? F_OFD_SETLKW : F_OFD_SETLK, &lock) < 0)
+                r = errno == EAGAIN || errno == EACCES ? STORE_E_LOCKED : -errno;
+        else if (fstat(fd, &ours) < 0)
+                r = -errno;
+        else if (stat(w->store->lock_path, &named) < 0)
+                r = errno == ENOENT ? -ESTALE : -errno;
+        else if (ours.st_ino != named.st_ino || ours.st_dev != named.st_dev)
+                r = -ESTALE;
+        if (r != 0) {
+                close(fd);
+                return r;
+        }
+        w->lock = fd;
+        w->device = ours.st_dev;
+        w->inode = ours.st_ino;
+        return 0;
+}
+
+static int lock_file(struct store_writer *w, bool wait, const char **ret_error)
+{
+        int r;
+        do
+                r = lock_once(w, wait);
+        while (r == -ESTALE);
+        if (r == STORE_E_LOCKED)
+                return store_fail(ret_error, r, "another process writes %s", w->store->path);
+        if (r < 0)
+                return store_fail(ret_error, r, "cannot lock %s: %s", w->store->lock_path, strerror(-r));
+        return 0;
+}
+
+/* From here on whoever wrote before, and may only be frozen, is refused at its next transaction. */
+static int raise_epoch(struct store_writer *w)
+{
+        static const char begin[] = "BEGIN IMMEDIATE", commit[] = "COMMIT";
+        static const char create[] =
+                "CREATE TABLE IF NOT EXISTS writer_epoch ("
+                "id INTEGER PRIMARY KEY CHECK (id = 1), epoch INTEGER NOT NULL, instance TEXT NOT NULL)";
+        static const char raise_sql[] =
+                "INSERT INTO writer_epoch (id, epoch, instance) VALUES (1, 1, $1) ON CONFLICT (id) DO UPDATE "
+                "SET epoch = writer_epoch.epoch + 1, instance = excluded.instance RETURNING epoch";
+        _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
+        int64_t epoch = 0;
+
+        int r = statement_control(w->conn, begin);
+        if (r == 0)
+                r = store_exec(w->conn, create, NULL);
+        if (r == 0)
+                r = store_query(w->conn, raise_sql, &rows, TEXTZ(w->instance));
+        if (r == 0 && (r = store_next(rows)) == 1) {
+                epoch = store_i64(rows, 0);
+                r = 0;
+        }
+        rows = store_rows_close(rows);
+        if (r == 0)
+                r = statement_control(w->conn, commit);
+        if (r == 0)
+                w->epoch = epoch;
+        else
+                store_rollback(w->conn);
+        return r == STORE_E_RETRY ? -EBUSY : r;
+}
+
+int store_writer_acquire(struct store *store, const char *instance, bool wait,
+                         struct store_writer **ret_writer, const char **ret_error)
+{
+        _cleanup_(store_writer_releasep) struct store_writer *w = mem_zalloc(sizeof(*w));
+        w->store = store;
+        w->instance = mem_strdup(instance);
+        w->lock = -1;
+
+        int r = lock_file(w, wait, ret_error);
+        if (r != 0)
+                return r;
+        store_writer_heartbeat(w);
+        r = conn_open(store, w, &w->conn, ret_error);
+        if (r != 0)
+                return r;
+        /* The log may end with a commit that its writer never saw on disk, and an fsync that failed there may
+         * not fail here: only what has been copied into the file and synced is sure. */
+        r = raise_epoch(w);
+        if (r == 0)
+                r = conn_checkpoint_all(w->conn);
+        if (r != 0)
+                return store_fail(ret_error, r, "cannot take over %s: %s", store->path,
+                                  store_last_error(w->conn));
+        *ret_writer = TAKE(w);
+        return 0;
+}
+
+struct store_writer *store_writer_release(struct store_writer *w)
+{
+        if (!w)
+                return NULL;
+        if (w->conn) {
+                store_rollback(w->conn);
+                int r = w->epoch ? store_checkpoint(w->conn) : 0;
+                (void)r; /* what stays in the log, the next writer settles */
+                w->conn = store_conn_close(w->conn);
+        }
+        if (w->lock >= 0) {
+                int r = ftruncate(w->lock, 0);
+                (void)r; /* if the text stays: without the lock it says nothing */
+                close(w->lock);
+        }
+        free(w->instance);
+        free(w);
+        return NULL;
+}
+
+struct store_conn *store_writer_conn(struct store_writer *w)
+{
+        return w->conn;
+}
+
+int64_t store_writer_epoch(const struct store_writer *w)
+{
+        return w->epoch;
+}
+
+void store_writer_heartbeat(struct store_writer *w)
+{
+        char text[160];
+        int n = snprintf(text, sizeof(text), "%d %" PRId64 " %.100s\n", getpid(), clock_monotonic_us(),
+                         w->instance);
+        ssize_t written = pwrite(w->lock, text, (size_t)n, 0);
+        (void)written; /* within the file's first block, so even a full disk takes it after the first time */
+}
+
+int store_writer_observe(struct store *store, int *ret_pid, int64_t *ret_still_us)
+{
+        struct flock lock = whole_file;
+        char text[160];
+        int64_t pid = 0, beat = 0;
+        int fd = open(store->lock_path, O_RDWR | O_CLOEXEC);
+        if (fd < 0 && errno != ENOENT)
+                return -errno;
+        ssize_t n = fd < 0 ? 0 : pread(fd, text, sizeof(text), 0);
+        bool held = fd >= 0 && fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+        if (fd >= 0)
+                close(fd);
+
+        struct str rest = {text, n > 0 ? (size_t)n : 0};
+        struct str first = str_cut(&rest, ' '), second = str_cut(&rest, ' ');
+        if (!held || str_to_i64(first, 1, INT32_MAX, &pid) < 0 ||
+            str_to_i64(second, 0, INT64_MAX, &beat) < 0) {
+                *ret_pid = 0;
+                *ret_still_us = 0;
+                return 0;
+        }
+        int64_t still = clock_monotonic_us() - beat;
+        *ret_pid = (int)pid;
+        *ret_still_us = still > 0 ? still : 0;
+        return 0;
+}
+
+int writer_check_lock(struct store_writer *w)
+{
+        struct stat named;
+        if (!w->deposed && (stat(w->store->lock_path, &named) < 0 || named.st_ino != w->inode ||
+                            named.st_dev != w->device))
+                w->deposed = true;
+        return w->deposed ? STORE_E_DEPOSED : 0;
+}
+
+int writer_check_epoch(struct store_writer *w)
+{
+        static const char select[] = "SELECT epoch FROM writer_epoch WHERE id = 1";
+        _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
+        int r = store_query(w->conn, select, &rows);
+        if (r == 0)
+                r = store_next(rows);
+        if (r != 0 && r != 1)
+                return r;
+        if (r == 0 || store_i64(rows, 0) != w->epoch)
+                w->deposed = true;
+        return w->deposed ? STORE_E_DEPOSED : 0;
+}
