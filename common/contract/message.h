@@ -36,9 +36,10 @@ struct violations {
 void violation_add(struct violations *v, const char *pointer, const char *rule, const char *detail,
                    const char *detail_zh);
 
-/* Checks every field rule, recursively; adds what it finds (texts in the arena). With a non-NULL mask (paths
- * of a partial update), `required` below the masked message is asked only of masked fields. Output-only and
- * internal fields are cleared, not refused. */
+/* Checks every field rule, recursively; adds what it finds (texts in the arena). A value that is not given
+ * (proto3's default) meets only `required`. If the request carries a FieldMask that is not empty, `required` below
+ * the first plain message beside it is asked only of masked fields, and the mask's paths must exist in it.
+ * Output-only and internal fields are cleared, not refused. */
 void message_validate(struct arena *arena, const struct contract_message *type, void *message,
                       struct violations *violations);
 

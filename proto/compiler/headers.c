@@ -12,7 +12,8 @@ static void emit_about(struct buf *out, const struct package *p)
         buf_printf(out,
                    "/* SPDX-License-Identifier: Apache-2.0\n *\n"
                    " * Package %s for C. Made by the contract compiler from proto/: do not edit.\n *\n"
-                   " * Types     GetMemberRequest is the message of that name, Outer__Inner one nested in it; enums alike.\n"
+                   " * Types     GetMemberRequest is the message of that name, Outer__Inner one nested in it; enums alike\n"
+                   " *           (none in nuanxin.internal).\n"
                    " * Messages  %s_<message>_msg is the struct contract_message of <Message>.\n"
                    " * Methods   %s_<method> is the struct contract_method of <Method>, and a macro of that name in\n"
                    " *           capitals makes its entry in a service's request table (struct rpc_method), checking the\n"
@@ -35,13 +36,15 @@ static void emit_includes(struct buf *out, const struct model *m, const struct p
 
 static void emit_types(struct buf *out, const struct model *m, const struct package *p)
 {
-        for (size_t i = 0; i < m->n_enums; i++) {
+        /* Every process includes what is internal, beside a service's own: its plain names would clash. */
+        bool short_names = !str_starts(str_of(p->name), STR("nuanxin.internal."));
+        for (size_t i = 0; i < m->n_enums && short_names; i++) {
                 const struct enumeration *e = m->enums[i];
                 if (strcmp(e->place.file->package, p->name) == 0)
                         buf_printf(out, "typedef %s %s;\n", name_c_type(m->arena, e->name),
                                    name_in_package(m->arena, p->name, e->name));
         }
-        for (size_t i = 0; i < m->n_messages; i++) {
+        for (size_t i = 0; i < m->n_messages && short_names; i++) {
                 const struct message *x = m->messages[i];
                 if (strcmp(x->place.file->package, p->name) == 0 && !x->map_entry)
                         buf_printf(out, "typedef %s %s;\n", name_c_type(m->arena, x->name),
