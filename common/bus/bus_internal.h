@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the files of common/bus share: the context, the making of sockets, and the framing of pairs.
+ */
+#pragma once
+
+#include "common/bus/bus.h"
+
+#include <stdatomic.h>
+#include <zmq.h>
+
+enum {
+        BUS_PAIRS_MAX = 64,               /* a multipart message */
+        BUS_BYTES_MAX = 4 * 1024 * 1024,  /* a multipart message, and so a frame */
+        BUS_TURN_MESSAGES_MAX = 64,       /* taken from a socket before others get their turn */
+};
+
+struct security; /* CURVE keys and the ZAP handler */
+
+struct bus {
+        void *context;
+        struct security *security; /* NULL: only ipc:// and loopback */
+        _Atomic(int64_t) malformed;
+        _Atomic(int64_t) dropped;
+        _Atomic(uint64_t) monitors; /* names given to monitors so far */
+};
+
+/* --- sockets (socket.c) ---------------------------------------------------------------------------------------- */
+
+/* May we bind to (or connect to) it? 0; -EINVAL: not an endpoint; -EACCES: open to strangers. */
+int endpoint_check(const struct bus *bus, const char *endpoint, bool bind) MUST_USE;
+/* A socket with the options that all of ours have, and CURVE where the endpoint asks for it. */
+int socket_new(struct bus *bus, int type, const char *endpoint, void **ret_socket) MUST_USE;
+int socket_fd(void *socket);
+/* ZMQ_EVENTS, after the commands that wait for the socket: also re-arms the edge of its descriptor. */
+int socket_events(void *socket);
+
+/* --- CURVE (security.c) ---------------------------------------------------------------------------------------- */
+
+int security_new(void *context, const char *folder, struct security **ret_security, const char **ret_error) MUST_USE;
+void security_stop(struct security *security); /* after zmq_ctx_shutdown, before zmq_ctx_term */
+struct security *security_free(struct security *security);
+int security_apply(const struct security *security, void *socket, bool server) MUST_USE;
+
+/* --- pairs on the wire (frame.c) ------------------------------------------------------------------------------- */
+
+/* Pairs that wait for the turn's end. */
+struct outbox {
+        zmq_msg_t *frames; /* envelope, payload, envelope, … */
+        size_t n, cap;
+};
+/* Copies both. -EMSGSIZE when no message could hold them. */
+int outbox_add(struct outbox *outbox, struct str envelope, struct str payload) MUST_USE;
+/* Sends from frame *at on one multipart message, to a ROUTER's peer or (NULL) on a DEALER, and moves *at on.
+ * -EAGAIN, -EHOSTUNREACH: nothing was sent. */
+int outbox_send(struct outbox *outbox, size_t *at, void *socket, const struct bus_peer *to) MUST_USE;
+void outbox_sent(struct outbox *outbox, size_t n);    /* the first n frames have left: forgets them */
+void outbox_drop(struct outbox *outbox, size_t from); /* the frames from there on, and empties it */
+void outbox_done(struct outbox *outbox);
+
+/* One whole multipart message. */
+struct inbox {
+        zmq_msg_t frames[2 * BUS_PAIRS_MAX];
+        size_t n;
+        struct bus_peer from; /* on a ROUTER */
+        int source_fd;        /* on a ROUTER: the connection's descriptor, or -1 */
+};
+/* 0; -EAGAIN: nothing is there; -EBADMSG: a message that broke the rules was dropped. */
+int inbox_receive(struct inbox *inbox, void *socket, bool routed) MUST_USE;
+/* The pair at frame i, its payload as the caller's to take. */
+struct str inbox_envelope(struct inbox *inbox, size_t i);
+struct bus_frame inbox_take_payload(struct inbox *inbox, size_t i);
+void inbox_clear(struct inbox *inbox);
+
+/* --- what becomes of a connection (monitor.c) ------------------------------------------------------------------ */
+
+struct monitor;
+struct monitor_ops {
+        void (*on_connected)(void *arg); /* the ZMTP handshake is done */
+        void (*on_lost)(void *arg);      /* a connection (or its handshake) ended */
+};
+/* Watches the connections of a socket. Events come on the loop; one may free the monitor from its callback. */
+int monitor_new(struct bus *bus, struct loop *loop, void *socket, const struct monitor_ops *ops, void *arg,
+                struct monitor **ret_monitor) MUST_USE;
+struct monitor *monitor_free(struct monitor *monitor); /* before its socket is closed */

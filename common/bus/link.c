@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The calling side: a DEALER to one instance.
+ *
+ * A socket serves one connection. When that is lost the socket is closed with all that was queued in it, and after
+ * a pause a new one connects: so nothing meant for one process of an instance ever reaches the next, whatever
+ * libzmq keeps in its pipes. (It would keep nothing with ZMQ_IMMEDIATE: session_base_t::reconnect ends the pipe.
+ * But it never reconnects after an error of the protocol, such as a frame beyond maxmsgsize.) What had left
+ * before the loss may still be executed by a peer that lives: a repeated request is told by its idempotency key.
+ */
+#include "common/base/clock.h"
+#include "common/base/id.h"
+#include "common/bus/bus_internal.h"
+
+#include <stdlib.h>
+
+enum {
+        PAUSE_MIN_US = 50 * 1000,
+        PAUSE_MAX_US = 2 * 1000 * 1000,
+        BLOCKED_PAIRS_MAX = 1024, /* that wait while the socket takes no more */
+};
+
+enum link_state {
+        LINK_PAUSING,    /* no socket; the timer will make one */
+        LINK_CONNECTING, /* libzmq tries, at growing intervals, until it has a connection */
+        LINK_UP,         /* may send */
+};
+
+struct bus_link {
+        struct bus *bus;
+        struct loop *loop;
+        char *endpoint;
+        const struct bus_link_ops *ops;
+        void *arg;
+        enum link_state state;
+        void *socket;
+        struct monitor *monitor;
+        struct loop_fd *watch;
+        struct loop_timer *timer;
+        struct loop_turn turn;
+        int64_t pause_us; /* the next one */
+        bool blocked;     /* the socket took no more: its descriptor tells when it does again */
+        bool in_callback, freed;
+        struct outbox outbox;
+        struct inbox inbox;
+};
+
+static void on_monitor_connected(void *arg);
+static void on_monitor_lost(void *arg);
+static const struct monitor_ops link_monitor_ops = {on_monitor_connected, on_monitor_lost};
+
+static void link_destroy(struct bus_link *link);
+
+/* The last thing to do in an event: the callback may free the link. */
+static void link_tell(struct bus_link *link, void (*fn)(void *arg))
+{
+        link->in_callback = true;
+        fn(link->arg);
+        link->in_callback = false;
+        if (link->freed)
+                link_destroy(link);
+}
+
+/* --- in and out ------------------------------------------------------------------------------------------------- */
+
+/* Hands on the pairs of the inbox, until one ends the link. */
+static void link_deliver(struct bus_link *link)
+{
+        link->in_callback = true;
+        for (size_t i = 0; i < link->inbox.n && !link->freed; i += 2)
+                link->ops->on_pair(link->arg, inbox_envelope(&link->inbox, i), inbox_envelope(&link->inbox, i + 1));
+        link->in_callback = false;
+        inbox_clear(&link->inbox);
+}
+
+static void link_flush(struct bus_link *link)
+{
+        size_t at = 0;
+        int r = 0;
+        while (r == 0 && at < link->outbox.n)
+                r = outbox_send(&link->outbox, &at, link->socket, NULL);
+        link->blocked = r < 0;
+        outbox_sent(&link->outbox, at);
+}
+
+static void on_readable(void *arg, int events)
+{
+        struct bus_link *link = arg;
+        (void)events;
+        if (link->blocked)
+                loop_at_turn_end(link->loop, &link->turn);
+        for (int taken = 0; taken < BUS_TURN_MESSAGES_MAX; taken++) {
+                int r = inbox_receive(&link->inbox, link->socket, false);
+                if (r == -EAGAIN) /* libzmq looked at its mailbox once more before it said so: the edge is armed */
+                        return;
+                if (r == -EBADMSG) {
+                        atomic_fetch_add_explicit(&link->bus->malformed, 1, memory_order_relaxed);
+                        continue;
+                }
+                link_deliver(link);
+                if (link->freed) {
+                        link_destroy(link);
+                        return;
+                }
+        }
+        loop_fd_activate(link->watch, LOOP_READ);
+}
+
+static void on_turn_end(void *arg)
+{
+        struct bus_link *link = arg;
+        if (link->state != LINK_UP)
+                return;
+        link_flush(link);
+        /* Sending may have taken the signal of what came in meanwhile, or of room for more. */
+        int events = socket_events(link->socket);
+        if ((events & ZMQ_POLLIN) || (link->blocked && (events & ZMQ_POLLOUT)))
+                loop_fd_activate(link->watch, LOOP_READ);
+}
+
+int bus_link_send(struct bus_link *link, struct str envelope, struct str payload)
+{
+        if (link->state != LINK_UP)
+                return -ENOTCONN;
+        if (link->blocked && link->outbox.n >= 2 * BLOCKED_PAIRS_MAX)
+                return -EAGAIN;
+        int r = outbox_add(&link->outbox, envelope, payload);
+        if (r == 0)
+                loop_at_turn_end(link->loop, &link->turn);
+        return r;
+}
+
+/* --- connecting ------------------------------------------------------------------------------------------------- */
+
+static void link_close(struct bus_link *link)
+{
+        link->monitor = monitor_free(link->monitor);
+        link->watch = loop_fd_free(link->watch);
+        if (link->socket)
+                zmq_close(link->socket);
+        link->socket = NULL;
+        link->blocked = false;
+        outbox_drop(&link->outbox, 0);
+}
+
+static int link_open(struct bus_link *link)
+{
+        int r = endpoint_check(link->bus, link->endpoint, false);
+        if (r == 0)
+                r = socket_new(link->bus, ZMQ_DEALER, link->endpoint, &link->socket);
+        if (r == 0)
+                r = monitor_new(link->bus, link->loop, link->socket, &link_monitor_ops, link, &link->monitor);
+        if (r == 0 && zmq_connect(link->socket, link->endpoint) < 0)
+                r = -zmq_errno();
+        if (r < 0) {
+                link_close(link);
+                return r;
+        }
+        link->watch = loop_fd_new(link->loop, socket_fd(link->socket), on_readable, link);
+        loop_fd_want(link->watch, LOOP_READ);
+        loop_fd_activate(link->watch, LOOP_READ);
+        link->state = LINK_CONNECTING;
+        return 0;
+}
+
+/* Half of the time fixed, half random, so that callers of a restarted instance do not come all at once. */
+static void link_pause(struct bus_link *link)
+{
+        uint32_t random;
+        id_random(&random, sizeof(random));
+        int64_t half = link->pause_us / 2;
+        link->state = LINK_PAUSING;
+        loop_timer_set(link->timer, half + (int64_t)random % half);
+        link->pause_us = link->pause_us * 2 > PAUSE_MAX_US ? PAUSE_MAX_US : link->pause_us * 2;
+}
+
+static void on_pause_over(void *arg)
+{
+        struct bus_link *link = arg;
+        if (link_open(link) < 0)
+                link_pause(link);
+}
+
+static void on_monitor_connected(void *arg)
+{
+        struct bus_link *link = arg;
+        /* libzmq gave the socket its pipe before it told the monitor: looking at the events attaches it. */
+        if (link->state != LINK_CONNECTING || !(socket_events(link->socket) & ZMQ_POLLOUT))
+                return;
+        link->state = LINK_UP;
+        link->pause_us = PAUSE_MIN_US;
+        loop_fd_activate(link->watch, LOOP_READ);
+        link_tell(link, link->ops->on_up);
+}
+
+static void on_monitor_lost(void *arg)
+{
+        struct bus_link *link = arg;
+        bool was_up = link->state == LINK_UP;
+        link_close(link);
+        link_pause(link);
+        if (was_up)
+                link_tell(link, link->ops->on_down);
+}
+
+int bus_link_new(struct bus *bus, struct loop *loop, const char *endpoint, const struct bus_link_ops *ops, void *arg,
+                 struct bus_link **ret_link)
+{
+        struct bus_link *link = mem_zalloc(sizeof(*link));
+        link->bus = bus;
+        link->loop = loop;
+        link->endpoint = mem_strdup(endpoint);
+        link->ops = ops;
+        link->arg = arg;
+        link->pause_us = PAUSE_MIN_US;
+        link->turn = (struct loop_turn){.fn = on_turn_end, .arg = link};
+        link->timer = loop_timer_new(loop, on_pause_over, link);
+        int r = link_open(link);
+        if (r < 0) {
+                link_destroy(link);
+                return r;
+        }
+        *ret_link = link;
+        return 0;
+}
+
+static void link_destroy(struct bus_link *link)
+{
+        link_close(link);
+        loop_turn_cancel(link->loop, &link->turn);
+        loop_timer_free(link->timer);
+        outbox_done(&link->outbox);
+        free(link->endpoint);
+        free(link);
+}
+
+struct bus_link *bus_link_free(struct bus_link *link)
+{
+        if (!link)
+                return NULL;
+        if (link->in_callback)
+                link->freed = true; /* by whoever called back, when that returns */
+        else
+                link_destroy(link);
+        return NULL;
+}
+
+bool bus_link_is_up(const struct bus_link *link)
+{
+        return link->state == LINK_UP;
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A socket's monitor: the PAIR on which libzmq tells of its connections, as two plain events. A process that dies
+ * is heard of at once, for the kernel closes its sockets; a silent one after the heartbeat's time-out.
+ */
+#include "common/bus/bus_internal.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct monitor {
+        void *watched;
+        void *pair;
+        struct loop_fd *watch;
+        const struct monitor_ops *ops;
+        void *arg;
+};
+
+/* An event is two frames: its number (16 bit) and value (32 bit), then the address. 0: nothing is there. */
+static uint16_t receive_event(void *pair)
+{
+        uint8_t event[6] = {0};
+        char address[256];
+        int n;
+        do
+                n = zmq_recv(pair, event, sizeof(event), ZMQ_DONTWAIT);
+        while (n < 0 && zmq_errno() == EINTR);
+        if (n < (int)sizeof(event))
+                return 0;
+        if (zmq_recv(pair, address, sizeof(address), ZMQ_DONTWAIT) < 0)
+                return 0;
+        uint16_t number;
+        memcpy(&number, event, sizeof(number));
+        return number;
+}
+
+static void on_readable(void *arg, int events)
+{
+        struct monitor *monitor = arg;
+        (void)events;
+        uint16_t event = receive_event(monitor->pair);
+        if (!event)
+                return;
+        /* One event a turn, as what it leads to may end this monitor. */
+        loop_fd_activate(monitor->watch, LOOP_READ);
+        if (event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED)
+                monitor->ops->on_connected(monitor->arg);
+        else if (event == ZMQ_EVENT_DISCONNECTED)
+                monitor->ops->on_lost(monitor->arg);
+}
+
+int monitor_new(struct bus *bus, struct loop *loop, void *socket, const struct monitor_ops *ops, void *arg,
+                struct monitor **ret_monitor)
+{
+        char name[64];
+        snprintf(name, sizeof(name), "inproc://monitor-%" PRIu64, atomic_fetch_add(&bus->monitors, 1));
+        if (zmq_socket_monitor(socket, name, ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED) < 0)
+                return -zmq_errno();
+        void *pair = zmq_socket(bus->context, ZMQ_PAIR);
+        if (!pair || zmq_connect(pair, name) < 0) {
+                int r = -zmq_errno();
+                if (pair)
+                        zmq_close(pair);
+                zmq_socket_monitor(socket, NULL, 0);
+                return r;
+        }
+        struct monitor *monitor = mem_zalloc(sizeof(*monitor));
+        monitor->watched = socket;
+        monitor->pair = pair;
+        monitor->ops = ops;
+        monitor->arg = arg;
+        monitor->watch = loop_fd_new(loop, socket_fd(pair), on_readable, monitor);
+        loop_fd_want(monitor->watch, LOOP_READ);
+        loop_fd_activate(monitor->watch, LOOP_READ);
+        *ret_monitor = monitor;
+        return 0;
+}
+
+struct monitor *monitor_free(struct monitor *monitor)
+{
+        if (!monitor)
+                return NULL;
+        loop_fd_free(monitor->watch);
+        zmq_socket_monitor(monitor->watched, NULL, 0);
+        int linger = 0;
+        zmq_setsockopt(monitor->pair, ZMQ_LINGER, &linger, sizeof(linger));
+        zmq_close(monitor->pair);
+        free(monitor);
+        return NULL;
+}
