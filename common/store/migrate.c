@@ -13,6 +13,7 @@ static const struct mark marks[] = {
         {"bytes", "BLOB"},
         {"text", "TEXT"},
         {"strict", "STRICT"},
+        {"clustered", "STRICT, WITHOUT ROWID"},
 };
 
 static bool is_letter(char c)

@@ -37,7 +37,8 @@ DEFINE_CLEANUP(struct store *, store_close)
 /* --- schema ------------------------------------------------------------------------------------------ */
 
 /* One numbered file. Types in it are portable marks: @int (INTEGER / BIGINT), @bytes (BLOB / BYTEA), @text,
- * @strict (STRICT / nothing, after a table's closing parenthesis). */
+ * after a table's closing parenthesis @strict (STRICT / nothing) or @clustered (STRICT, WITHOUT ROWID / nothing: rows
+ * stand in the order of the primary key, one tree fewer to write). */
 struct store_migration {
         const char *name; /* "membership/001_core" */
         const char *sql;  /* NUL-terminated */
