@@ -7,6 +7,7 @@
 #pragma once
 
 #include "common/base/arena.h"
+#include "common/http/field.h"
 #include "common/loop/stream.h"
 
 struct http_limits {
@@ -23,12 +24,6 @@ struct http_limits {
 extern const struct http_limits http_default_limits;
 
 enum http_method { HTTP_GET, HTTP_HEAD, HTTP_POST, HTTP_PUT, HTTP_PATCH, HTTP_DELETE, HTTP_OPTIONS, HTTP_OTHER };
-
-struct http_field {
-        struct str name, value; /* value without surrounding blanks */
-};
-
-struct http_connection;
 
 /* One request; lives until its answer has been handed over or its connection ended. Its arena is the place for
  * everything made on its behalf. */
@@ -64,7 +59,8 @@ struct http_ops {
          * http_body_more (which a handler may call from within). body_bytes does not bound a streamed body. An answer
          * before the last piece ends the connection with it. */
         void (*on_body)(void *arg, struct http_request *request, struct str piece, bool last);
-        /* The client went away or was cut before the answer: forget the request; it is freed after this returns. */
+        /* The client went away or was cut before the answer: forget the request, do not answer it; it is freed after
+         * this returns. NULL only for a server that answers everything at once. */
         void (*on_gone)(void *arg, struct http_request *request);
         /* The parser or a limit refused: 400, 408, 413, 414, 417, 431, 501 (unknown method, transfer coding) or 505.
          * Make the answer for this status in `body`, e.g. problem+json, and set the content type. The connection then

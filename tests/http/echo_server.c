@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A server for the edge suite and the benchmark of common/http alone. It answers GET with a fixed 70-byte JSON, other
+ * methods with their body, and a few paths that exercise what handlers may do:
+ *   /later    answers 20 ms later, so that pipelined answers would overtake it
+ *   /stream   answers a body of chunks (?n= pieces of 1000 bytes)
+ *   /upload   takes the body in pieces and answers its length
+ *   /early    answers before the body came
+ * Options: --listen ADDRESS, --certificate FILE --key FILE, and the limits in milliseconds: --header-ms --body-ms
+ * --keep-alive-ms --write-ms. Prints "ready PORT".
+ */
+#include "common/base/clock.h"
+#include "common/http/http.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+struct echo {
+        struct loop *loop;
+        struct http_server *server;
+        struct loop_timer *drain;
+};
+
+struct work {
+        struct http_request *request;
+        struct loop_timer *timer;
+        int64_t pieces, bytes;
+};
+
+static const struct http_field json = {{"Content-Type", 12}, {"application/json", 16}};
+
+static void answer(struct http_request *request, struct str body)
+{
+        http_answer(request, &(struct http_answer){.status = 200, .fields = &json, .n_fields = 1, .body = body});
+}
+
+static void on_later(void *arg)
+{
+        struct work *work = arg;
+        loop_timer_free(TAKE(work->timer));
+        answer(work->request, STR("{\"later\":true}"));
+}
+
+static void on_more(void *arg)
+{
+        static const char piece[1000];
+        struct work *work = arg;
+        if (work->pieces-- > 0)
+                http_answer_piece(work->request, str_bytes(piece, sizeof(piece)));
+        else
+                http_answer_end(work->request, true);
+}
+
+static bool want_stream(void *arg, struct http_request *request)
+{
+        (void)arg;
+        return str_is(request->path, "/upload") || str_is(request->path, "/early");
+}
+
+static void on_request(void *arg, struct http_request *request)
+{
+        struct echo *echo = arg;
+        struct work *work = request->user = ARENA_NEW(request->arena, struct work);
+        work->request = request;
+        if (str_is(request->path, "/later")) {
+                work->timer = loop_timer_new(echo->loop, on_later, work);
+                loop_timer_set(work->timer, 20 * 1000);
+        } else if (str_is(request->path, "/stream")) {
+                struct str query = request->query;
+                str_cut(&query, '=');
+                if (str_to_i64(query, 0, 1000 * 1000, &work->pieces) < 0)
+                        work->pieces = 3;
+                http_answer_begin(request, &(struct http_answer){.status = 200}, on_more, work);
+        } else if (str_is(request->path, "/early")) {
+                answer(request, STR("{\"early\":true}"));
+        } else if (str_is(request->path, "/upload")) {
+                if (!request->chunked_or_sized)
+                        answer(request, STR("0"));
+        } else if (request->method == HTTP_GET || request->method == HTTP_HEAD) {
+                http_answer(request,
+                            &(struct http_answer){
+                                    .status = 200,
+                                    .fields = &json,
+                                    .n_fields = 1,
+                                    .body = STR("{\"name\":\"members/0190a7c2\",\"displayName\":\"Wang Xiulan\","
+                                                "\"state\":\"A\"}\n"),
+                                    .body_static = true,
+                            });
+        } else {
+                answer(request, request->body);
+        }
+}
+
+static void on_body(void *arg, struct http_request *request, struct str piece, bool last)
+{
+        struct work *work = request->user;
+        (void)arg;
+        work->bytes += (int64_t)piece.n;
+        if (last)
+                answer(request, str_of(arena_printf(request->arena, "%lld", (long long)work->bytes)));
+        else
+                http_body_more(request);
+}
+
+static void on_gone(void *arg, struct http_request *request)
+{
+        struct work *work = request->user;
+        (void)arg;
+        loop_timer_free(TAKE(work->timer));
+}
+
+static void on_refused(void *arg, const struct http_request *request, int status, struct buf *body,
+                       const char **ret_content_type)
+{
+        static const struct {
+                int status;
+                const char *type;
+        } problems[] = {{400, "malformed-request"},   {408, "request-timeout"},    {413, "payload-too-large"},
+                        {414, "uri-too-long"},        {417, "expectation-failed"}, {431, "header-too-large"},
+                        {501, "not-implemented"},     {505, "http-version-not-supported"}};
+        (void)arg;
+        (void)request;
+        for (size_t i = 0; i < ARRAY_LEN(problems); i++)
+                if (problems[i].status == status)
+                        buf_printf(body, "{\"type\":\"urn:nuanxin:problem:%s\",\"status\":%d}", problems[i].type,
+                                   status);
+        *ret_content_type = "application/problem+json";
+}
+
+static int64_t utc_us(void *arg)
+{
+        static const struct clock clock;
+        (void)arg;
+        return clock_now_us(&clock);
+}
+
+static void on_drain_check(void *arg)
+{
+        struct echo *echo = arg;
+        if (http_server_connections(echo->server) == 0)
+                loop_stop(echo->loop);
+        else
+                loop_timer_set(echo->drain, 10 * 1000);
+}
+
+static void on_terminate(void *arg)
+{
+        struct echo *echo = arg;
+        http_server_drain(echo->server);
+        on_drain_check(echo);
+}
+
+static int options_read(int n, char **text, struct http_server_options *options, const char **certificate,
+                        const char **key)
+{
+        struct http_limits *limits = &options->limits;
+        for (int i = 1; i + 1 < n; i += 2) {
+                int64_t value = atoll(text[i + 1]);
+                if (!strcmp(text[i], "--listen"))
+                        options->address = text[i + 1];
+                else if (!strcmp(text[i], "--certificate"))
+                        *certificate = text[i + 1];
+                else if (!strcmp(text[i], "--key"))
+                        *key = text[i + 1];
+                else if (!strcmp(text[i], "--header-ms"))
+                        limits->header_us = value * 1000;
+                else if (!strcmp(text[i], "--body-ms"))
+                        limits->body_us = value * 1000;
+                else if (!strcmp(text[i], "--keep-alive-ms"))
+                        limits->keep_alive_us = value * 1000;
+                else if (!strcmp(text[i], "--write-ms"))
+                        limits->write_us = value * 1000;
+                else if (!strcmp(text[i], "--max-connections"))
+                        options->max_connections = (size_t)value;
+                else
+                        return -EINVAL;
+        }
+        return 0;
+}
+
+int main(int n, char **text)
+{
+        static const struct http_ops ops = {.want_stream = want_stream,
+                                            .on_request = on_request,
+                                            .on_body = on_body,
+                                            .on_gone = on_gone,
+                                            .on_refused = on_refused};
+        struct http_server_options options = {
+                .address = "127.0.0.1:0", .limits = http_default_limits, .max_connections = 10000, .utc_us = utc_us};
+        const char *certificate = NULL, *key = NULL, *error = "unknown option";
+        struct stream_tls *tls = NULL;
+        if (options_read(n, text, &options, &certificate, &key) < 0 ||
+            (certificate && stream_tls_new(certificate, key, &tls, &error) < 0)) {
+                fprintf(stderr, "%s\n", error);
+                return 2;
+        }
+        options.tls = tls;
+        struct echo echo = {.loop = loop_new()};
+        int port;
+        int r = http_server_new(echo.loop, &options, &ops, &echo, &echo.server, &port);
+        if (r < 0) {
+                fprintf(stderr, "cannot listen on %s: %s\n", options.address, strerror(-r));
+                return 1;
+        }
+        echo.drain = loop_timer_new(echo.loop, on_drain_check, &echo);
+        struct loop_signal *terminate = loop_signal_new(echo.loop, SIGTERM, on_terminate, &echo);
+        struct loop_signal *interrupt = loop_signal_new(echo.loop, SIGINT, on_terminate, &echo);
+        printf("ready %d\n", port);
+        fflush(stdout);
+        loop_run(echo.loop);
+        http_server_free(echo.server);
+        loop_timer_free(echo.drain);
+        loop_signal_free(terminate);
+        loop_signal_free(interrupt);
+        loop_free(echo.loop);
+        stream_tls_free(tls);
+        return 0;
+}
