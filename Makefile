@@ -136,8 +136,8 @@ endef
 $(foreach t,$(notdir $(patsubst %/main.c,%,$(TOOLS_C))),$(eval $(call TOOL_RULE,$t)))
 $(BUILD)/common/rpc/%.o: $(wildcard common/rpc/schema/*.sql)
 
-# A unit test tests/unit/x_test.c links the library, and the rules of a service it names: // uses: services/activity/rules.c
-$(BUILD)/tests/unit/%: tests/unit/%.c $(LIB) | $(PBC_H) $(CONTRACT_C)
+# A test program tests/x/y.c links the library, and the rules of a service it names: // uses: services/activity/rules.c
+$(BUILD)/tests/%: tests/%.c $(LIB) | $(PBC_H) $(CONTRACT_C)
 	@mkdir -p $(@D)
 	$(COMPILE) -o $@ $< $$(sed -n 's|^// uses: ||p' $<) $(LIB) $(LDLIBS)
 
