@@ -77,7 +77,7 @@ void inbox_clear(struct inbox *inbox);
 struct monitor;
 struct monitor_ops {
         void (*on_connected)(void *arg); /* the ZMTP handshake is done */
-        void (*on_lost)(void *arg);      /* a connection (or its handshake) ended */
+        void (*on_lost)(void *arg);      /* it ended, or never came about */
 };
 /* Watches the connections of a socket. Events come on the loop; one may free the monitor from its callback. */
 int monitor_new(struct bus *bus, struct loop *loop, void *socket, const struct monitor_ops *ops, void *arg,

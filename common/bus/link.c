@@ -2,27 +2,30 @@
  *
  * The calling side: a DEALER to one instance.
  *
- * A socket serves one connection. When that is lost the socket is closed with all that was queued in it, and after
- * a pause a new one connects: so nothing meant for one process of an instance ever reaches the next, whatever
- * libzmq keeps in its pipes. (It would keep nothing with ZMQ_IMMEDIATE: session_base_t::reconnect ends the pipe.
- * But it never reconnects after an error of the protocol, such as a frame beyond maxmsgsize.) What had left
- * before the loss may still be executed by a peer that lives: a repeated request is told by its idempotency key.
+ * A socket serves one connection. When that is lost, what it had brought is read, then the socket is closed with
+ * all that waited in it, and after a pause a new one connects: nothing meant for one process ever reaches the next.
+ * So libzmq must not reconnect by itself (its interval is set to a day): without ZMQ_IMMEDIATE it would send the
+ * waiting requests to whoever comes; with it, it ends the pipe with the answers in it that nobody has read yet; and
+ * after a protocol error, such as a frame beyond maxmsgsize, it never reconnects. (libzmq 4.3.4,
+ * session_base_t::reconnect and engine_error.) What had left before the loss may still be executed by a peer that
+ * lives: a repeated request is told by its idempotency key.
  */
 #include "common/base/clock.h"
 #include "common/base/id.h"
 #include "common/bus/bus_internal.h"
 
+#include <limits.h>
 #include <stdlib.h>
 
 enum {
-        PAUSE_MIN_US = 50 * 1000,
+        PAUSE_MIN_US = 100 * 1000, /* of which half is random */
         PAUSE_MAX_US = 2 * 1000 * 1000,
         BLOCKED_PAIRS_MAX = 1024, /* that wait while the socket takes no more */
 };
 
 enum link_state {
         LINK_PAUSING,    /* no socket; the timer will make one */
-        LINK_CONNECTING, /* libzmq tries, at growing intervals, until it has a connection */
+        LINK_CONNECTING, /* or shaking hands */
         LINK_UP,         /* may send */
 };
 
@@ -45,9 +48,9 @@ struct bus_link {
         struct inbox inbox;
 };
 
-static void on_monitor_connected(void *arg);
-static void on_monitor_lost(void *arg);
-static const struct monitor_ops link_monitor_ops = {on_monitor_connected, on_monitor_lost};
+static void link_up(void *arg);
+static void link_lost(void *arg);
+static const struct monitor_ops link_monitor_ops = {link_up, link_lost};
 
 static void link_destroy(struct bus_link *link);
 
@@ -63,14 +66,31 @@ static void link_tell(struct bus_link *link, void (*fn)(void *arg))
 
 /* --- in and out ------------------------------------------------------------------------------------------------- */
 
-/* Hands on the pairs of the inbox, until one ends the link. */
-static void link_deliver(struct bus_link *link)
+enum taken { TAKEN_ALL, TAKEN_SOME, TAKEN_FREED };
+
+/* Takes up to `max` messages and hands on their pairs, until a callback frees the link. */
+static enum taken link_receive(struct bus_link *link, int max)
 {
-        link->in_callback = true;
-        for (size_t i = 0; i < link->inbox.n && !link->freed; i += 2)
-                link->ops->on_pair(link->arg, inbox_envelope(&link->inbox, i), inbox_envelope(&link->inbox, i + 1));
-        link->in_callback = false;
-        inbox_clear(&link->inbox);
+        for (int n = 0; n < max; n++) {
+                int r = inbox_receive(&link->inbox, link->socket, false);
+                if (r == -EAGAIN) /* libzmq looked at its mailbox once more before it said so: the edge is armed */
+                        return TAKEN_ALL;
+                if (r == -EBADMSG) {
+                        atomic_fetch_add_explicit(&link->bus->malformed, 1, memory_order_relaxed);
+                        continue;
+                }
+                link->in_callback = true;
+                for (size_t i = 0; i < link->inbox.n && !link->freed; i += 2)
+                        link->ops->on_pair(link->arg, inbox_envelope(&link->inbox, i),
+                                           inbox_envelope(&link->inbox, i + 1));
+                link->in_callback = false;
+                inbox_clear(&link->inbox);
+                if (link->freed) {
+                        link_destroy(link);
+                        return TAKEN_FREED;
+                }
+        }
+        return TAKEN_SOME;
 }
 
 static void link_flush(struct bus_link *link)
@@ -89,21 +109,8 @@ static void on_readable(void *arg, int events)
         (void)events;
         if (link->blocked)
                 loop_at_turn_end(link->loop, &link->turn);
-        for (int taken = 0; taken < BUS_TURN_MESSAGES_MAX; taken++) {
-                int r = inbox_receive(&link->inbox, link->socket, false);
-                if (r == -EAGAIN) /* libzmq looked at its mailbox once more before it said so: the edge is armed */
-                        return;
-                if (r == -EBADMSG) {
-                        atomic_fetch_add_explicit(&link->bus->malformed, 1, memory_order_relaxed);
-                        continue;
-                }
-                link_deliver(link);
-                if (link->freed) {
-                        link_destroy(link);
-                        return;
-                }
-        }
-        loop_fd_activate(link->watch, LOOP_READ);
+        if (link_receive(link, BUS_TURN_MESSAGES_MAX) == TAKEN_SOME)
+                loop_fd_activate(link->watch, LOOP_READ);
 }
 
 static void on_turn_end(void *arg)
@@ -163,7 +170,7 @@ static int link_open(struct bus_link *link)
         return 0;
 }
 
-/* Half of the time fixed, half random, so that callers of a restarted instance do not come all at once. */
+/* Partly random, so that the callers of a restarted instance do not come all at once. */
 static void link_pause(struct bus_link *link)
 {
         uint32_t random;
@@ -181,22 +188,20 @@ static void on_pause_over(void *arg)
                 link_pause(link);
 }
 
-static void on_monitor_connected(void *arg)
+static void link_up(void *arg)
 {
         struct bus_link *link = arg;
-        /* libzmq gave the socket its pipe before it told the monitor: looking at the events attaches it. */
-        if (link->state != LINK_CONNECTING || !(socket_events(link->socket) & ZMQ_POLLOUT))
-                return;
         link->state = LINK_UP;
         link->pause_us = PAUSE_MIN_US;
-        loop_fd_activate(link->watch, LOOP_READ);
         link_tell(link, link->ops->on_up);
 }
 
-static void on_monitor_lost(void *arg)
+static void link_lost(void *arg)
 {
         struct bus_link *link = arg;
         bool was_up = link->state == LINK_UP;
+        if (was_up && link_receive(link, INT_MAX) == TAKEN_FREED)
+                return;
         link_close(link);
         link_pause(link);
         if (was_up)

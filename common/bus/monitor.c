@@ -9,6 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* RETRIED: it could not connect and (as far as libzmq goes) would try again. */
+enum { WATCHED_EVENTS = ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_CONNECT_RETRIED };
+
 struct monitor {
         void *watched;
         void *pair;
@@ -46,7 +49,7 @@ static void on_readable(void *arg, int events)
         loop_fd_activate(monitor->watch, LOOP_READ);
         if (event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED)
                 monitor->ops->on_connected(monitor->arg);
-        else if (event == ZMQ_EVENT_DISCONNECTED)
+        else
                 monitor->ops->on_lost(monitor->arg);
 }
 
@@ -55,7 +58,7 @@ int monitor_new(struct bus *bus, struct loop *loop, void *socket, const struct m
 {
         char name[64];
         snprintf(name, sizeof(name), "inproc://monitor-%" PRIu64, atomic_fetch_add(&bus->monitors, 1));
-        if (zmq_socket_monitor(socket, name, ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED) < 0)
+        if (zmq_socket_monitor(socket, name, WATCHED_EVENTS) < 0)
                 return -zmq_errno();
         void *pair = zmq_socket(bus->context, ZMQ_PAIR);
         if (!pair || zmq_connect(pair, name) < 0) {

@@ -59,7 +59,6 @@ static int set_common(void *socket)
                 int option, value;
         } options[] = {
                 {ZMQ_LINGER, 0},
-                {ZMQ_IMMEDIATE, 1},
                 {ZMQ_SNDHWM, 1000},
                 {ZMQ_RCVHWM, 1000},
                 {ZMQ_HANDSHAKE_IVL, 5000},
@@ -67,8 +66,7 @@ static int set_common(void *socket)
                 {ZMQ_HEARTBEAT_TIMEOUT, 6000},
                 {ZMQ_HEARTBEAT_TTL, 6000},
                 {ZMQ_CONNECT_TIMEOUT, 5000},
-                {ZMQ_RECONNECT_IVL, 50}, /* libzmq adds a random part */
-                {ZMQ_RECONNECT_IVL_MAX, 2000},
+                {ZMQ_RECONNECT_IVL, 24 * 3600 * 1000}, /* never: the link does, with a new socket */
                 {ZMQ_BACKLOG, 1024},
         };
         for (size_t i = 0; i < ARRAY_LEN(options); i++) {
