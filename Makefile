@@ -38,7 +38,7 @@ TOOLS_C  := $(wildcard deploy/*/main.c)
 TOOLS    := $(patsubst deploy/%/main.c,$(BUILD)/bin/nuanxin-%,$(TOOLS_C))
 UNIT     := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/*_test.c))
 
-.PHONY: all run demo test bench fuzz lint format help unit clean deps
+.PHONY: all run demo test bench fuzz lock lint format help unit clean deps
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -64,6 +64,9 @@ bench: ## the figures of the README, as ratios taken in one run
 
 fuzz: ## fuzz every parser: SECONDS_EACH=60
 	@deploy/install-deps --test && exec tests/fuzz/run $(SECONDS_EACH)
+
+lock: $(BUILD)/gen/contract.binpb $(BUILD)/bin/contract-compiler ## promise what is new in the contract: rewrites proto/contract.lock
+	$(BUILD)/bin/contract-compiler --descriptors $< --lock proto/contract.lock --update-lock
 
 lint: ## style, layering, names
 	@exec tests/lint/run

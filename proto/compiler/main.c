@@ -3,14 +3,16 @@
  * The contract compiler: proto/ as a descriptor set in, C tables, headers, openapi.json and the page of /docs out.
  *
  *     contract-compiler --descriptors FILE --lock FILE --out FOLDER
+ *     contract-compiler --descriptors FILE --lock FILE --update-lock
  *
  * Everything that is wrong with the contract is printed as "file:line: what", and nothing is written. Otherwise
  * FOLDER has contract.c (tables), openapi.c and docs.c (the documents as bytes), one header a package, and the two
- * documents themselves.
+ * documents themselves. With --update-lock the lock file takes in what is new, and that is all.
  */
+#include "check.h"
 #include "emit.h"
+#include "lock.h"
 #include "shape.h"
-#include "source.h"
 
 #include "common/base/config.h"
 
@@ -38,7 +40,7 @@ static int file_read(const char *path, struct buf *out)
 static int file_write(const char *folder, const char *name, struct str text)
 {
         char path[4096];
-        snprintf(path, sizeof(path), "%s/%s", folder, name);
+        snprintf(path, sizeof(path), "%s%s%s", folder, folder[0] ? "/" : "", name);
         struct buf old = {0};
         bool same = file_read(path, &old) == 0 && str_eq(buf_str(&old), text);
         buf_done(&old);
@@ -71,14 +73,16 @@ static int write_documents(const struct model *m, const char *out, const char *h
         return r;
 }
 
-static int write_all(const struct model *m, const char *out)
+static int write_all(const struct model *m, const struct lock *lock, const char *out)
 {
         struct buf text = {0};
         char hash[65];
-        emit_tables(&text, m, NULL, 0, "");
+        struct accepted *accepted;
+        size_t n = lock_accepted(m, lock, &accepted);
+        emit_tables(&text, m, accepted, n, "");
         digest_hex(hash, buf_str(&text));
         text.n = 0;
-        emit_tables(&text, m, NULL, 0, hash);
+        emit_tables(&text, m, accepted, n, hash);
         int r = file_write(out, "contract.c", buf_str(&text));
         for (size_t i = 0; i < m->n_packages && r == 0; i++) {
                 char name[256];
@@ -91,34 +95,84 @@ static int write_all(const struct model *m, const char *out)
         return r ? r : write_documents(m, out, hash);
 }
 
-int main(int argc, char **argv)
+/* Everything that is wrong with the contract, or breaks a promise of the lock. */
+static bool is_sound(const struct model *m, const char *lock_path, struct lock *ret_lock)
 {
-        const char *descriptors = NULL, *lock = NULL, *out = NULL;
+        struct refusals r = {.arena = m->arena};
+        struct buf text = {0};
+        check_recursion(m, &r);
+        if (r.n == 0) {
+                check_messages(m, &r);
+                check_methods(m, &r);
+                check_enums(m, &r);
+                int e = file_read(lock_path, &text);
+                if (e && e != -ENOENT)
+                        refuse_line(&r, lock_path, 1, "cannot be read: %s", strerror(-e));
+                lock_check(ret_lock, m, lock_path, buf_str(&text), &r);
+                buf_done(&text);
+        }
+        return refusals_print(&r) == 0;
+}
+
+static int update_lock(const struct lock *lock)
+{
+        struct buf text = {0};
+        lock_write(&text, lock);
+        int r = file_write("", lock->path, buf_str(&text));
+        buf_done(&text);
+        return r;
+}
+
+struct arguments {
+        const char *descriptors, *lock, *out;
+        bool update_lock;
+};
+
+static int arguments_read(int argc, char **argv, struct arguments *a)
+{
         const struct config_option options[] = {
-                {"descriptors", "FILE", "the descriptor set that protoc wrote", CONFIG_TEXT, &descriptors, 0, 0},
-                {"lock", "FILE", "the committed lock file; may be missing", CONFIG_TEXT, &lock, 0, 0},
-                {"out", "FOLDER", "where the made files go", CONFIG_TEXT, &out, 0, 0},
+                {"descriptors", "FILE", "the descriptor set that protoc wrote", CONFIG_TEXT, &a->descriptors, 0, 0},
+                {"lock", "FILE", "the committed lock file; may be missing", CONFIG_TEXT, &a->lock, 0, 0},
+                {"out", "FOLDER", "where the made files go", CONFIG_TEXT, &a->out, 0, 0},
+                {"update-lock", NULL, "take into the lock file what is new, make nothing else", CONFIG_FLAG,
+                 &a->update_lock, 0, 0},
                 {0},
         };
         const struct config_option *const tables[] = {options};
-        int r = config_parse("contract-compiler --descriptors FILE --lock FILE --out FOLDER",
+        int r = config_parse("contract-compiler --descriptors FILE --lock FILE (--out FOLDER | --update-lock)",
                              "Makes C tables and documents from proto/.", tables, 1, argc, argv, NULL);
         if (r)
-                return r == CONFIG_E_HELP ? 0 : 2;
-        if (!descriptors || !lock || !out) {
-                fprintf(stderr, "contract-compiler: --descriptors, --lock and --out are needed\n");
-                return 2;
+                return r;
+        if (!a->descriptors || !a->lock || (!a->out && !a->update_lock)) {
+                fprintf(stderr, "contract-compiler: --descriptors, --lock and --out (or --update-lock) are needed\n");
+                return -EINVAL;
         }
+        return 0;
+}
+
+int main(int argc, char **argv)
+{
+        struct arguments a = {0};
+        int r = arguments_read(argc, argv, &a);
+        if (r)
+                return r == CONFIG_E_HELP ? 0 : 2;
         _cleanup_(arena_freep) struct arena *arena = arena_new(1 << 20);
         struct buf bytes = {0};
         struct model model;
-        r = file_read(descriptors, &bytes);
+        struct lock lock = {0};
+        r = file_read(a.descriptors, &bytes);
         r = r ? r : model_load(arena, buf_str(&bytes), &model);
         buf_done(&bytes);
         if (r) {
-                fprintf(stderr, "contract-compiler: cannot read %s: %s\n", descriptors, strerror(-r));
+                fprintf(stderr, "contract-compiler: cannot read %s: %s\n", a.descriptors, strerror(-r));
                 return 1;
         }
-        mkdir(out, 0777);
-        return write_all(&model, out) ? 1 : 0;
+        if (!is_sound(&model, a.lock, &lock))
+                return 1;
+        if (a.update_lock)
+                return update_lock(&lock) ? 1 : 0;
+        if (lock.additions)
+                fprintf(stderr, "%s: %zu additions are not locked yet: run `make lock`\n", a.lock, lock.additions);
+        mkdir(a.out, 0777);
+        return write_all(&model, &lock, a.out) ? 1 : 0;
 }
