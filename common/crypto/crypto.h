@@ -11,8 +11,8 @@ int crypto_init(void) MUST_USE; /* once a process */
 
 /* --- keyring ------------------------------------------------------------------------------------------------ */
 
-/* A folder (0700) with keyring.json (0600): master keys with ids (one active for wrapping; older ones unwrap), one
- * index key per purpose, the ed25519 key that signs member cards. */
+/* A folder (0700) with the file `keyring` (0600), text of one line an entry: master keys with ids (the newest
+ * wraps, older ones unwrap), the key of the blind indexes, the ed25519 key that signs member cards. */
 struct keyring;
 #define KEYRING_E_EXISTS 1
 int keyring_create(const char *folder) MUST_USE; /* KEYRING_E_EXISTS if one is there */

@@ -13,10 +13,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* For how long a call waits for another connection (another tool on the file, a recovery in progress). */
-#define BUSY_MS 5000
-/* How long a takeover waits for readers that hold an old snapshot. */
-#define TAKEOVER_BUSY_MS 10000
+/* For how long a call waits for other connections: another tool on the file, a recovery in progress, readers
+ * with an old snapshot at a takeover. */
+#define BUSY_MS 3000
 
 /* Pages in the log (4 KiB each) after which the next transaction begins with a checkpoint: its answers are
  * out by then, so commits stay flat. Beyond the limit readers are waited for, shortly: a log that never ends
@@ -257,7 +256,7 @@ static int checkpoint(struct store_conn *conn, int mode, int busy_ms)
 
 int conn_checkpoint_all(struct store_conn *conn)
 {
-        int r = checkpoint(conn, SQLITE_CHECKPOINT_TRUNCATE, TAKEOVER_BUSY_MS);
+        int r = checkpoint(conn, SQLITE_CHECKPOINT_TRUNCATE, BUSY_MS);
         return r == STORE_E_RETRY ? -EBUSY : r;
 }
 

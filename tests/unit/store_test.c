@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The store's documented behaviour on SQLite: transactions, savepoints, statements, values, migrations. Who
+ * may write is in store_writer_test.c; power cuts and failing disks are in tests/fault.
+ */
+#include "tests/support/store_world.h"
+
+static void test_commit_and_rollback(void)
+{
+        struct world w = world_new();
+        CHECK_INT(store_begin(w.db), 0);
+        CHECK(store_in_transaction(w.db));
+        CHECK_INT(add_person(w.db, "a", 1), 0);
+        CHECK_INT(count_people(w.db), 1);
+        CHECK_INT(count_people(w.reader), 0);
+        CHECK_INT(store_commit(w.db), 0);
+        CHECK(!store_in_transaction(w.db));
+        CHECK_INT(count_people(w.reader), 1);
+        CHECK_INT(store_begin(w.db), 0);
+        CHECK_INT(add_person(w.db, "b", 1), 0);
+        store_rollback(w.db);
+        store_rollback(w.db); /* no effect outside */
+        CHECK_INT(count_people(w.db), 1);
+        world_done(&w);
+}
+
+static void test_values(void)
+{
+        static const char select[] = "SELECT id, age, photo, note FROM person WHERE id = $1";
+        static const char nulls[] = "SELECT NULL, $1, $2";
+        static const char photo[] = {0, 1, (char)0xff};
+        struct world w = world_new();
+        _cleanup_(arena_freep) struct arena *arena = arena_new(1024);
+        const char *name = "买买提·吐尔逊𠮷";
+        struct store_rows *rows = NULL;
+
+        CHECK_INT(store_begin(w.db), 0);
+        CHECK_INT(store_exec(w.db, insert_person, NULL, TEXTZ(name), I64(INT64_MAX), BYTES(photo, 3)), 0);
+        CHECK_INT(store_exec(w.db, insert_person, NULL, TEXT(STR("")), I64(0), BYTES(NULL, 0)), 0);
+        CHECK_INT(store_commit(w.db), 0);
+
+        CHECK_INT(store_query(w.reader, select, &rows, TEXTZ(name)), 0);
+        CHECK_INT(store_next(rows), 1);
+        CHECK_TEXT(store_text(rows, 0).p, name);
+        CHECK(store_i64(rows, 1) == INT64_MAX);
+        CHECK(str_eq(store_bytes(rows, 2), str_bytes(photo, 3)));
+        CHECK_TEXT(store_text_dup(rows, 3, arena), "a@b");
+        CHECK_INT(store_next(rows), 0);
+        store_rows_close(rows);
+
+        /* Empty is not NULL, and NULL reads as nothing. */
+        struct str empty = {NULL, 0};
+        CHECK_INT(store_query(w.reader, select, &rows, TEXT(empty)), 0);
+        CHECK_INT(store_next(rows), 1);
+        CHECK(!store_is_null(rows, 0) && !store_is_null(rows, 2));
+        CHECK_INT(store_text(rows, 0).n, 0);
+        CHECK_INT(store_bytes(rows, 2).n, 0);
+        store_rows_close(rows);
+        CHECK_INT(store_query(w.reader, nulls, &rows, TEXT_OR_NULL(STR("")), TEXT_OR_NULL(STR("x"))), 0);
+        CHECK_INT(store_next(rows), 1);
+        CHECK(store_is_null(rows, 0) && store_is_null(rows, 1) && !store_is_null(rows, 2));
+        CHECK_INT(store_i64(rows, 0), 0);
+        CHECK(store_text(rows, 0).p == NULL && store_text(rows, 0).n == 0);
+        CHECK_TEXT(store_text_dup(rows, 0, arena), "");
+        store_rows_close(rows);
+        world_done(&w);
+}
+
+static void test_parameters_by_number(void)
+{
+        static const char mixed[] = "SELECT $2, $1, $2", gap[] = "SELECT $1, $3", question[] = "SELECT ?";
+        static const char two[] = "SELECT 1; SELECT 2", trailing[] = "SELECT 1; \n", quoted[] = "SELECT \"text\"";
+        struct world w = world_new();
+        struct store_rows *rows = NULL;
+        CHECK_INT(store_query(w.reader, mixed, &rows, I64(10), I64(20)), 0);
+        CHECK_INT(store_next(rows), 1);
+        CHECK_INT(store_i64(rows, 0), 20);
+        CHECK_INT(store_i64(rows, 1), 10);
+        CHECK_INT(store_i64(rows, 2), 20);
+        store_rows_close(rows);
+        CHECK_INT(store_query(w.reader, mixed, &rows, I64(1)), -EINVAL);
+        CHECK_TEXT(store_last_error(w.reader), "wrong number of arguments");
+        CHECK_INT(store_query(w.reader, gap, &rows, I64(1), I64(2), I64(3)), -EINVAL);
+        CHECK_INT(store_query(w.reader, question, &rows, I64(1)), -EINVAL);
+        CHECK_INT(store_query(w.reader, two, &rows), -EINVAL);
+        CHECK_INT(store_query(w.reader, quoted, &rows), -EINVAL);
+        CHECK_INT(store_exec(w.reader, trailing, NULL), 0);
+        world_done(&w);
+}
+
+static void test_arguments_outlive_the_call(void)
+{
+        static const char series[] = "SELECT v FROM (SELECT 1 AS v UNION ALL SELECT 2) WHERE $1 = 'kept'";
+        struct world w = world_new();
+        char text[] = "kept";
+        struct store_rows *rows = NULL;
+        CHECK_INT(store_query(w.reader, series, &rows, TEXTZ(text)), 0);
+        memset(text, 'x', 4);
+        CHECK_INT(store_next(rows), 1);
+        CHECK_INT(store_next(rows), 1);
+        CHECK_INT(store_next(rows), 0);
+        store_rows_close(rows);
+        world_done(&w);
+}
+
+static void test_changed_rows_and_returning(void)
+{
+        static const char older[] = "UPDATE person SET age = age + 1", select[] = "SELECT count(*) FROM person";
+        static const char upsert[] = "INSERT INTO person (id, age) VALUES ($1, $2) ON CONFLICT (id) DO UPDATE SET "
+                                     "age = excluded.age RETURNING age";
+        static const char age_of_a[] = "SELECT age FROM person WHERE id = 'a'";
+        struct world w = world_new();
+        int64_t changed = -1;
+        struct store_rows *rows = NULL;
+        CHECK_INT(store_begin(w.db), 0);
+        CHECK_INT(add_person(w.db, "a", 1), 0);
+        CHECK_INT(add_person(w.db, "b", 2), 0);
+        CHECK_INT(store_exec(w.db, older, &changed), 0);
+        CHECK_INT(changed, 2);
+        CHECK_INT(store_exec(w.db, select, &changed), 0);
+        CHECK_INT(changed, 0);
+        /* Closed after its first row, it still took effect. */
+        CHECK_INT(store_query(w.db, upsert, &rows, TEXTZ("a"), I64(40)), 0);
+        CHECK_INT(store_next(rows), 1);
+        CHECK_INT(store_i64(rows, 0), 40);
+        store_rows_close(rows);
+        CHECK_INT(store_commit(w.db), 0);
+        CHECK_INT(store_query(w.reader, age_of_a, &rows), 0);
+        CHECK_INT(store_next(rows), 1);
+        CHECK_INT(store_i64(rows, 0), 40);
+        store_rows_close(rows);
+        world_done(&w);
+}
+
+static void test_constraints_leave_the_transaction(void)
+{
+        static const char insert_pet[] = "INSERT INTO pet (name, owner) VALUES ($1, $2)";
+        struct world w = world_new();
+        struct store_rows *rows = NULL;
+        CHECK_INT(store_begin(w.db), 0);
+        CHECK_INT(add_person(w.db, "a", 1), 0);
+        CHECK_INT(add_person(w.db, "a", 1), STORE_E_CONSTRAINT);
+        CHECK(strstr(store_last_error(w.db), "person.id") != NULL);
+        CHECK_INT(add_person(w.db, "b", -1), STORE_E_CONSTRAINT);
+        CHECK_INT(store_exec(w.db, insert_person, NULL, TEXTZ("c"), SQLNULL(), SQLNULL()), STORE_E_CONSTRAINT);
+        CHECK_INT(store_exec(w.db, insert_pet, NULL, TEXTZ("dog"), TEXTZ("nobody")), STORE_E_CONSTRAINT);
+        CHECK(store_in_transaction(w.db));
+        CHECK_INT(store_query(w.db, insert_person, &rows, TEXTZ("a"), I64(1), SQLNULL()), 0);
+        CHECK_INT(store_next(rows), -EEXIST);
+        store_rows_close(rows);
+        CHECK_INT(add_person(w.db, "d", 4), 0); /* the statement is good for use again */
+        CHECK_INT(store_commit(w.db), 0);
+        CHECK_INT(count_people(w.reader), 2);
+        world_done(&w);
+}
+
+static void test_savepoints(void)
+{
+        struct world w = world_new();
+        CHECK_INT(store_savepoint(w.db), -ECANCELED); /* only inside a transaction */
+        CHECK_INT(store_begin(w.db), 0);
+        CHECK_INT(store_savepoint(w.db), 0);
+        CHECK_INT(add_person(w.db, "a", 1), 0);
+        CHECK_INT(store_savepoint_release(w.db), 0);
+        CHECK_INT(store_savepoint(w.db), 0);
+        CHECK_INT(add_person(w.db, "b", 1), 0);
+        CHECK_INT(store_savepoint_rollback(w.db), 0);
+        CHECK_INT(store_savepoint(w.db), 0);
+        CHECK_INT(add_person(w.db, "c", 1), 0);
+        CHECK_INT(store_savepoint_release(w.db), 0);
+        CHECK_INT(store_commit(w.db), 0);
+        CHECK_INT(count_people(w.reader), 2);
+        world_done(&w);
+}
+
+static void test_no_write_outside_a_transaction(void)
+{
+        struct world w = world_new();
+        CHECK_INT(add_person(w.db, "a", 1), -ECANCELED);
+        CHECK_INT(store_commit(w.db), -ECANCELED);
+        CHECK_INT(count_people(w.db), 0); /* reading is fine */
+        CHECK_INT(add_person(w.reader, "a", 1), -EROFS);
+        world_done(&w);
+}
+
+static void test_a_full_database_ends_the_transaction(void)
+{
+        static const char limit[] = "PRAGMA max_page_count = 40";
+        struct world w = world_new();
+        static char big[20000];
+        CHECK_INT(store_exec(w.db, limit, NULL), 0);
+        CHECK_INT(store_begin(w.db), 0);
+        CHECK_INT(add_person(w.db, "first", 1), 0);
+        CHECK_INT(store_savepoint(w.db), 0);
+        int r = 0;
+        for (int i = 0; i < 40 && r == 0; i++) {
+                char id[16];
+                snprintf(id, sizeof(id), "p%d", i);
+                r = store_exec(w.db, insert_person, NULL, TEXTZ(id), I64(i), BYTES(big, sizeof(big)));
+        }
+        CHECK_INT(r, -ENOSPC);
+        /* The engine undid all of it, also what stood before the savepoint; running on changes nothing. */
+        CHECK(!store_in_transaction(w.db));
+        CHECK_INT(add_person(w.db, "late", 1), -ECANCELED);
+        CHECK_INT(store_savepoint_rollback(w.db), -ECANCELED);
+        CHECK_INT(store_savepoint(w.db), -ECANCELED);
+        CHECK_INT(store_commit(w.db), -ECANCELED);
+        store_rollback(w.db);
+        CHECK_INT(count_people(w.reader), 0);
+        CHECK_INT(store_begin(w.db), 0);
+        CHECK_INT(add_person(w.db, "after", 1), 0);
+        CHECK_INT(store_commit(w.db), 0);
+        CHECK_INT(count_people(w.reader), 1);
+        world_done(&w);
+}
+
+static void test_an_open_statement_is_not_run_again(void)
+{
+        static const char select[] = "SELECT count(*) FROM person";
+        struct world w = world_new();
+        struct store_rows *one = NULL, *two = NULL;
+        CHECK_INT(store_query(w.reader, select, &one), 0);
+        CHECK_INT(store_query(w.reader, select, &two), -EINVAL);
+        CHECK_TEXT(store_last_error(w.reader), "the same statement is still open");
+        store_rows_close(one);
+        CHECK_INT(store_query(w.reader, select, &two), 0);
+        store_rows_close(two);
+        world_done(&w);
+}
+
+static void test_the_statement_cache_is_bounded(void)
+{
+        enum { N = 1500 };
+        static char texts[N][24];
+        struct world w = world_new();
+        for (int i = 0; i < N; i++)
+                snprintf(texts[i], sizeof(texts[i]), "SELECT %d, $1", i);
+        for (int i = 0; i < 2 * N; i++) {
+                struct store_rows *rows = NULL;
+                CHECK_INT(store_query(w.reader, texts[i % N], &rows, I64(7)), 0);
+                CHECK_INT(store_next(rows), 1);
+                CHECK_INT(store_i64(rows, 0), i % N);
+                CHECK_INT(store_i64(rows, 1), 7);
+                store_rows_close(rows);
+        }
+        world_done(&w);
+}
+
+static void test_a_read_transaction_is_a_snapshot(void)
+{
+        struct world w = world_new();
+        CHECK_INT(store_begin(w.reader), 0);
+        CHECK_INT(count_people(w.reader), 0);
+        CHECK_INT(store_begin(w.db), 0);
+        CHECK_INT(add_person(w.db, "a", 1), 0);
+        CHECK_INT(store_commit(w.db), 0);
+        CHECK_INT(store_checkpoint(w.db), 0);
+        CHECK_INT(count_people(w.reader), 0);
+        CHECK_INT(store_commit(w.reader), 0);
+        CHECK_INT(count_people(w.reader), 1);
+        world_done(&w);
+}
+
+static void test_readers_read_without_a_writer(void)
+{
+        struct world w = world_new();
+        CHECK_INT(store_begin(w.db), 0);
+        CHECK_INT(add_person(w.db, "a", 1), 0);
+        CHECK_INT(store_commit(w.db), 0);
+        w.reader = store_conn_close(w.reader);
+        w.writer = store_writer_release(w.writer);
+        CHECK_INT(store_reader_open(w.store, &w.reader), 0);
+        CHECK_INT(count_people(w.reader), 1);
+        w.reader = store_conn_close(w.reader);
+        /* Even if somebody tidied up the files beside the database. */
+        world_unlink("-wal");
+        world_unlink("-shm");
+        CHECK_INT(store_reader_open(w.store, &w.reader), 0);
+        CHECK_INT(count_people(w.reader), 1);
+        world_done(&w);
+}
+
+static void test_no_schema_yet(void)
+{
+        const char *error;
+        struct store *store = NULL;
+        struct store_writer *writer = NULL;
+        struct store_conn *reader = NULL;
+        struct stat st;
+        world_folder();
+        CHECK_INT(store_open(world_url, NULL, &store, &error), 0);
+        CHECK_INT(stat(world_path, &st), 0);
+        CHECK_INT(st.st_mode & 0777, 0600);
+        CHECK_INT(store_reader_open(store, &reader), -EAGAIN);
+        CHECK_INT(store_writer_acquire(store, "one", false, &writer, &error), 0);
+        CHECK_INT(store_reader_open(store, &reader), -EAGAIN);
+        CHECK_INT(store_migrate(store_writer_conn(writer), world_schema, 1, &error), 0);
+        CHECK_INT(store_reader_open(store, &reader), 0);
+        store_conn_close(reader);
+        store_writer_release(writer);
+        store_close(store);
+        world_remove_folder();
+}
+
+static void test_addresses(void)
+{
+        const char *error = NULL;
+        struct store *store = NULL;
+        CHECK_INT(store_open("mysql://x", NULL, &store, &error), -EINVAL);
+        CHECK(error && strstr(error, "sqlite:PATH"));
+        CHECK_INT(store_open("sqlite:", NULL, &store, &error), -EINVAL);
+        CHECK_INT(store_open("sqlite:/nowhere/at/all.db", NULL, &store, &error), -ENOENT);
+        CHECK(strstr(error, "/nowhere/at/all.db") != NULL);
+        CHECK_INT(store_open("sqlite:/tmp", NULL, &store, &error), -EINVAL);
+        CHECK(strstr(error, "regular file") != NULL);
+}
+
+static void test_migrations(void)
+{
+        static const char sum[] = "SELECT sum(x) FROM a";
+        struct world w = world_new();
+        const char *error = NULL;
+        struct store_migration list[4] = {world_schema[0], world_schema[1]};
+        CHECK_INT(store_migrate(w.db, list, 2, &error), 0); /* nothing left to do */
+        list[1].sql = "CREATE INDEX person_by_age ON person (age) -- changed\n;";
+        CHECK_INT(store_migrate(w.db, list, 2, &error), -EUCLEAN);
+        CHECK(strstr(error, "test/002") != NULL);
+        list[1] = world_schema[1];
+        list[2] = (struct store_migration){"test/003", "CREATE TABLE a (x @int); CREATE TABLE a (y @int);"};
+        CHECK(store_migrate(w.db, list, 3, &error) != 0);
+        CHECK(strstr(error, "test/003") && strstr(error, "already exists"));
+        CHECK(!store_in_transaction(w.db));
+        list[2].sql = "CREATE TABLE a (x @integer);";
+        CHECK_INT(store_migrate(w.db, list, 3, &error), -EINVAL);
+        CHECK(strstr(error, "@integer") != NULL);
+        list[2].sql = "CREATE TABLE a (x @int);"; /* the failed one left nothing behind */
+        list[3] = (struct store_migration){"test/004", "INSERT INTO a VALUES (7);"};
+        CHECK_INT(store_migrate(w.db, list, 4, &error), 0);
+        CHECK_INT(store_migrate(w.db, list, 4, &error), 0);
+        struct store_rows *rows = NULL;
+        CHECK_INT(store_query(w.reader, sum, &rows), 0);
+        CHECK_INT(store_next(rows), 1);
+        CHECK_INT(store_i64(rows, 0), 7); /* once */
+        store_rows_close(rows);
+        world_done(&w);
+}
+
+static void test_the_log_stays_short(void)
+{
+        struct world w = world_new();
+        static char photo[3000];
+        for (int batch = 0; batch < 60; batch++) {
+                CHECK_INT(store_begin(w.db), 0);
+                for (int i = 0; i < 200; i++) {
+                        char id[24];
+                        snprintf(id, sizeof(id), "%d-%d", batch, i);
+                        CHECK_INT(store_exec(w.db, insert_person, NULL, TEXTZ(id), I64(i),
+                                             BYTES(photo, sizeof(photo))), 0);
+                }
+                CHECK_INT(store_commit(w.db), 0);
+                CHECK_INT(count_people(w.reader), (batch + 1) * 200);
+        }
+        CHECK(world_size("-wal") < 16 << 20); /* of 48 MB that were written */
+        world_done(&w);
+}
+
+int main(void)
+{
+        static const struct check_case cases[] = {
+                {"a commit is seen, a rollback is not", test_commit_and_rollback},
+                {"values come back as they went in", test_values},
+                {"parameters are bound by their numbers", test_parameters_by_number},
+                {"a query keeps its arguments", test_arguments_outlive_the_call},
+                {"changed rows are counted, RETURNING returns", test_changed_rows_and_returning},
+                {"a constraint refuses and the transaction goes on", test_constraints_leave_the_transaction},
+                {"a savepoint undoes one request of a batch", test_savepoints},
+                {"nothing is written outside a transaction, nor by a reader", test_no_write_outside_a_transaction},
+                {"a full database ends the transaction, wholly", test_a_full_database_ends_the_transaction},
+                {"an open statement is not run again", test_an_open_statement_is_not_run_again},
+                {"more statements than the cache holds still run", test_the_statement_cache_is_bounded},
+                {"a read transaction is a snapshot", test_a_read_transaction_is_a_snapshot},
+                {"readers read without a writer", test_readers_read_without_a_writer},
+                {"a store without schema asks for patience", test_no_schema_yet},
+                {"what is wrong with an address is said", test_addresses},
+                {"migrations run once, in order, unchanged", test_migrations},
+                {"the log stays short under steady writing", test_the_log_stays_short},
+        };
+        return CHECK_MAIN(cases);
+}
