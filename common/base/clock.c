@@ -58,7 +58,9 @@ size_t clock_format_rfc3339(char out[40], int64_t us)
         }
         struct tm tm;
         gmtime_r(&seconds, &tm);
-        size_t n = strftime(out, 40, "%Y-%m-%dT%H:%M:%S", &tm);
+        /* Not strftime(3): its %Y does not fill years before 1000 with zeros. */
+        size_t n = (size_t)snprintf(out, 40, "%04d-%02d-%02dT%02d:%02d:%02d", tm.tm_year + 1900, tm.tm_mon + 1,
+                                    tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
         if (fraction && fraction % 1000 == 0)
                 n += (size_t)snprintf(out + n, 40 - n, ".%03d", (int)(fraction / 1000));
         else if (fraction)

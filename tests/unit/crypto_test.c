@@ -291,23 +291,20 @@ static void test_what_was_written_stays_readable(void)
                 "card c0c1c2c3c4c5c6c7c8c9cacbcccdcecfd0d1d2d3d4d5d6d7d8d9dadbdcdddedf\n"
                 "check 55c77903c6188bb49d4c47fc7de42d55c81118b9006163840d10e481f5e5620f\n";
         static const char wrapped_hex[] =
-                "0100000001bd7d2a68af07b7167afadd76fa61a3e413923b94bed8d5bc2dc80b21d1c81bd5cf6f91"
-                "7e10"
-                "d74ded4856cff707490f58e214a246034da35522ab5dd1197f48da2514600c770424d7";
+                "0100000001bd7d2a68af07b7167afadd76fa61a3e413923b94bed8d5bc2dc80b21d1c81bd5cf6f917e10d74d"
+                "ed4856cff707490f58e214a246034da35522ab5dd1197f48da2514600c770424d7";
         static const char sealed_hex[] =
-                "019a5b979bd20be85f93fd905c9da41ade66d2bf41c0f745e85175562287e3a20a2625327801bc0a"
-                "1ce8"
-                                          "4b5e6ddbc0168f5ce944";
+                "019a5b979bd20be85f93fd905c9da41ade66d2bf41c0f745e85175562287e3a20a2625327801bc0a1ce84b5e"
+                "6ddbc0168f5ce944";
         static const char answer_hex[] =
-                "01000000076d01c37e8a0f9a3529cfd52552b57335603bd93ec784d332fd802403a42945e82be07a"
-                "ce2e"
-                                          "4fdf9ee574";
+                "01000000076d01c37e8a0f9a3529cfd52552b57335603bd93ec784d332fd802403a42945e82be07ace2e4fdf"
+                "9ee574";
         static const char token[] =
-                "NX1.AAAAAAAAA-gAAAAAAAAH0ANtLTEMNDMwMDAwMDAwMDAwA0EtMQ.4jycyYRDaHlnLGsqVcgUOlnKV"
-                "mRFH"
-                                     "n1oJA3rKR3mnxavdogQQ0dATe95zgfo9UTI9ycDvwMK7u3Kc-acMUD_Dg";
+                "NX1.AAAAAAAAA-gAAAAAAAAH0ANtLTEMNDMwMDAwMDAwMDAwA0EtMQ.4jycyYRDaHlnLGsqVcgUOlnKVmRFHn1oJ"
+                "A3rKR3mnxavdogQQ0dATe95zgfo9UTI9ycDvwMK7u3Kc-acMUD_Dg";
         _cleanup_(arena_freep) struct arena *a = arena_new(4096);
-        unsigned char wrapped[WRAPPED_KEY_SIZE], sealed[SEAL_OVERHEAD + 11], answer[5 + BOX_OVERHEAD + 2], blind[32];
+        unsigned char wrapped[WRAPPED_KEY_SIZE], sealed[SEAL_OVERHEAD + 11], answer[5 + BOX_OVERHEAD + 2];
+        unsigned char blind[32];
         struct keyring k;
         struct person_key key;
         struct str opened;
