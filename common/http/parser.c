@@ -147,6 +147,8 @@ static int on_target(llhttp_t *llhttp, const char *at, size_t n)
 static int on_name(llhttp_t *llhttp, const char *at, size_t n)
 {
         struct http_parser *p = llhttp->data;
+        if (!p->head)
+                return 0; /* a trailer: dropped */
         if (p->head->n_fields + 1 >= p->lines)
                 return -1;
         p->fields[p->head->n_fields++] = (struct http_field){.name = str_bytes(at, n), .value = {at + n, 0}};
@@ -156,6 +158,8 @@ static int on_name(llhttp_t *llhttp, const char *at, size_t n)
 static int on_value(llhttp_t *llhttp, const char *at, size_t n)
 {
         struct http_parser *p = llhttp->data;
+        if (!p->head)
+                return 0;
         if (p->head->n_fields == 0)
                 return -1;
         p->fields[p->head->n_fields - 1].value = str_trim(str_bytes(at, n));

@@ -84,7 +84,7 @@ static void on_request(void *arg, struct http_request *request)
                                     .status = 200,
                                     .fields = &json,
                                     .n_fields = 1,
-                                    .body = STR("{\"name\":\"members/0190a7c2\",\"displayName\":\"Wang Xiulan\","
+                                    .body = STR("{\"name\":\"members/0190a7c2f1\",\"displayName\":\"Wang Xiulan\","
                                                 "\"state\":\"A\"}\n"),
                                     .body_static = true,
                             });
