@@ -25,5 +25,9 @@ int transcode_set_text(struct arena *arena, const struct contract_message *type,
 /* Appends the message as JSON. Fields marked internal are left out. Messages are trusted to be checked. */
 void transcode_to_json(struct buf *out, const struct contract_message *type, const void *message);
 
+/* Appends the value of one field (its index in type->fields) as it stands there; false, and nothing, if it is left
+ * out. */
+bool transcode_field_to_json(struct buf *out, const struct contract_message *type, unsigned field, const void *message);
+
 /* Appends a JSON string literal with its quotes; s is valid UTF-8. */
 void transcode_json_string(struct buf *out, struct str s);

@@ -176,6 +176,23 @@ static bool field_written(const struct contract_field *f, const ProtobufCFieldDe
         return pb->type != PROTOBUF_C_TYPE_MESSAGE && (f->required || f->output_only);
 }
 
+bool transcode_field_to_json(struct buf *out, const struct contract_message *type, unsigned field, const void *message)
+{
+        const struct contract_field *f = &type->fields[field];
+        const ProtobufCFieldDescriptor *pb = &type->pb->fields[field];
+
+        if (!field_written(f, pb, message))
+                return false;
+        const void *value = field_value(message, pb);
+        if (f->is_map)
+                map_write(out, f->message, *(void ***)(uintptr_t)value, *field_count(message, pb));
+        else if (field_repeated(pb))
+                list_write(out, f, pb, *(char *const *)value, *field_count(message, pb));
+        else
+                value_write(out, f, pb, value);
+        return true;
+}
+
 void transcode_to_json(struct buf *out, const struct contract_message *type, const void *message)
 {
         if (type->wkt != CONTRACT_WKT_NONE) {
@@ -185,23 +202,16 @@ void transcode_to_json(struct buf *out, const struct contract_message *type, con
         bool first = true;
         buf_add_char(out, '{');
         for (unsigned i = 0; i < type->n_fields; i++) {
-                const struct contract_field *f = &type->fields[i];
-                const ProtobufCFieldDescriptor *pb = &type->pb->fields[i];
-                if (!field_written(f, pb, message))
-                        continue;
+                size_t before = out->n;
                 if (!first)
                         buf_add_char(out, ',');
-                first = false;
                 buf_add_char(out, '"');
-                buf_add_z(out, f->json_name);
+                buf_add_z(out, type->fields[i].json_name);
                 buf_add(out, "\":", 2);
-                const void *value = field_value(message, pb);
-                if (f->is_map)
-                        map_write(out, f->message, *(void ***)(uintptr_t)value, *field_count(message, pb));
-                else if (field_repeated(pb))
-                        list_write(out, f, pb, *(char *const *)value, *field_count(message, pb));
+                if (transcode_field_to_json(out, type, i, message))
+                        first = false;
                 else
-                        value_write(out, f, pb, value);
+                        out->n = before;
         }
         buf_add_char(out, '}');
 }
