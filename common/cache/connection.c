@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One connection to Redis on the loop: connecting, the greeting, bytes out at the turn's end, replies in, and
+ * connecting again. hiredis is used as the parser that it is; its asynchronous contexts, which know no time-outs and
+ * free themselves on errors, are not.
+ */
+#include "common/base/clock.h"
+#include "common/base/id.h"
+#include "common/cache/cache_internal.h"
+
+#include <hiredis/read.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum {
+        PAUSE_MIN_US = 100 * 1000, /* of which half is random */
+        PAUSE_MAX_US = 1000 * 1000,
+        READ_SIZE = 64 * 1024,
+        READS_PER_TURN = 16,
+        REPLY_MAX = 64 * 1024 * 1024, /* bytes of replies that are not whole yet */
+};
+
+enum connection_state {
+        CONNECTION_PAUSING,    /* no socket; the timer will make one */
+        CONNECTION_CONNECTING, /* until the socket is writable; the timer limits it */
+        CONNECTION_GREETING,   /* AUTH and PING are sent; the timer limits it */
+        CONNECTION_UP,
+};
+
+struct connection {
+        struct loop *loop;
+        struct sockaddr_storage address;
+        socklen_t address_size;
+        char *password;
+        int64_t timeout_us;
+        const struct connection_ops *ops;
+        void *arg;
+        enum connection_state state;
+        int fd;
+        struct loop_fd *watch;
+        struct loop_timer *timer;
+        struct loop_turn turn;
+        int64_t pause_us; /* the next one */
+        int greetings;    /* replies to the greeting that are still to come */
+        struct buf out;
+        size_t out_sent;
+        struct redisReader *reader;
+        struct arena *arena; /* the reply being read */
+        bool reading;        /* on_reply is under way */
+        int broken;          /* what to give up with when it is over */
+};
+
+/* --- out -------------------------------------------------------------------------------------------------------- */
+
+void command_head(struct buf *out, size_t n_words)
+{
+        buf_printf(out, "*%zu\r\n", n_words);
+}
+
+void command_word(struct buf *out, struct str word)
+{
+        buf_printf(out, "$%zu\r\n", word.n);
+        buf_add_str(out, word);
+        buf_add(out, "\r\n", 2);
+}
+
+static void connection_lost(struct connection *connection, int error);
+
+static void connection_write(struct connection *connection)
+{
+        while (connection->out_sent < connection->out.n) {
+                ssize_t n = send(connection->fd, connection->out.p + connection->out_sent,
+                                 connection->out.n - connection->out_sent, MSG_NOSIGNAL);
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n < 0 && errno == EAGAIN)
+                        break;
+                if (n < 0) {
+                        connection_lost(connection, -errno);
+                        return;
+                }
+                connection->out_sent += (size_t)n;
+        }
+        bool all = connection->out_sent == connection->out.n;
+        if (all)
+                connection->out.n = connection->out_sent = 0;
+        loop_fd_want(connection->watch, all ? LOOP_READ : LOOP_READ | LOOP_WRITE);
+}
+
+static void on_turn_end(void *arg)
+{
+        struct connection *connection = arg;
+        if (connection->state >= CONNECTION_GREETING)
+                connection_write(connection);
+}
+
+void connection_send(struct connection *connection, const struct str *words, size_t n)
+{
+        command_head(&connection->out, n);
+        for (size_t i = 0; i < n; i++)
+                command_word(&connection->out, words[i]);
+        loop_at_turn_end(connection->loop, &connection->turn);
+}
+
+void connection_send_encoded(struct connection *connection, struct str bytes)
+{
+        buf_add_str(&connection->out, bytes);
+        loop_at_turn_end(connection->loop, &connection->turn);
+}
+
+/* --- in --------------------------------------------------------------------------------------------------------- */
+
+static void connection_greet(struct connection *connection)
+{
+        connection->state = CONNECTION_GREETING;
+        connection->greetings = 1;
+        if (connection->password) {
+                connection->greetings++;
+                connection_send(connection, (struct str[]){STR("AUTH"), str_of(connection->password)}, 2);
+        }
+        connection_send(connection, (struct str[]){STR("PING")}, 1);
+        loop_timer_set(connection->timer, connection->timeout_us);
+}
+
+static void on_greeted(struct connection *connection, const struct cache_reply *reply)
+{
+        if (reply->kind != CACHE_TEXT) { /* a wrong password, or Redis is still loading its data */
+                connection->broken = -EACCES;
+                return;
+        }
+        if (--connection->greetings > 0)
+                return;
+        connection->state = CONNECTION_UP;
+        connection->pause_us = PAUSE_MIN_US;
+        loop_timer_clear(connection->timer);
+        connection->ops->on_up(connection->arg);
+}
+
+static void take_replies(struct connection *connection)
+{
+        void *reply;
+        connection->reading = true;
+        while (!connection->broken) {
+                if (redisReaderGetReply(connection->reader, &reply) != REDIS_OK)
+                        connection->broken = -EPROTO;
+                if (!reply)
+                        break;
+                if (connection->state == CONNECTION_UP)
+                        connection->ops->on_reply(connection->arg, reply);
+                else
+                        on_greeted(connection, reply);
+                arena_reset(connection->arena);
+        }
+        if (connection->reader->len > REPLY_MAX)
+                connection->broken = -EPROTO;
+        connection->reading = false;
+}
+
+static void connection_read(struct connection *connection)
+{
+        char bytes[READ_SIZE];
+        for (int i = 0; i < READS_PER_TURN; i++) {
+                ssize_t n = recv(connection->fd, bytes, sizeof(bytes), 0);
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n < 0 && errno == EAGAIN)
+                        return;
+                if (n <= 0) {
+                        connection_lost(connection, n < 0 ? -errno : -ECONNRESET);
+                        return;
+                }
+                if (redisReaderFeed(connection->reader, bytes, (size_t)n) != REDIS_OK)
+                        abort(); /* out of memory */
+                take_replies(connection);
+                if (connection->broken) {
+                        connection_lost(connection, connection->broken);
+                        return;
+                }
+                if ((size_t)n < sizeof(bytes))
+                        return;
+        }
+}
+
+/* --- coming and going ------------------------------------------------------------------------------------------- */
+
+static void connection_close(struct connection *connection)
+{
+        connection->watch = loop_fd_free(connection->watch);
+        if (connection->fd >= 0)
+                close(connection->fd);
+        connection->fd = -1;
+        connection->broken = 0;
+        connection->out.n = connection->out_sent = 0;
+        if (connection->reader)
+                redisReaderFree(connection->reader);
+        connection->reader = NULL;
+        arena_reset(connection->arena);
+}
+
+static void connection_pause(struct connection *connection)
+{
+        uint32_t random;
+        id_random(&random, sizeof(random));
+        int64_t half = connection->pause_us / 2;
+        connection->state = CONNECTION_PAUSING;
+        loop_timer_set(connection->timer, half + (int64_t)random % half);
+        connection->pause_us = connection->pause_us * 2 > PAUSE_MAX_US ? PAUSE_MAX_US : connection->pause_us * 2;
+}
+
+static void connection_lost(struct connection *connection, int error)
+{
+        bool was_up = connection->state == CONNECTION_UP;
+        connection_close(connection);
+        connection_pause(connection);
+        if (was_up)
+                connection->ops->on_lost(connection->arg, error);
+}
+
+void connection_drop(struct connection *connection, int error)
+{
+        if (connection->reading)
+                connection->broken = error;
+        else
+                connection_lost(connection, error);
+}
+
+static void on_ready(void *arg, int events)
+{
+        struct connection *connection = arg;
+        if (connection->state == CONNECTION_CONNECTING) {
+                int error = 0;
+                socklen_t size = sizeof(error);
+                getsockopt(connection->fd, SOL_SOCKET, SO_ERROR, &error, &size);
+                if (error)
+                        connection_lost(connection, -error);
+                else
+                        connection_greet(connection);
+                return;
+        }
+        if (events & LOOP_WRITE) /* the rest of what did not fit; a failure shows up in reading too */
+                loop_at_turn_end(connection->loop, &connection->turn);
+        if (events & LOOP_READ)
+                connection_read(connection);
+}
+
+static void connection_open(struct connection *connection)
+{
+        int family = connection->address.ss_family, one = 1;
+        connection->fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        if (connection->fd < 0) {
+                connection_pause(connection);
+                return;
+        }
+        if (family != AF_UNIX)
+                setsockopt(connection->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+        connection->reader = reply_reader_new(connection->arena);
+        connection->watch = loop_fd_new(connection->loop, connection->fd, on_ready, connection);
+        connection->state = CONNECTION_CONNECTING;
+        if (connect(connection->fd, (struct sockaddr *)&connection->address, connection->address_size) < 0 &&
+            errno != EINPROGRESS) {
+                connection_lost(connection, -errno);
+                return;
+        }
+        loop_fd_want(connection->watch, LOOP_WRITE);
+        loop_timer_set(connection->timer, connection->timeout_us);
+}
+
+static void on_timer(void *arg)
+{
+        struct connection *connection = arg;
+        if (connection->state == CONNECTION_PAUSING)
+                connection_open(connection);
+        else
+                connection_lost(connection, -ETIMEDOUT);
+}
+
+/* --- life ------------------------------------------------------------------------------------------------------- */
+
+static int address_unix(const char *path, struct connection *connection)
+{
+        struct sockaddr_un *address = (struct sockaddr_un *)&connection->address;
+        if (!*path || strlen(path) >= sizeof(address->sun_path))
+                return -EINVAL;
+        address->sun_family = AF_UNIX;
+        strcpy(address->sun_path, path);
+        connection->address_size = sizeof(*address);
+        return 0;
+}
+
+/* "host:port" or "[v6]:port"; a name is looked up once, here. */
+static int address_tcp(const char *text, struct connection *connection)
+{
+        const char *colon = strrchr(text, ':');
+        struct str host = {text, colon ? (size_t)(colon - text) : 0};
+        if (host.n > 2 && host.p[0] == '[' && host.p[host.n - 1] == ']')
+                host = (struct str){host.p + 1, host.n - 2};
+        char name[256];
+        if (host.n == 0 || host.n >= sizeof(name) || !colon[1])
+                return -EINVAL;
+        snprintf(name, sizeof(name), "%.*s", (int)host.n, host.p);
+        struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV}, *found;
+        if (getaddrinfo(name, colon + 1, &hints, &found) != 0)
+                return -EINVAL;
+        memcpy(&connection->address, found->ai_addr, found->ai_addrlen);
+        connection->address_size = found->ai_addrlen;
+        freeaddrinfo(found);
+        return 0;
+}
+
+int connection_new(struct loop *loop, const struct cache_options *options, const struct connection_ops *ops, void *arg,
+                   struct connection **ret_connection)
+{
+        struct connection *connection = mem_zalloc(sizeof(*connection));
+        connection->fd = -1;
+        bool is_unix = str_starts(str_of(options->address), STR("unix:"));
+        int r = is_unix ? address_unix(options->address + strlen("unix:"), connection)
+                        : address_tcp(options->address, connection);
+        if (r < 0) {
+                free(connection);
+                return r;
+        }
+        connection->loop = loop;
+        connection->password = options->password ? mem_strdup(options->password) : NULL;
+        connection->timeout_us = options->timeout_us > 0 ? options->timeout_us : CLOCK_SECOND_US;
+        connection->ops = ops;
+        connection->arg = arg;
+        connection->pause_us = PAUSE_MIN_US;
+        connection->turn = (struct loop_turn){.fn = on_turn_end, .arg = connection};
+        connection->timer = loop_timer_new(loop, on_timer, connection);
+        connection->arena = arena_new(4096);
+        connection->state = CONNECTION_PAUSING;
+        loop_timer_set(connection->timer, 0);
+        *ret_connection = connection;
+        return 0;
+}
+
+struct connection *connection_free(struct connection *connection)
+{
+        if (!connection)
+                return NULL;
+        connection_close(connection);
+        loop_turn_cancel(connection->loop, &connection->turn);
+        loop_timer_free(connection->timer);
+        arena_free(connection->arena);
+        buf_done(&connection->out);
+        if (connection->password)
+                explicit_bzero(connection->password, strlen(connection->password));
+        free(connection->password);
+        free(connection);
+        return NULL;
+}
+
+bool connection_is_up(const struct connection *connection)
+{
+        return connection->state == CONNECTION_UP;
+}
