@@ -34,6 +34,3 @@ void emit_c_string(struct buf *out, const char *text);
 
 /* urn:nuanxin:problem: in front of the kebab-case name of PROBLEM_… */
 const char *problem_type(struct arena *arena, const char *value_name);
-
-/* The problems any method can answer with, as values of nuanxin.Problem. */
-bool problem_is_common(int32_t value);
