@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Forking, watching through a pidfd, restarting with a growing pause.
+ */
+#include "deploy/runner/child.h"
+#include "common/base/clock.h"
+#include "common/base/log.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define RESTART_FIRST_US   (50 * 1000ll)
+#define RESTART_LONGEST_US (5 * CLOCK_SECOND_US)
+
+struct child {
+        struct child_options o;
+        enum child_state state;
+        pid_t pid;
+        int pidfd;
+        struct loop_fd *watch;
+        struct loop_timer *restart_timer, *watchdog_timer;
+        int64_t pause_us;
+        int failures;
+        bool ending; /* no restart */
+        char log_path[256];
+};
+
+const char *child_name(const struct child *c)
+{
+        return c->o.name;
+}
+
+pid_t child_pid(const struct child *c)
+{
+        return c->pid;
+}
+
+enum child_state child_state(const struct child *c)
+{
+        return c->state;
+}
+
+int child_failures(const struct child *c)
+{
+        return c->failures;
+}
+
+static void set_state(struct child *c, enum child_state state)
+{
+        if (c->state == state)
+                return;
+        c->state = state;
+        c->o.on_change(c->o.arg, c);
+}
+
+static void on_exit_of(void *arg, int events)
+{
+        struct child *c = arg;
+        int status = 0;
+        (void)events;
+
+        if (waitpid(c->pid, &status, WNOHANG) != c->pid)
+                return;
+        c->watch = loop_fd_free(c->watch);
+        close(c->pidfd);
+        c->pid = 0;
+        loop_timer_clear(c->watchdog_timer);
+        if (!c->ending) {
+                c->failures = c->state == CHILD_READY ? 0 : c->failures + 1;
+                c->pause_us = c->state == CHILD_READY || !c->pause_us ? RESTART_FIRST_US : 2 * c->pause_us;
+                if (c->pause_us > RESTART_LONGEST_US)
+                        c->pause_us = RESTART_LONGEST_US;
+                if (WIFSIGNALED(status))
+                        log_warn("a process was killed; it starts again", "name=%s signal=%d", c->o.name, WTERMSIG(status));
+                else
+                        log_warn("a process ended; it starts again", "name=%s status=%d log=%s", c->o.name,
+                                 WEXITSTATUS(status), c->log_path);
+                loop_timer_set(c->restart_timer, c->pause_us);
+        }
+        set_state(c, CHILD_DOWN);
+}
+
+static void on_restart(void *arg)
+{
+        struct child *c = arg;
+        int r = c->ending ? 0 : child_start(c);
+        if (r < 0) {
+                log_error("can't start a process", "name=%s error=%s", c->o.name, strerror(-r));
+                loop_timer_set(c->restart_timer, RESTART_LONGEST_US);
+        }
+}
+
+static void on_silence(void *arg)
+{
+        struct child *c = arg;
+        if (c->pid && c->state == CHILD_READY) {
+                log_error("a process stands still: ending it", "name=%s pid=%d", c->o.name, (int)c->pid);
+                kill(c->pid, SIGKILL);
+        }
+}
+
+struct child *child_new(const struct child_options *options)
+{
+        struct child *c = mem_zalloc(sizeof(*c));
+        c->o = *options;
+        c->restart_timer = loop_timer_new(options->loop, on_restart, c);
+        c->watchdog_timer = loop_timer_new(options->loop, on_silence, c);
+        snprintf(c->log_path, sizeof(c->log_path), "%s/%s.log", options->log_folder, options->name);
+        return c;
+}
+
+struct child *child_free(struct child *c)
+{
+        if (c) {
+                if (c->watch) {
+                        loop_fd_free(c->watch);
+                        close(c->pidfd);
+                }
+                loop_timer_free(c->restart_timer);
+                loop_timer_free(c->watchdog_timer);
+                free(c);
+        }
+        return NULL;
+}
+
+/* In the forked child: nothing but system calls until exec. */
+static void become(const struct child *c, pid_t parent)
+{
+        char watchdog[32];
+        sigset_t none;
+        int log = open(c->log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+        int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+        prctl(PR_SET_PDEATHSIG, SIGTERM); /* the stack ends with its runner */
+        if (getppid() != parent)
+                _exit(1);
+        setpgid(0, 0); /* Ctrl-C goes to the runner alone: it stops the others in order */
+        sigemptyset(&none);
+        sigprocmask(SIG_SETMASK, &none, NULL);
+        if (log >= 0) {
+                dup2(log, STDOUT_FILENO);
+                dup2(log, STDERR_FILENO);
+        }
+        if (null >= 0)
+                dup2(null, STDIN_FILENO);
+        setenv("NOTIFY_SOCKET", c->o.notify_socket, 1);
+        if (c->o.watchdog_us) {
+                snprintf(watchdog, sizeof(watchdog), "%lld", (long long)c->o.watchdog_us);
+                setenv("WATCHDOG_USEC", watchdog, 1);
+        }
+        execvp(c->o.argv[0], (char *const *)c->o.argv);
+        fprintf(stderr, "can't run %s: %s\n", c->o.argv[0], strerror(errno));
+        _exit(127);
+}
+
+int child_pidfd(pid_t pid)
+{
+        int fd = (int)syscall(SYS_pidfd_open, pid, 0); /* close-on-exec by itself */
+        return fd < 0 ? -errno : fd;
+}
+
+int child_start(struct child *c)
+{
+        pid_t parent = getpid(), pid = fork();
+        if (pid < 0)
+                return -errno;
+        if (pid == 0)
+                become(c, parent);
+        c->pidfd = child_pidfd(pid);
+        if (c->pidfd < 0) {
+                kill(pid, SIGKILL);
+                waitpid(pid, NULL, 0);
+                return c->pidfd;
+        }
+        c->pid = pid;
+        c->watch = loop_fd_new(c->o.loop, c->pidfd, on_exit_of, c);
+        loop_fd_want(c->watch, LOOP_READ);
+        set_state(c, CHILD_STARTING);
+        return 0;
+}
+
+void child_retire(struct child *c)
+{
+        c->ending = true;
+        loop_timer_clear(c->restart_timer);
+}
+
+void child_stop(struct child *c, int signal_number)
+{
+        child_retire(c);
+        if (c->pid) {
+                kill(c->pid, signal_number);
+                set_state(c, CHILD_STOPPING);
+        }
+}
+
+void child_notified(struct child *c, struct str message)
+{
+        while (message.n) {
+                struct str line = str_cut(&message, '\n');
+                if (str_is(line, "READY=1") && c->state == CHILD_STARTING) {
+                        c->failures = 0;
+                        set_state(c, CHILD_READY);
+                }
+                if (c->o.watchdog_us && (str_is(line, "WATCHDOG=1") || str_is(line, "READY=1")))
+                        loop_timer_set(c->watchdog_timer, c->o.watchdog_us);
+        }
+}
+
+const char *child_last_words(const struct child *c)
+{
+        static char words[512];
+        char tail[4096];
+        int fd = open(c->log_path, O_RDONLY | O_CLOEXEC);
+        off_t size = fd < 0 ? 0 : lseek(fd, 0, SEEK_END);
+        ssize_t n = size <= 0 ? 0 : pread(fd, tail, sizeof(tail), size > (off_t)sizeof(tail) ? size - (off_t)sizeof(tail) : 0);
+
+        if (fd >= 0)
+                close(fd);
+        words[0] = '\0';
+        struct str rest = {tail, n > 0 ? (size_t)n : 0};
+        while (rest.n) {
+                struct str line = str_cut(&rest, '\n');
+                bool says_why = memmem(line.p, line.n, "level=error", 11) || !str_starts(line, STR("time="));
+                if (line.n && says_why)
+                        snprintf(words, sizeof(words), "%.*s", (int)line.n, line.p);
+        }
+        return words[0] ? words : "it left no message";
+}

@@ -1,0 +1,503 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Folders, checks before the start, the children's command lines, the wait for ready, seeding, the orderly end.
+ */
+#include "deploy/runner/stack.h"
+#include "common/base/clock.h"
+#include "common/crypto/crypto.h"
+#include "common/loop/loop.h"
+#include "deploy/runner/child.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <netdb.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define MAX_CHILDREN    32
+#define MAX_ARGS        48
+#define WATCHDOG_US     (10 * CLOCK_SECOND_US)
+#define STOP_LONGEST_US (25 * CLOCK_SECOND_US)
+#define GIVE_UP_AFTER   3 /* starts that ended without being ready, during the first start */
+#define LEAST_FREE_MIB  200
+
+enum stack_state { STACK_STARTING, STACK_SEEDING, STACK_RUNNING, STACK_STOPPING };
+/* The order of stopping: those that take requests first, what they stand on last. */
+enum rank { RANK_GATEWAY, RANK_SERVICE, RANK_REDIS, N_RANKS };
+
+struct part {
+        struct child *child;
+        enum rank rank;
+        const char *argv[MAX_ARGS];
+        size_t n_args;
+};
+
+struct stack {
+        const struct stack_options *o;
+        enum stack_state state;
+        struct loop *loop;
+        struct arena *arena;
+        struct part parts[MAX_CHILDREN];
+        size_t n_parts;
+        char var[PATH_MAX], bin[PATH_MAX];
+        const char *redis_socket, *bus, *keys, *notify;
+        int notify_fd, lock_fd;
+        struct loop_fd *notify_watch, *seed_watch;
+        struct loop_signal *signals[2];
+        struct loop_timer *stop_timer;
+        pid_t seed_pid;
+        int seed_pidfd;
+        int result;
+};
+
+#define SAY(...) (fprintf(stderr, __VA_ARGS__), fputc('\n', stderr))
+
+/* --- before the start ------------------------------------------------------------------------------------------- */
+
+static int make_folder(const char *path)
+{
+        if (mkdir(path, 0700) < 0 && errno != EEXIST) {
+                int r = -errno;
+                SAY("can't make the folder %s: %s; choose another with VAR=", path, strerror(-r));
+                return r;
+        }
+        return 0;
+}
+
+static int prepare_folders(struct stack *s)
+{
+        static const char *const folders[] = {"bus", "store", "log", "redis"};
+        struct statvfs fs;
+        int r;
+
+        if ((r = make_folder(s->o->var)) < 0)
+                return r;
+        if (!realpath(s->o->var, s->var)) {
+                r = -errno;
+                SAY("can't use the folder %s: %s", s->o->var, strerror(-r));
+                return r;
+        }
+        /* A unix socket's path has 107 characters; the longest here is FOLDER/bus/notification-99.sock. */
+        if (strlen(s->var) > 70) {
+                SAY("the folder's path is too long for unix sockets (%zu characters, at most 70): choose a shorter one with VAR=", strlen(s->var));
+                return -ENAMETOOLONG;
+        }
+        for (size_t i = 0; i < ARRAY_LEN(folders); i++) {
+                const char *path = arena_printf(s->arena, "%s/%s", s->var, folders[i]);
+                if ((r = make_folder(path)) < 0)
+                        return r;
+                if (chmod(path, 0700) < 0)
+                        return -errno;
+        }
+        if (statvfs(s->var, &fs) == 0 && (unsigned long long)fs.f_bavail * fs.f_frsize >> 20 < LEAST_FREE_MIB) {
+                SAY("the disk of %s is full: %llu MiB are free, %d are needed; free some or choose another with VAR=", s->var,
+                    (unsigned long long)fs.f_bavail * fs.f_frsize >> 20, LEAST_FREE_MIB);
+                return -ENOSPC;
+        }
+        return 0;
+}
+
+static int take_lock(struct stack *s)
+{
+        const char *path = arena_printf(s->arena, "%s/runner.lock", s->var);
+        char text[160] = "";
+
+        s->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+        if (s->lock_fd < 0) {
+                int r = -errno;
+                SAY("can't open %s: %s", path, strerror(-r));
+                return r;
+        }
+        if (flock(s->lock_fd, LOCK_EX | LOCK_NB) < 0) {
+                ssize_t n = read(s->lock_fd, text, sizeof(text) - 1);
+                SAY("a stack already runs in %s (%.*s); stop it with Ctrl-C, or use another folder: make run VAR=var2 HTTP=127.0.0.1:8081",
+                    s->var, (int)(n > 0 ? n : 0), text);
+                return -EBUSY;
+        }
+        int n = snprintf(text, sizeof(text), "pid %d at http://%s", (int)getpid(), s->o->http);
+        if (ftruncate(s->lock_fd, 0) < 0 || pwrite(s->lock_fd, text, (size_t)n, 0) != n)
+                return -EIO;
+        return 0;
+}
+
+/* Asked before anything starts, so that a busy port is one clear line. */
+static int check_port(const struct stack *s)
+{
+        const char *colon = strrchr(s->o->http, ':');
+        char host[80];
+        struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM}, *found = NULL;
+
+        size_t n = colon ? (size_t)(colon - s->o->http) : 0;
+        const char *start = s->o->http;
+        if (n > 1 && start[0] == '[') {
+                start++;
+                n -= 2;
+        }
+        snprintf(host, sizeof(host), "%.*s", (int)n, start);
+        if (!colon || getaddrinfo(host, colon + 1, &hints, &found) != 0) {
+                SAY("HTTP=%s: give an address and a port, e.g. HTTP=127.0.0.1:8080", s->o->http);
+                return -EINVAL;
+        }
+        int fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1, r = 0;
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+        if (bind(fd, found->ai_addr, found->ai_addrlen) < 0 || listen(fd, 1) < 0) {
+                r = -errno;
+                SAY("%s: %s; stop what uses it, or choose another: make run HTTP=127.0.0.1:8081", s->o->http, strerror(-r));
+        }
+        close(fd);
+        freeaddrinfo(found);
+        return r;
+}
+
+static int prepare_keys(struct stack *s)
+{
+        int r;
+        if ((r = crypto_init()) < 0)
+                return r;
+        s->keys = arena_printf(s->arena, "%s/keys", s->var);
+        r = keyring_create(s->keys);
+        if (r < 0) {
+                SAY("can't make the keyring in %s: %s", s->keys, strerror(-r));
+                return r;
+        }
+        return 0;
+}
+
+/* --- the children ------------------------------------------------------------------------------------------------ */
+
+static void arg(struct part *p, const char *text)
+{
+        if (p->n_args + 1 < MAX_ARGS)
+                p->argv[p->n_args++] = text;
+}
+
+static void part_changed(void *arg, struct child *child);
+
+static struct part *add_part(struct stack *s, enum rank rank, const char *name, const char *program, bool watchdog)
+{
+        struct part *p = &s->parts[s->n_parts++];
+        p->rank = rank;
+        arg(p, program);
+        p->child = child_new(&(struct child_options){
+                .loop = s->loop, .name = name, .argv = p->argv, .log_folder = arena_printf(s->arena, "%s/log", s->var),
+                .notify_socket = s->notify, .watchdog_us = watchdog ? WATCHDOG_US : 0, .on_change = part_changed, .arg = s});
+        return p;
+}
+
+static void add_redis(struct stack *s)
+{
+        struct part *p = add_part(s, RANK_REDIS, "redis", "redis-server", false);
+        const char *const args[] = {"--port", "0", "--unixsocket", s->redis_socket, "--unixsocketperm", "700", "--dir",
+                                    arena_printf(s->arena, "%s/redis", s->var), "--appendonly", "yes", "--appendfsync",
+                                    "everysec", "--save", "", "--supervised", "systemd", "--daemonize", "no",
+                                    "--maxmemory-policy", "noeviction"};
+        for (size_t i = 0; i < ARRAY_LEN(args); i++)
+                arg(p, args[i]);
+}
+
+static void add_common(struct stack *s, struct part *p, const char *instance)
+{
+        const char *const args[] = {"--instance", instance, "--redis", arena_printf(s->arena, "unix:%s", s->redis_socket),
+                                    "--bus", s->bus};
+        for (size_t i = 0; i < ARRAY_LEN(args); i++)
+                arg(p, args[i]);
+        if (s->o->clock_file) {
+                arg(p, "--clock-file");
+                arg(p, s->o->clock_file);
+        }
+}
+
+static const char *const services[] = {"membership", "activity"};
+
+static int instances_of(const struct stack *s, const char *service)
+{
+        for (size_t i = 0; i < s->o->instances.n; i++) {
+                struct str count = str_of(s->o->instances.items[i]);
+                struct str name = str_cut(&count, '=');
+                int64_t n;
+                if (str_is(name, service) && str_to_i64(count, 1, 8, &n) == 0)
+                        return (int)n;
+        }
+        return 1;
+}
+
+/* The first instances are known to each other without asking the registry, so a start does not wait for it. */
+static void add_peers(struct stack *s, struct part *p, const char *but)
+{
+        for (size_t i = 0; i < ARRAY_LEN(services); i++) {
+                if (but && strcmp(but, services[i]) == 0)
+                        continue;
+                arg(p, "--peer");
+                arg(p, arena_printf(s->arena, "%s=ipc://%s/%s-1.sock", services[i], s->bus, services[i]));
+        }
+}
+
+static void add_services(struct stack *s)
+{
+        for (size_t i = 0; i < ARRAY_LEN(services); i++)
+                for (int n = 1; n <= instances_of(s, services[i]); n++) {
+                        const char *name = arena_printf(s->arena, "%s-%d", services[i], n);
+                        struct part *p = add_part(s, RANK_SERVICE, name,
+                                                  arena_printf(s->arena, "%s/nuanxin-%s", s->bin, services[i]), true);
+                        add_common(s, p, name);
+                        add_peers(s, p, services[i]);
+                        arg(p, "--store");
+                        arg(p, arena_printf(s->arena, "sqlite:%s/store/%s.db", s->var, services[i]));
+                        arg(p, "--keys");
+                        arg(p, s->keys);
+                }
+}
+
+static void add_gateway(struct stack *s)
+{
+        struct part *p = add_part(s, RANK_GATEWAY, "gateway-1", arena_printf(s->arena, "%s/nuanxin-gateway", s->bin), true);
+        add_common(s, p, "gateway-1");
+        add_peers(s, p, NULL);
+        arg(p, "--http");
+        arg(p, s->o->http);
+        for (size_t i = 0; i < s->o->gateway_options.n; i++)
+                arg(p, s->o->gateway_options.items[i]);
+}
+
+/* --- notices from the children ---------------------------------------------------------------------------------------- */
+
+static void on_notice(void *arg, int events)
+{
+        struct stack *s = arg;
+        char text[512], control[CMSG_SPACE(sizeof(struct ucred))];
+        (void)events;
+
+        for (;;) {
+                struct iovec iov = {text, sizeof(text)};
+                struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
+                ssize_t n = recvmsg(s->notify_fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+                if (n < 0)
+                        return;
+                struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+                if (!c || c->cmsg_type != SCM_CREDENTIALS)
+                        continue;
+                struct ucred from;
+                memcpy(&from, CMSG_DATA(c), sizeof(from));
+                for (size_t i = 0; i < s->n_parts; i++)
+                        if (child_pid(s->parts[i].child) == from.pid)
+                                child_notified(s->parts[i].child, str_bytes(text, (size_t)n));
+        }
+}
+
+static int open_notify(struct stack *s)
+{
+        struct sockaddr_un address = {.sun_family = AF_UNIX};
+        int on = 1;
+
+        s->notify = arena_printf(s->arena, "%s/notify.sock", s->var);
+        unlink(s->notify);
+        s->notify_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        snprintf(address.sun_path, sizeof(address.sun_path), "%s", s->notify);
+        if (s->notify_fd < 0 || bind(s->notify_fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ||
+            setsockopt(s->notify_fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0)
+                return -errno;
+        s->notify_watch = loop_fd_new(s->loop, s->notify_fd, on_notice, s);
+        loop_fd_want(s->notify_watch, LOOP_READ);
+        return 0;
+}
+
+/* --- life ------------------------------------------------------------------------------------------------------------------- */
+
+/* Tells those of the lowest rank that still run; each death comes back here by part_changed. */
+static void stop_next_rank(struct stack *s)
+{
+        for (int rank = 0; rank < N_RANKS; rank++) {
+                bool any = false;
+                for (size_t i = 0; i < s->n_parts; i++) {
+                        struct part *p = &s->parts[i];
+                        if ((int)p->rank != rank || !child_pid(p->child))
+                                continue;
+                        any = true;
+                        if (child_state(p->child) != CHILD_STOPPING)
+                                child_stop(p->child, SIGTERM);
+                }
+                if (any)
+                        return;
+        }
+        loop_stop(s->loop);
+}
+
+static void stop_hard(void *arg)
+{
+        struct stack *s = arg;
+        for (size_t i = 0; i < s->n_parts; i++)
+                if (child_pid(s->parts[i].child)) {
+                        SAY("%s does not stop by itself: ending it", child_name(s->parts[i].child));
+                        child_stop(s->parts[i].child, SIGKILL);
+                }
+}
+
+static void begin_stop(void *arg)
+{
+        struct stack *s = arg;
+        if (s->state == STACK_STOPPING)
+                return;
+        s->state = STACK_STOPPING;
+        if (s->seed_pid)
+                kill(s->seed_pid, SIGTERM);
+        loop_timer_set(s->stop_timer, STOP_LONGEST_US);
+        for (size_t i = 0; i < s->n_parts; i++)
+                child_retire(s->parts[i].child);
+        stop_next_rank(s);
+}
+
+static void fail_stack(struct stack *s, int r)
+{
+        s->result = r;
+        begin_stop(s);
+}
+
+static void print_ready(struct stack *s)
+{
+        fflush(stdout);
+        printf("ready http://%s\n", s->o->http);
+        fflush(stdout);
+        s->state = STACK_RUNNING;
+}
+
+static void on_seeded(void *arg, int events)
+{
+        struct stack *s = arg;
+        int status = 0;
+        (void)events;
+        if (waitpid(s->seed_pid, &status, WNOHANG) != s->seed_pid)
+                return;
+        s->seed_pid = 0;
+        s->seed_watch = loop_fd_free(s->seed_watch);
+        close(s->seed_pidfd);
+        if (s->state == STACK_STOPPING)
+                return;
+        if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+                SAY("the first run's data could not be made; remove %s to begin anew, or see %s/log", s->var, s->var);
+                fail_stack(s, -EIO);
+                return;
+        }
+        print_ready(s);
+}
+
+/* The seed makes what a first run needs and prints what a person needs; later runs only print. */
+static void seed(struct stack *s)
+{
+        s->state = STACK_SEEDING;
+        if (s->o->no_seed) {
+                print_ready(s);
+                return;
+        }
+        const char *program = arena_printf(s->arena, "%s/nuanxin-seed", s->bin);
+        fflush(stdout);
+        s->seed_pid = fork();
+        if (s->seed_pid == 0) {
+                setpgid(0, 0);
+                execl(program, program, "--var", s->var, "--data", s->o->data, "--http", s->o->http, (char *)NULL);
+                SAY("can't run %s: %s", program, strerror(errno));
+                _exit(127);
+        }
+        s->seed_pidfd = s->seed_pid < 0 ? -errno : child_pidfd(s->seed_pid);
+        if (s->seed_pidfd < 0) {
+                SAY("can't start %s: %s", program, strerror(-s->seed_pidfd));
+                fail_stack(s, s->seed_pidfd);
+                return;
+        }
+        s->seed_watch = loop_fd_new(s->loop, s->seed_pidfd, on_seeded, s);
+        loop_fd_want(s->seed_watch, LOOP_READ);
+}
+
+static void part_changed(void *arg, struct child *child)
+{
+        struct stack *s = arg;
+        bool all_ready = true;
+
+        if (s->state == STACK_STOPPING) {
+                if (child_state(child) == CHILD_DOWN)
+                        stop_next_rank(s);
+                return;
+        }
+        if (s->state == STACK_STARTING && child_state(child) == CHILD_DOWN && child_failures(child) >= GIVE_UP_AFTER) {
+                SAY("%s does not start: %s", child_name(child), child_last_words(child));
+                fail_stack(s, -EIO);
+                return;
+        }
+        for (size_t i = 0; i < s->n_parts; i++)
+                all_ready = all_ready && child_state(s->parts[i].child) == CHILD_READY;
+        if (all_ready && s->state == STACK_STARTING)
+                seed(s);
+}
+
+static int find_programs(struct stack *s)
+{
+        ssize_t n = readlink("/proc/self/exe", s->bin, sizeof(s->bin) - 1);
+        if (n < 0)
+                return -errno;
+        s->bin[n] = '\0';
+        *strrchr(s->bin, '/') = '\0';
+        return 0;
+}
+
+static int start_all(struct stack *s)
+{
+        int r;
+        s->redis_socket = arena_printf(s->arena, "%s/redis.sock", s->var);
+        s->bus = arena_printf(s->arena, "%s/bus", s->var);
+        if ((r = open_notify(s)) < 0)
+                return r;
+        add_redis(s);
+        add_services(s);
+        add_gateway(s);
+        for (size_t i = 0; i < s->n_parts; i++)
+                if ((r = child_start(s->parts[i].child)) < 0) {
+                        SAY("can't start %s: %s", child_name(s->parts[i].child), strerror(-r));
+                        return r;
+                }
+        return 0;
+}
+
+int stack_run(const struct stack_options *options)
+{
+        struct stack s = {.o = options, .notify_fd = -1, .lock_fd = -1, .arena = arena_new(16384), .loop = loop_new()};
+
+        s.stop_timer = loop_timer_new(s.loop, stop_hard, &s);
+        s.signals[0] = loop_signal_new(s.loop, SIGINT, begin_stop, &s);
+        s.signals[1] = loop_signal_new(s.loop, SIGTERM, begin_stop, &s);
+        s.result = find_programs(&s);
+        if (s.result == 0)
+                s.result = prepare_folders(&s);
+        if (s.result == 0)
+                s.result = take_lock(&s);
+        if (s.result == 0)
+                s.result = check_port(&s);
+        if (s.result == 0)
+                s.result = prepare_keys(&s);
+        if (s.result == 0) {
+                s.result = start_all(&s);
+                if (s.result < 0)
+                        begin_stop(&s);
+                loop_run(s.loop);
+        }
+        for (size_t i = 0; i < s.n_parts; i++)
+                child_free(s.parts[i].child);
+        loop_fd_free(s.notify_watch);
+        loop_timer_free(s.stop_timer);
+        loop_signal_free(s.signals[0]);
+        loop_signal_free(s.signals[1]);
+        if (s.notify_fd >= 0) {
+                close(s.notify_fd);
+                unlink(s.notify);
+        }
+        arena_free(s.arena);
+        loop_free(s.loop);
+        return s.result;
+}

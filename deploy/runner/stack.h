@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The stack as a whole: which processes, in which folder, from the first start to the last stop.
+ */
+#pragma once
+
+#include "common/base/config.h"
+
+struct stack_options {
+        const char *http, *var, *data, *clock_file;
+        struct config_list instances;       /* "membership=2" */
+        struct config_list gateway_options; /* passed on */
+        bool no_seed;
+};
+/* Runs until SIGINT or SIGTERM. Negative after one clear line on standard error. */
+int stack_run(const struct stack_options *options) MUST_USE;
