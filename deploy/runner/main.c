@@ -25,6 +25,7 @@ int main(int argc, char **argv)
                 {"var", "FOLDER", "data, sockets, logs, credentials (default: var)", CONFIG_TEXT, &o.var, 0, 0},
                 {"data", "CSV", "organisations of the first run (default: deploy/data/hunan-divisions.csv)", CONFIG_TEXT, &o.data, 0, 0},
                 {"instances", "SERVICE=N", "more instances of a service (default: one each); may be repeated", CONFIG_LIST, &o.instances, 0, 0},
+                {"redis", "ADDRESS", "use this Redis instead of a private one: unix:PATH or HOST:PORT", CONFIG_TEXT, &o.redis, 0, 0},
                 {"gateway-option", "OPTION", "passed on to the gateway, e.g. --gateway-option=--threads=1", CONFIG_LIST, &o.gateway_options, 0, 0},
                 {"clock-file", "PATH", "for tests: handed to every process", CONFIG_TEXT, &o.clock_file, 0, 0},
                 {"no-seed", NULL, "leave the store empty: no organisations, accounts or keys", CONFIG_FLAG, &o.no_seed, 0, 0},

@@ -49,7 +49,7 @@ struct stack {
         struct part parts[MAX_CHILDREN];
         size_t n_parts;
         char var[PATH_MAX], bin[PATH_MAX];
-        const char *redis_socket, *bus, *keys, *notify;
+        const char *redis, *redis_socket, *bus, *keys, *notify;
         int notify_fd, lock_fd;
         struct loop_fd *notify_watch, *seed_watch;
         struct loop_signal *signals[2];
@@ -206,8 +206,7 @@ static void add_redis(struct stack *s)
 
 static void add_common(struct stack *s, struct part *p, const char *instance)
 {
-        const char *const args[] = {"--instance", instance, "--redis", arena_printf(s->arena, "unix:%s", s->redis_socket),
-                                    "--bus", s->bus};
+        const char *const args[] = {"--instance", instance, "--redis", s->redis, "--bus", s->bus};
         for (size_t i = 0; i < ARRAY_LEN(args); i++)
                 arg(p, args[i]);
         if (s->o->clock_file) {
@@ -454,7 +453,9 @@ static int start_all(struct stack *s)
         s->bus = arena_printf(s->arena, "%s/bus", s->var);
         if ((r = open_notify(s)) < 0)
                 return r;
-        add_redis(s);
+        s->redis = s->o->redis ? s->o->redis : arena_printf(s->arena, "unix:%s", s->redis_socket);
+        if (!s->o->redis)
+                add_redis(s);
         add_services(s);
         add_gateway(s);
         for (size_t i = 0; i < s->n_parts; i++)

@@ -8,6 +8,7 @@
 
 struct stack_options {
         const char *http, *var, *data, *clock_file;
+        const char *redis; /* NULL: a private one */
         struct config_list instances;       /* "membership=2" */
         struct config_list gateway_options; /* passed on */
         bool no_seed;

@@ -1,0 +1,329 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The real stack, started by the local runner in a temporary folder on a free port, and ways to talk to it.
+
+    with Stack(instances={"membership": 2}) as s:
+        s.call("GET", "/v1/organizations/43", token=s.api_key).ok()
+        s.kill("membership-1")
+"""
+import asyncio
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BIN = os.environ.get("NUANXIN_BIN", os.path.join(ROOT, "build", "bin"))
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+class Response:
+    def __init__(self, status, headers, body):
+        self.status, self.headers, self.body = status, headers, body
+
+    @property
+    def json(self):
+        return json.loads(self.body)
+
+    @property
+    def problem(self):
+        """The problem's name: "activity-full"."""
+        return self.json["type"].rsplit(":", 1)[1]
+
+    def ok(self):
+        assert 200 <= self.status < 300, f"{self.status}: {self.body[:2000]!r}"
+        return self.json if self.body else None
+
+    def refused(self, status, problem=None):
+        assert self.status == status, f"{self.status}, not {status}: {self.body[:2000]!r}"
+        if problem:
+            assert self.problem == problem, f"{self.problem}, not {problem}"
+        return self.json
+
+
+class Redis:
+    """A redis-server of the test's own, for stories that take it away."""
+
+    def __init__(self, folder):
+        self.folder, self.socket, self.process = folder, os.path.join(folder, "redis.sock"), None
+
+    def start(self):
+        self.process = subprocess.Popen(
+            ["redis-server", "--port", "0", "--unixsocket", self.socket, "--dir", self.folder, "--appendonly", "yes",
+             "--save", "", "--maxmemory-policy", "noeviction"],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            try:
+                with socket.socket(socket.AF_UNIX) as s:
+                    s.connect(self.socket)
+                    s.sendall(b"PING\r\n")
+                    if s.recv(7) == b"+PONG\r\n":
+                        return
+            except OSError:
+                pass
+            time.sleep(0.005)
+        raise AssertionError("redis-server does not start")
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self):
+        if self.process and self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait()
+
+
+class Stack:
+    """own_redis: the story controls Redis (self.redis). clock: self.advance(seconds) moves every process's time."""
+
+    def __init__(self, instances=None, own_redis=False, clock=False, seed=True, gateway_options=(), env=None, var=None):
+        self.instances, self.own_redis, self.seed = instances or {}, own_redis, seed
+        self.gateway_options, self.env = list(gateway_options), dict(env or {})
+        self.folder = var or tempfile.mkdtemp(prefix="nxt", dir="/tmp")
+        self.keep = bool(var)
+        self.clock_file = os.path.join(self.folder, "clock") if clock else None
+        self.offset = 0
+        self.redis = None
+        self.process = None
+        self._local = threading.local()
+
+    # --- life ---------------------------------------------------------------------------------------------
+    def __enter__(self):
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def start(self):
+        if self.own_redis and not self.redis:
+            os.makedirs(os.path.join(self.folder, "own-redis"), exist_ok=True)
+            self.redis = Redis(os.path.join(self.folder, "own-redis"))
+            self.redis.start()
+        if self.clock_file:
+            self.advance(0)
+        self.port = free_port()
+        self.address = f"127.0.0.1:{self.port}"
+        self.var = os.path.join(self.folder, "v")
+        command = [os.path.join(BIN, "nuanxin-runner"), "--http", self.address, "--var", self.var, "--data",
+                   os.path.join(ROOT, "deploy", "data", "hunan-divisions.csv")]
+        for service, n in self.instances.items():
+            command += ["--instances", f"{service}={n}"]
+        if self.redis:
+            command += ["--redis", "unix:" + self.redis.socket]
+        if self.clock_file:
+            command += ["--clock-file", self.clock_file]
+        if not self.seed:
+            command += ["--no-seed"]
+        for option in self.gateway_options:
+            command += ["--gateway-option=" + option]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                        env={**os.environ, **self.env}, start_new_session=True)
+        self.output = []
+        ready = threading.Event()
+
+        def read():
+            for line in self.process.stdout:
+                self.output.append(line)
+                if line.startswith("ready http://"):
+                    ready.set()
+            ready.set()
+
+        threading.Thread(target=read, daemon=True).start()
+        if not ready.wait(120) or self.process.poll() is not None or not any(l.startswith("ready ") for l in self.output):
+            raise AssertionError("the stack does not start:\n" + "".join(self.output) + self.logs())
+        if self.seed:
+            with open(os.path.join(self.var, "credentials.json")) as f:
+                self.credentials = json.load(f)
+            self.api_key = self.credentials["apiKey"]
+            self.campaign = self.credentials["campaign"]
+
+    def stop(self):
+        if self.process:
+            if self.process.poll() is None:
+                self.process.send_signal(signal.SIGTERM)
+                try:
+                    self.process.wait(40)
+                except subprocess.TimeoutExpired:
+                    self.process.kill()
+                    self.process.wait()
+            self.status = self.process.returncode
+            self.process = None
+        if self.redis:
+            self.redis.stop()
+            self.redis = None
+        if not self.keep:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def restart(self):
+        """Stops and starts on the same data."""
+        keep, self.keep = self.keep, True
+        self.stop()
+        self.keep = keep
+        self._local = threading.local()
+        self.start()
+
+    def logs(self, last=40):
+        text = ""
+        folder = os.path.join(self.folder, "v", "log")
+        for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
+            with open(os.path.join(folder, name), errors="replace") as f:
+                text += f"--- {name}\n" + "".join(f.readlines()[-last:])
+        return text
+
+    def pid(self, name):
+        """The process of an instance: "membership-1", "gateway-1", "redis"."""
+        for entry in os.listdir("/proc"):
+            if not entry.isdigit():
+                continue
+            try:
+                with open(f"/proc/{entry}/stat") as f:
+                    if int(f.read().rsplit(")", 1)[1].split()[1]) != self.process.pid:
+                        continue
+                with open(f"/proc/{entry}/cmdline") as f:
+                    words = f.read().split("\0")
+            except (OSError, IndexError):
+                continue
+            if name == "redis" and words[0].startswith("redis-server"):
+                return int(entry)
+            if "--instance" in words and words[words.index("--instance") + 1] == name:
+                return int(entry)
+        return None
+
+    def kill(self, name, signal_number=signal.SIGKILL):
+        pid = self.pid(name)
+        assert pid, f"{name} does not run"
+        os.kill(pid, signal_number)
+        return pid
+
+    def advance(self, seconds):
+        self.offset += int(seconds * 1e6)
+        fd = os.open(self.clock_file, os.O_WRONLY | os.O_CREAT, 0o600)
+        os.write(fd, self.offset.to_bytes(8, sys.byteorder, signed=True))
+        os.close(fd)
+
+    # --- talking ------------------------------------------------------------------------------------------
+    def call(self, method, path, body=None, token=None, headers=None, retry_503=False):
+        """One request on this thread's own connection. A dict becomes JSON; bytes go as they are."""
+        headers = dict(headers or {})
+        if token:
+            headers["Authorization"] = "Bearer " + token
+        if isinstance(body, (dict, list)):
+            body = json.dumps(body, ensure_ascii=False).encode()
+            headers.setdefault("Content-Type", "application/json")
+        elif body is None and method in ("POST", "PATCH", "PUT"):
+            body = b"{}"
+            headers.setdefault("Content-Type", "application/json")
+        while True:
+            response = self._send(method, path, body, headers)
+            if not retry_503 or response.status != 503:
+                return response
+            time.sleep(min(float(response.headers.get("Retry-After", "1")), 1.0))
+
+    def _send(self, method, path, body, headers):
+        for fresh in (False, True):
+            connection = getattr(self._local, "connection", None)
+            if fresh or connection is None:
+                connection = self._local.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+            try:
+                connection.request(method, path, body, headers)
+                r = connection.getresponse()
+                return Response(r.status, r.headers, r.read())
+            except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
+                # A kept-alive connection that the gateway closed meanwhile; only then is a second try in order.
+                connection.close()
+                self._local.connection = None
+                if fresh:
+                    raise
+        raise AssertionError("unreachable")
+
+    def login(self, who="admin"):
+        person = self.credentials[who]
+        session = self.call("POST", "/v1/sessions", {"login": person["login"], "password": person["password"]}).ok()
+        return session["token"]
+
+    def cli(self, *arguments, check=True, stdin=None):
+        r = subprocess.run([os.path.join(BIN, "nuanxin"), "--var", self.var, *arguments], capture_output=True, text=True,
+                           input=stdin, timeout=120)
+        assert not check or r.returncode == 0, f"nuanxin {' '.join(arguments)}: {r.returncode}\n{r.stdout}{r.stderr}"
+        return r
+
+    def load(self, requests, connections=64):
+        """Sends (method, path, body, headers) tuples over many connections at once; the responses in their order."""
+        return asyncio.run(self._load(requests, connections))
+
+    async def _load(self, requests, connections):
+        results = [None] * len(requests)
+        queue = iter(range(len(requests)))
+
+        async def worker():
+            reader = writer = None
+            for i in queue:
+                method, path, body, headers = requests[i]
+                if isinstance(body, (dict, list)):
+                    body = json.dumps(body, ensure_ascii=False).encode()
+                    headers = {"Content-Type": "application/json", **headers}
+                body = body or b""
+                head = f"{method} {path} HTTP/1.1\r\nHost: {self.address}\r\nContent-Length: {len(body)}\r\n"
+                head += "".join(f"{k}: {v}\r\n" for k, v in headers.items()) + "\r\n"
+                for attempt in range(200):
+                    try:
+                        if writer is None:
+                            reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+                        writer.write(head.encode() + body)
+                        results[i] = await read_response(reader)
+                        if results[i].headers.get("connection", "").lower() == "close":
+                            writer.close()
+                            writer = None
+                        break
+                    except (OSError, asyncio.IncompleteReadError):
+                        # The same request again: its Idempotency-Key makes that safe, or the story gave none and sees it.
+                        if writer:
+                            writer.close()
+                        writer = None
+                        if "Idempotency-Key" not in headers and attempt:
+                            results[i] = Response(0, {}, b"")
+                            break
+                        await asyncio.sleep(0.05)
+            if writer:
+                writer.close()
+
+        await asyncio.gather(*(worker() for _ in range(min(connections, len(requests)))))
+        return results
+
+
+async def read_response(reader):
+    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+    status = int(head[0].split(" ", 2)[1])
+    headers = {}
+    for line in head[1:]:
+        if line:
+            name, value = line.split(":", 1)
+            headers[name.strip().lower()] = value.strip()
+    if headers.get("transfer-encoding", "").lower() == "chunked":
+        body = b""
+        while True:
+            size = int((await reader.readuntil(b"\r\n")).split(b";")[0], 16)
+            body += (await reader.readexactly(size + 2))[:-2]
+            if not size:
+                break
+    else:
+        body = await reader.readexactly(int(headers.get("content-length", "0")))
+    return Response(status, headers, body)

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A scenario file is a list of stories: functions with a title, run in order, reported as TAP.
+
+A story fails by an exception: use plain assert with a message, or `expect`. Nothing sleeps for luck: `wait_until`
+polls a condition with a deadline and says what it waited for.
+"""
+import sys
+import time
+import traceback
+
+_stories = []
+
+
+def story(title):
+    """Marks a function as a story. Stories share the module's fixtures; each must stand by itself."""
+
+    def mark(function):
+        _stories.append((title, function))
+        return function
+
+    return mark
+
+
+def expect(what, got, wanted):
+    if got != wanted:
+        raise AssertionError(f"{what}: {got!r}, not {wanted!r}")
+
+
+def wait_until(what, condition, seconds=10.0, every=0.02):
+    """Returns the condition's first true value; fails with `what` after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {seconds} s in vain until {what}")
+        time.sleep(every)
+
+
+def main(setup=None):
+    """Runs every story of the file. setup: a context manager whose value each story gets as its argument."""
+    failures = 0
+    only = sys.argv[1:]
+
+    def run(argument):
+        nonlocal failures
+        number = 0
+        for title, function in _stories:
+            if only and not any(word in title or word in function.__name__ for word in only):
+                continue
+            number += 1
+            started = time.monotonic()
+            try:
+                function(*argument)
+                print(f"ok {number} - {title} ({time.monotonic() - started:.1f} s)", flush=True)
+            except Exception:
+                failures += 1
+                for line in traceback.format_exc().splitlines():
+                    print("# " + line)
+                print(f"not ok {number} - {title}", flush=True)
+        print(f"1..{number}", flush=True)
+
+    if setup:
+        try:
+            with setup as fixture:
+                run((fixture,))
+        except Exception:
+            failures += 1
+            for line in traceback.format_exc().splitlines():
+                print("# " + line)
+            print("not ok - the stack of this file", flush=True)
+    else:
+        run(())
+    sys.exit(1 if failures else 0)
