@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * From a command's words to a method's answer; and `call`, which reaches every method there is.
+ */
+#include "services/cli/cli.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+int cli_open(struct cli *cli)
+{
+        const char *error = NULL;
+        if (cli->op)
+                return 0;
+        const struct operator_options options = {.bus = cli->bus, .redis = cli->redis};
+        if (operator_open(&options, &cli->op, &error) < 0) {
+                fprintf(stderr, "can't reach the services: %s; give --var the stack's folder\n", error);
+                return 1;
+        }
+        return 0;
+}
+
+int cli_refused(int error, const struct operator_refusal *refusal)
+{
+        if (error == -EHOSTUNREACH) {
+                fprintf(stderr, "no instance answers: is the stack running (make run), and is --var its folder?\n");
+                return 1;
+        }
+        if (error != OPERATOR_E_REFUSED && error != -EINVAL) {
+                fprintf(stderr, "no answer: %s\n", strerror(-error));
+                return 1;
+        }
+        fprintf(stderr, "%s. %s (%s)\n", refusal->title, refusal->detail, refusal->type);
+        for (size_t i = 0; i < refusal->n_violations; i++)
+                fprintf(stderr, "  %s: %s\n", refusal->violations[i].pointer, refusal->violations[i].detail);
+        return 1;
+}
+
+int cli_call(struct cli *cli, const char *method, const struct operator_target *target, const void *request,
+             void **ret_response)
+{
+        struct operator_refusal refusal = {0};
+        int r = cli_open(cli);
+        if (r)
+                return r;
+        r = operator_call(cli->op, operator_method(method), target, cli->arena, request, ret_response, &refusal);
+        return r ? cli_refused(r, &refusal) : 0;
+}
+
+static int set_field(struct cli *cli, const struct contract_method *method, void *request, struct str path, struct str value)
+{
+        struct violations violations = {0};
+        if (transcode_set_text(cli->arena, method->input, request, path, value, &violations) == 0)
+                return 0;
+        fprintf(stderr, "%.*s=%.*s: %s\n", (int)path.n, path.p, (int)value.n, value.p,
+                violations.n ? violations.items[0].detail : "no such field");
+        return 2;
+}
+
+void *cli_request(struct cli *cli, const char *name)
+{
+        const struct contract_method *method = operator_method(name);
+        void *request = message_new(cli->arena, method->input);
+        for (size_t i = 0; i < cli->sets.n; i++) {
+                struct str value = str_of(cli->sets.items[i]);
+                struct str path = str_cut(&value, '=');
+                if (set_field(cli, method, request, path, value))
+                        return NULL;
+        }
+        return request;
+}
+
+int cli_run_method(struct cli *cli, const struct command *command, const char *const *operands, size_t n)
+{
+        const struct contract_method *method = operator_method(command->method);
+        void *request = cli_request(cli, command->method), *response;
+        int r = request ? 0 : 2;
+
+        for (size_t i = 0; i < n && r == 0; i++)
+                r = set_field(cli, method, request, str_of(command->fields[i]), str_of(operands[i]));
+        if (r == 0)
+                r = cli_call(cli, command->method, NULL, request, &response);
+        if (r == 0)
+                show_message(cli, method->output, response, command->columns);
+        return r;
+}
+
+int cli_read_file(struct cli *cli, const char *path, size_t most, struct str *ret_content)
+{
+        int fd = strcmp(path, "-") == 0 ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+        struct buf content = {0};
+        ssize_t n = fd < 0 ? -1 : 0;
+
+        while (fd >= 0 && content.n <= most) {
+                buf_reserve(&content, 1 << 16);
+                n = read(fd, content.p + content.n, 1 << 16);
+                if (n <= 0)
+                        break;
+                content.n += (size_t)n;
+        }
+        if (n < 0)
+                fprintf(stderr, "can't read %s: %s\n", path, strerror(errno));
+        else if (content.n > most)
+                fprintf(stderr, "%s is larger than %zu bytes: cut it into several files\n", path, most);
+        else
+                *ret_content = arena_str(cli->arena, buf_str(&content));
+        int r = n < 0 || content.n > most;
+        buf_done(&content);
+        if (fd > STDIN_FILENO)
+                close(fd);
+        return r;
+}
+
+static int run_call(struct cli *cli, const struct command *command, const char *const *operands, size_t n)
+{
+        struct operator_refusal refusal = {0};
+        struct str json = n > 1 ? str_of(operands[1]) : STR("{}"), answer;
+        int r = cli_open(cli);
+        (void)command;
+
+        if (r == 0 && str_is(json, "-"))
+                r = cli_read_file(cli, "-", 1 << 20, &json);
+        if (r)
+                return r;
+        r = operator_call_json(cli->op, operands[0], json, cli->arena, &answer, &refusal);
+        if (r == -ENOENT) {
+                fprintf(stderr, "no method is called %s; `nuanxin methods` lists them\n", operands[0]);
+                return 2;
+        }
+        if (r)
+                return cli_refused(r, &refusal);
+        printf("%.*s\n", (int)answer.n, answer.p);
+        return 0;
+}
+
+static int run_methods(struct cli *cli, const struct command *command, const char *const *operands, size_t n)
+{
+        static const char *const headings[] = {"METHOD", "PERMISSION", "WHAT IT DOES"};
+        _cleanup_(table_freep) struct table *t = table_new(headings, 3);
+        (void)cli, (void)command, (void)operands, (void)n;
+        for (unsigned i = 0; i < contract_n_methods; i++) {
+                const struct contract_method *m = contract_methods[i];
+                struct str summary = str_of(m->summary ? m->summary : "");
+                table_row(t, (const char *[]){m->name, m->permission, arena_str(cli->arena, str_cut(&summary, '\n')).p});
+        }
+        table_print(t);
+        return 0;
+}
+
+const struct command commands_call[] = {
+        {"call", "METHOD [JSON]", "any method of the contract, request and answer as JSON (- reads it from standard input)", NULL, {0}, NULL, run_call},
+        {"methods", "", "all methods of the contract", NULL, {0}, NULL, run_methods},
+        {0},
+};

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the operator's subcommands share: their table, the way to the services, and how answers are shown.
+ */
+#pragma once
+
+#include "common/base/config.h"
+#include "common/service/operator.h"
+
+struct cli {
+        const char *var, *bus, *redis, *keys;
+        bool json;
+        struct config_list sets; /* --set field=value, for any request field */
+        struct operator *op;     /* opened at the first call */
+        struct arena *arena;     /* of the whole command */
+};
+
+/* One subcommand. Most are a method, its operands and the columns of its table. */
+struct command {
+        const char *words;    /* "account list" */
+        const char *operands; /* "ORGANIZATION"; what stands in [] may be left out */
+        const char *help;
+        const char *method;      /* "ListAccounts", or NULL with `run` */
+        const char *fields[4];   /* the request field that each operand fills */
+        const char *columns;     /* "id login organization": of the answer's rows; NULL: every field, a line each */
+        int (*run)(struct cli *cli, const struct command *command, const char *const *operands, size_t n_operands);
+};
+
+/* Tables of the command groups; each ends with a zeroed entry. */
+extern const struct command commands_peer[];   /* status, audit */
+extern const struct command commands_data[];   /* org, member */
+extern const struct command commands_people[]; /* account, client, session */
+extern const struct command commands_keys[];
+extern const struct command commands_call[];
+
+/* All return 0 or, after a line on standard error, the exit status (1 failed, 2 wrong use). */
+int cli_open(struct cli *cli) MUST_USE;
+int cli_call(struct cli *cli, const char *method, const struct operator_target *target, const void *request,
+             void **ret_response) MUST_USE;
+int cli_refused(int error, const struct operator_refusal *refusal) MUST_USE;
+int cli_run_method(struct cli *cli, const struct command *command, const char *const *operands, size_t n) MUST_USE;
+void *cli_request(struct cli *cli, const char *method); /* with --set's fields; NULL after a line on standard error */
+int cli_read_file(struct cli *cli, const char *path, size_t most, struct str *ret_content) MUST_USE; /* "-": stdin */
+
+/* --- showing --------------------------------------------------------------------------------------------------------- */
+
+void show_message(struct cli *cli, const struct contract_message *type, const void *message, const char *columns);
+
+/* A table of text: columns as wide as their cells, East Asian characters counting two. */
+struct table;
+struct table *table_new(const char *const *headings, size_t n);
+void table_row(struct table *table, const char *const *cells); /* copied */
+void table_print(struct table *table);
+struct table *table_free(struct table *table);
+DEFINE_CLEANUP(struct table *, table_free)
+
+/* A line that is rewritten while work goes on: done of total, rate, remaining. Only on a terminal, only after 2 s. */
+struct progress {
+        const char *what;
+        int64_t started_us, shown_us;
+};
+void progress_show(struct progress *progress, int64_t done, int64_t total);
+void progress_end(struct progress *progress);

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * keys: the keyring outside the store. Without it nothing sealed can be read again, so `backup` says so.
+ */
+#include "common/crypto/crypto.h"
+#include "services/cli/cli.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int load(struct cli *cli, struct keyring **ret)
+{
+        const char *error = NULL;
+        int r = keyring_load(cli->keys, ret, &error);
+        if (r)
+                fprintf(stderr, "%s: %s\n", cli->keys, error ? error : strerror(r < 0 ? -r : EIO));
+        return r ? 1 : 0;
+}
+
+static int run_create(struct cli *cli, const struct command *command, const char *const *operands, size_t n)
+{
+        (void)command, (void)operands, (void)n;
+        int r = keyring_create(cli->keys);
+        if (r == KEYRING_E_EXISTS)
+                fprintf(stderr, "%s has a keyring already; `nuanxin keys rotate` adds a key\n", cli->keys);
+        else if (r < 0)
+                fprintf(stderr, "can't make a keyring in %s: %s\n", cli->keys, strerror(-r));
+        else
+                printf("made %s; back it up now: nuanxin keys backup FOLDER\n", cli->keys);
+        return r ? 1 : 0;
+}
+
+static int run_show(struct cli *cli, const struct command *command, const char *const *operands, size_t n)
+{
+        _cleanup_(keyring_freep) struct keyring *keyring = NULL;
+        (void)command, (void)operands, (void)n;
+        int r = load(cli, &keyring);
+        if (r)
+                return r;
+        if (cli->json)
+                printf("{\"folder\":\"%s\",\"keys\":%zu,\"active\":%u}\n", cli->keys, keyring_count(keyring), keyring_active_id(keyring));
+        else
+                printf("%s: %zu master keys, number %u seals what is written now\n", cli->keys, keyring_count(keyring),
+                       keyring_active_id(keyring));
+        return 0;
+}
+
+static int run_rotate(struct cli *cli, const struct command *command, const char *const *operands, size_t n)
+{
+        _cleanup_(keyring_freep) struct keyring *keyring = NULL;
+        (void)command, (void)operands, (void)n;
+        int r = keyring_rotate(cli->keys);
+        if (r) {
+                fprintf(stderr, "can't add a key to %s: %s\n", cli->keys, strerror(r < 0 ? -r : EIO));
+                return 1;
+        }
+        if ((r = load(cli, &keyring)))
+                return r;
+        printf("key %u seals from the next start of each service on; older keys stay for what they sealed. Back it up.\n",
+               keyring_active_id(keyring));
+        return 0;
+}
+
+static int copy_file(const char *from, const char *to)
+{
+        char block[65536];
+        ssize_t n = -1;
+        int in = open(from, O_RDONLY | O_CLOEXEC), out = in < 0 ? -1 : open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+        if (out >= 0) {
+                while ((n = read(in, block, sizeof(block))) > 0)
+                        if (write(out, block, (size_t)n) != n) {
+                                n = -1;
+                                break;
+                        }
+                if (n == 0 && fsync(out) < 0)
+                        n = -1;
+        }
+        int r = n < 0 ? -errno : 0;
+        if (in >= 0)
+                close(in);
+        if (out >= 0)
+                close(out);
+        return r;
+}
+
+static int run_backup(struct cli *cli, const struct command *command, const char *const *operands, size_t n)
+{
+        _cleanup_(keyring_freep) struct keyring *copy = NULL, *keyring = NULL;
+        const char *to = operands[0], *error = NULL;
+        DIR *dir = opendir(cli->keys);
+        int r = dir ? 0 : -errno;
+        (void)command, (void)n;
+
+        if (r == 0 && mkdir(to, 0700) < 0 && errno != EEXIST)
+                r = -errno;
+        for (struct dirent *entry; r == 0 && (entry = readdir(dir));) {
+                if (entry->d_type == DT_REG)
+                        r = copy_file(arena_printf(cli->arena, "%s/%s", cli->keys, entry->d_name),
+                                      arena_printf(cli->arena, "%s/%s", to, entry->d_name));
+        }
+        if (dir)
+                closedir(dir);
+        if (r < 0) {
+                fprintf(stderr, "can't copy %s to %s: %s\n", cli->keys, to, strerror(-r));
+                return 1;
+        }
+        /* A backup is one only if it can be read. */
+        if ((r = load(cli, &keyring)))
+                return r;
+        if (keyring_load(to, &copy, &error) || keyring_active_id(copy) != keyring_active_id(keyring)) {
+                fprintf(stderr, "the copy in %s can't be read back: %s\n", to, error ? error : "it differs");
+                return 1;
+        }
+        printf("copied to %s and read back. Keep it apart from the store: who has both can read everything,\n"
+               "and without it nothing sealed can be read again.\n", to);
+        return 0;
+}
+
+const struct command commands_keys[] = {
+        {"keys show", "", "which keys there are", NULL, {0}, NULL, run_show},
+        {"keys create", "", "a new keyring in --keys (make run makes one by itself)", NULL, {0}, NULL, run_create},
+        {"keys rotate", "", "a new master key for what is written from now on", NULL, {0}, NULL, run_rotate},
+        {"keys backup", "FOLDER", "copies the keyring and reads the copy back", NULL, {0}, NULL, run_backup},
+        {0},
+};

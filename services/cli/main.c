@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * nuanxin, the operator's command: looks at a running stack and works with its data over the local bus. Whoever may
+ * open the stack's bus folder may use it; what it does is audited under the user's name.
+ */
+#include "common/base/log.h"
+#include "common/crypto/crypto.h"
+#include "services/cli/cli.h"
+
+#include <stdio.h>
+
+static const struct command *const groups[] = {commands_peer, commands_data, commands_people, commands_keys, commands_call};
+
+static const char about_head[] = "Looks at a running stack and works with its data, as the operator of this machine.\n\ncommands:\n";
+
+static char *about_text(struct arena *arena)
+{
+        struct buf out = {0};
+        buf_add_z(&out, about_head);
+        for (size_t g = 0; g < ARRAY_LEN(groups); g++)
+                for (const struct command *c = groups[g]; c->words; c++)
+                        buf_printf(&out, "  %-17s %-30s %s\n", c->words, c->operands, c->help);
+        buf_add_z(&out, "\nexamples:\n"
+                        "  nuanxin status\n"
+                        "  nuanxin org tree 4301\n"
+                        "  nuanxin member import members.csv 430102 --set validateOnly=true\n"
+                        "  nuanxin account create zhang staff@430102 张三\n"
+                        "  nuanxin call GetMember '{\"member\":\"0192…\"}'");
+        char *text = arena_strndup(arena, out.p, out.n);
+        buf_done(&out);
+        return text;
+}
+
+/* How many operands stand for the command's words: 1 or 2; 0: another command. */
+static size_t matches(const struct command *c, const struct config_list *given)
+{
+        struct str rest = str_of(c->words);
+        size_t n = 0;
+        while (rest.n) {
+                struct str word = str_cut(&rest, ' ');
+                if (n >= given->n || !str_is(word, given->items[n]))
+                        return 0;
+                n++;
+        }
+        return n;
+}
+
+/* Required operands come first; "[X]" may be left out, "…" takes any number. */
+static bool count_fits(const struct command *c, size_t n)
+{
+        size_t least = 0, most = 0;
+        struct str rest = str_of(c->operands);
+        while (rest.n) {
+                struct str word = str_cut(&rest, ' ');
+                most++;
+                least += word.p[0] != '[';
+        }
+        return n >= least && (n <= most || strstr(c->operands, "…"));
+}
+
+static int run_command(struct cli *cli, const struct config_list *given)
+{
+        for (size_t g = 0; g < ARRAY_LEN(groups); g++)
+                for (const struct command *c = groups[g]; c->words; c++) {
+                        size_t words = matches(c, given);
+                        if (!words)
+                                continue;
+                        if (!count_fits(c, given->n - words)) {
+                                fprintf(stderr, "usage: nuanxin %s %s\n", c->words, c->operands);
+                                return 2;
+                        }
+                        if (c->run)
+                                return c->run(cli, c, given->items + words, given->n - words);
+                        return cli_run_method(cli, c, given->items + words, given->n - words);
+                }
+        if (!given->n)
+                fprintf(stderr, "which command? see nuanxin --help\n");
+        else
+                fprintf(stderr, "no command is called %s%s%s; see nuanxin --help\n", given->items[0], given->n > 1 ? " " : "",
+                        given->n > 1 ? given->items[1] : "");
+        return 2;
+}
+
+int main(int argc, char **argv)
+{
+        struct cli cli = {.var = "var"};
+        struct config_list given = {0};
+        const struct config_option options[] = {
+                {"var", "FOLDER", "the stack's folder: FOLDER/bus, FOLDER/keys (default: var)", CONFIG_TEXT, &cli.var, 0, 0},
+                {"bus", "FOLDER", "the services' sockets (default: VAR/bus)", CONFIG_TEXT, &cli.bus, 0, 0},
+                {"redis", "ADDRESS", "the registry, to find instances on other hosts", CONFIG_TEXT, &cli.redis, 0, 0},
+                {"keys", "FOLDER", "the keyring (default: VAR/keys)", CONFIG_TEXT, &cli.keys, 0, 0},
+                {"set", "FIELD=VALUE", "any field of the request, e.g. --set pageSize=200; may be repeated", CONFIG_LIST, &cli.sets, 0, 0},
+                {"json", NULL, "answers as JSON, for programs", CONFIG_FLAG, &cli.json, 0, 0},
+                {0},
+        };
+        const struct config_option *const tables[] = {options};
+
+        log_init("nuanxin", LOG_LEVEL_ERROR);
+        cli.arena = arena_new(1 << 16);
+        int r = config_parse("nuanxin COMMAND [operands] [options]", about_text(cli.arena), tables, 1, argc, argv, &given);
+        if (r == 0) {
+                if (!cli.bus)
+                        cli.bus = arena_printf(cli.arena, "%s/bus", cli.var);
+                if (!cli.keys)
+                        cli.keys = arena_printf(cli.arena, "%s/keys", cli.var);
+                r = crypto_init() < 0 ? 1 : run_command(&cli, &given);
+        } else {
+                r = r == CONFIG_E_HELP ? 0 : 2;
+        }
+        operator_close(cli.op);
+        arena_free(cli.arena);
+        return r;
+}

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * status and audit: what every service tells the operator.
+ */
+#include "common/base/clock.h"
+#include "common/rpc/client.h"
+#include "services/cli/cli.h"
+#include "nuanxin/internal/v1/peer.pb-c.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define MAX_INSTANCES 64
+
+typedef Nuanxin__Internal__V1__Status Status;
+
+static char *milliseconds(struct cli *cli, int64_t us)
+{
+        return arena_printf(cli->arena, "%.2f ms", (double)us / 1000);
+}
+
+static void show_instances(struct cli *cli, Status *const *all, size_t n)
+{
+        static const char *const headings[] = {"INSTANCE", "WRITES", "STATE", "UP", "COMMITS", "COMMIT P50", "P99", "OUTBOX"};
+        struct clock clock = {0};
+        _cleanup_(table_freep) struct table *t = table_new(headings, ARRAY_LEN(headings));
+        for (size_t i = 0; i < n; i++) {
+                const Status *s = all[i];
+                int64_t up = (clock_now_us(&clock) - s->started_us) / CLOCK_SECOND_US;
+                table_row(t, (const char *[]){s->instance, s->may_write ? "yes" : "standby", s->draining ? "draining" : "ready",
+                                              arena_printf(cli->arena, "%" PRId64 "s", up),
+                                              arena_printf(cli->arena, "%" PRId64, s->commits), milliseconds(cli, s->commit_p50_us),
+                                              milliseconds(cli, s->commit_p99_us), arena_printf(cli->arena, "%" PRId64, s->outbox_head)});
+        }
+        table_print(t);
+}
+
+static void show_lanes(struct cli *cli, Status *const *all, size_t n)
+{
+        static const char *const headings[] = {"INSTANCE", "LANE", "THREADS", "WAITING", "DONE", "SHED", "WAIT P50", "P99"};
+        _cleanup_(table_freep) struct table *t = table_new(headings, ARRAY_LEN(headings));
+        for (size_t i = 0; i < n; i++)
+                for (size_t k = 0; k < all[i]->n_lanes; k++) {
+                        const Nuanxin__Internal__V1__LaneStatus *l = all[i]->lanes[k];
+                        table_row(t, (const char *[]){all[i]->instance, l->name, arena_printf(cli->arena, "%u", l->threads),
+                                                      arena_printf(cli->arena, "%u", l->queued), arena_printf(cli->arena, "%" PRId64, l->done),
+                                                      arena_printf(cli->arena, "%" PRId64, l->shed), milliseconds(cli, l->queue_p50_us),
+                                                      milliseconds(cli, l->queue_p99_us)});
+                }
+        putchar('\n');
+        table_print(t);
+}
+
+static void show_methods(struct cli *cli, Status *const *all, size_t n)
+{
+        static const char *const headings[] = {"INSTANCE", "METHOD", "CALLS", "ERRORS", "P50", "P99"};
+        _cleanup_(table_freep) struct table *t = table_new(headings, ARRAY_LEN(headings));
+        for (size_t i = 0; i < n; i++)
+                for (size_t k = 0; k < all[i]->n_methods; k++) {
+                        const Nuanxin__Internal__V1__MethodStatus *m = all[i]->methods[k];
+                        if (!m->calls)
+                                continue;
+                        table_row(t, (const char *[]){all[i]->instance, m->method, arena_printf(cli->arena, "%" PRId64, m->calls),
+                                                      arena_printf(cli->arena, "%" PRId64, m->errors), milliseconds(cli, m->p50_us),
+                                                      milliseconds(cli, m->p99_us)});
+                }
+        putchar('\n');
+        table_print(t);
+}
+
+static void show_consumers(struct cli *cli, Status *const *all, size_t n)
+{
+        static const char *const headings[] = {"INSTANCE", "FOLLOWS", "AS", "POSITION", "BEHIND"};
+        _cleanup_(table_freep) struct table *t = table_new(headings, ARRAY_LEN(headings));
+        for (size_t i = 0; i < n; i++)
+                for (size_t k = 0; k < all[i]->n_consumers; k++) {
+                        const Nuanxin__Internal__V1__ConsumerStatus *c = all[i]->consumers[k];
+                        int64_t behind = c->head > c->position ? c->head - c->position : 0;
+                        table_row(t, (const char *[]){all[i]->instance, c->source, c->name, arena_printf(cli->arena, "%" PRId64, c->position),
+                                                      arena_printf(cli->arena, "%" PRId64, behind)});
+                }
+        putchar('\n');
+        table_print(t);
+}
+
+static int run_status(struct cli *cli, const struct command *command, const char *const *operands, size_t n_operands)
+{
+        struct rpc_instance found[MAX_INSTANCES];
+        Status *all[MAX_INSTANCES];
+        size_t n = 0, n_found;
+        (void)command, (void)operands, (void)n_operands;
+
+        int r = cli_open(cli);
+        if (r)
+                return r;
+        n_found = operator_instances(cli->op, found, MAX_INSTANCES);
+        for (size_t i = 0; i < n_found; i++) {
+                void *response, *request = message_new(cli->arena, operator_method("GetStatus")->input);
+                if (!found[i].up) {
+                        fprintf(stderr, "%s does not answer at %s\n", found[i].service, found[i].endpoint);
+                        r = 1;
+                        continue;
+                }
+                const struct operator_target target = {.service = found[i].service, .instance = found[i].instance};
+                if (cli_call(cli, "GetStatus", &target, request, &response))
+                        r = 1;
+                else
+                        all[n++] = response;
+        }
+        if (!n_found) {
+                fprintf(stderr, "no instance is known in %s: is the stack running (make run), and is --var its folder?\n", cli->bus);
+                return 1;
+        }
+        if (cli->json) {
+                printf("[");
+                for (size_t i = 0; i < n; i++) {
+                        printf(i ? "," : "");
+                        show_message(cli, operator_method("GetStatus")->output, all[i], NULL);
+                }
+                printf("]\n");
+                return r;
+        }
+        show_instances(cli, all, n);
+        show_lanes(cli, all, n);
+        show_methods(cli, all, n);
+        show_consumers(cli, all, n);
+        return r;
+}
+
+static int run_audit(struct cli *cli, const struct command *command, const char *const *operands, size_t n)
+{
+        static const char *const headings[] = {"WHEN", "WHO", "METHOD", "ABOUT", "AT", "OUTCOME", "PURPOSE"};
+        void *response, *request = cli_request(cli, "ListAudit");
+        const struct operator_target target = {.service = n ? operands[0] : "membership"};
+        (void)command;
+
+        int r = request ? cli_call(cli, "ListAudit", &target, request, &response) : 2;
+        if (r)
+                return r;
+        if (cli->json) {
+                show_message(cli, operator_method("ListAudit")->output, response, NULL);
+                return 0;
+        }
+        const Nuanxin__Internal__V1__ListAuditResponse *list = response;
+        _cleanup_(table_freep) struct table *t = table_new(headings, ARRAY_LEN(headings));
+        for (size_t i = 0; i < list->n_entries; i++) {
+                const Nuanxin__Internal__V1__AuditEntry *e = list->entries[i];
+                const char *last = strrchr(e->method, '.');
+                char when[40];
+                clock_format_rfc3339(when, e->time_us / CLOCK_SECOND_US * CLOCK_SECOND_US);
+                table_row(t, (const char *[]){when, e->principal, last ? last + 1 : e->method, e->subject, e->organization, e->outcome, e->purpose});
+        }
+        table_print(t);
+        return 0;
+}
+
+const struct command commands_peer[] = {
+        {"status", "", "instances, lanes, queues, latency, who follows whom", NULL, {0}, NULL, run_status},
+        {"audit", "[SERVICE]", "who did what, newest first; --set principal=ID, subject=ID, readsOnly=true (default: membership)", NULL, {0}, NULL, run_audit},
+        {0},
+};

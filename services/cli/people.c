@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * account, client, session: who may sign in, with which rights.
+ */
+#include "common/crypto/crypto.h"
+#include "services/cli/cli.h"
+#include "nuanxin/membership/v1/account.pb-c.h"
+#include "nuanxin/membership/v1/client.pb-c.h"
+
+#include <stdio.h>
+
+#define ROLES "administrator, staff, volunteer, viewer, app_backend"
+
+/* "staff@430102" → a grant. */
+static int read_grant(struct cli *cli, const char *text, Nuanxin__Membership__V1__RoleGrant **ret)
+{
+        struct str organization = str_of(text), role = str_cut(&organization, '@');
+        for (unsigned i = 0; i < contract_n_roles; i++) {
+                if (!organization.n || !str_case_eq(role, str_of(contract_roles[i].name + strlen("ROLE_"))))
+                        continue;
+                Nuanxin__Membership__V1__RoleGrant *grant = ARENA_NEW(cli->arena, Nuanxin__Membership__V1__RoleGrant);
+                nuanxin__membership__v1__role_grant__init(grant);
+                grant->role = (Nuanxin__Type__Role)contract_roles[i].value;
+                grant->organization = (char *)arena_str(cli->arena, organization).p;
+                *ret = grant;
+                return 0;
+        }
+        fprintf(stderr, "%s: give a role at an organisation, e.g. staff@430102; roles: " ROLES "\n", text);
+        return 2;
+}
+
+static int run_account_create(struct cli *cli, const struct command *command, const char *const *operands, size_t n)
+{
+        Nuanxin__Membership__V1__CreateAccountRequest *q = cli_request(cli, "CreateAccount");
+        Nuanxin__Membership__V1__Account account = NUANXIN__MEMBERSHIP__V1__ACCOUNT__INIT;
+        Nuanxin__Membership__V1__RoleGrant *grant;
+        char password[TOKEN_TEXT_SIZE];
+        void *response;
+        (void)command;
+
+        int r = q ? read_grant(cli, operands[1], &grant) : 2;
+        if (r)
+                return r;
+        if (!q->account)
+                q->account = &account;
+        token_new(password);
+        password[20] = '\0';
+        q->account->login = (char *)operands[0];
+        q->account->organization = grant->organization;
+        q->account->n_grants = 1;
+        q->account->grants = &grant;
+        if (n > 2)
+                q->account->display_name = (char *)operands[2];
+        bool chosen = q->password && *q->password;
+        if (!chosen)
+                q->password = password;
+        r = cli_call(cli, "CreateAccount", NULL, q, &response);
+        if (r)
+                return r;
+        show_message(cli, operator_method("CreateAccount")->output, response, NULL);
+        if (!chosen)
+                fprintf(stderr, "password           %s   (shown once)\n", password);
+        return 0;
+}
+
+static int run_client_create(struct cli *cli, const struct command *command, const char *const *operands, size_t n)
+{
+        Nuanxin__Membership__V1__CreateClientRequest *q = cli_request(cli, "CreateClient");
+        Nuanxin__Membership__V1__Client client = NUANXIN__MEMBERSHIP__V1__CLIENT__INIT;
+        Nuanxin__Membership__V1__RoleGrant *grant;
+        void *response;
+        (void)command, (void)n;
+
+        int r = q ? read_grant(cli, operands[1], &grant) : 2;
+        if (r)
+                return r;
+        client.name = (char *)operands[0];
+        client.organization = grant->organization;
+        client.n_grants = 1;
+        client.grants = &grant;
+        q->client = &client;
+        r = cli_call(cli, "CreateClient", NULL, q, &response);
+        if (r == 0)
+                show_message(cli, operator_method("CreateClient")->output, response, NULL);
+        return r;
+}
+
+/* `account grant ACCOUNT ROLE@ORGANIZATION…`: all that the account has from now on. */
+static int run_account_grant(struct cli *cli, const struct command *command, const char *const *operands, size_t n)
+{
+        Nuanxin__Membership__V1__SetAccountGrantsRequest *q = cli_request(cli, "SetAccountGrants");
+        void *response;
+        (void)command;
+
+        if (!q)
+                return 2;
+        q->account = (char *)operands[0];
+        q->n_grants = n - 1;
+        q->grants = ARENA_ARRAY(cli->arena, Nuanxin__Membership__V1__RoleGrant *, n);
+        for (size_t i = 1; i < n; i++) {
+                int r = read_grant(cli, operands[i], &q->grants[i - 1]);
+                if (r)
+                        return r;
+        }
+        int r = cli_call(cli, "SetAccountGrants", NULL, q, &response);
+        if (r == 0)
+                show_message(cli, operator_method("SetAccountGrants")->output, response, NULL);
+        return r;
+}
+
+#define ACCOUNT_COLUMNS "id login displayName organization disabled grants"
+
+const struct command commands_people[] = {
+        {"account create", "LOGIN ROLE@ORGANIZATION [NAME]", "a person who may sign in; prints a password unless --set password= gives one; roles: " ROLES, NULL, {0}, NULL, run_account_create},
+        {"account list", "ORGANIZATION", "accounts managed there or below", "ListAccounts", {"organization"}, ACCOUNT_COLUMNS, NULL},
+        {"account show", "ACCOUNT", "one account", "GetAccount", {"account"}, NULL, NULL},
+        {"account grant", "ACCOUNT [ROLE@ORGANIZATION…]", "replaces all its roles; its sessions end", NULL, {0}, NULL, run_account_grant},
+        {"account password", "ACCOUNT PASSWORD", "sets a new password", "SetAccountPassword", {"account", "password"}, NULL, NULL},
+        {"account disable", "ACCOUNT", "no more signing in; its sessions end", "DisableAccount", {"account"}, NULL, NULL},
+        {"session revoke", "ACCOUNT", "ends all sessions of an account", "RevokeAccountSessions", {"account"}, NULL, NULL},
+        {"client create", "NAME ROLE@ORGANIZATION", "an app backend; its API key is shown once", NULL, {0}, NULL, run_client_create},
+        {"client list", "ORGANIZATION", "app backends managed there or below", "ListClients", {"organization"}, "id name organization disabled grants", NULL},
+        {"client rotate", "CLIENT", "a new API key; the old one ends", "RotateClientKey", {"client"}, NULL, NULL},
+        {"client disable", "CLIENT", "ends its key and the sessions that it opened", "DisableClient", {"client"}, NULL, NULL},
+        {0},
+};
