@@ -38,7 +38,7 @@ TOOLS_C  := $(wildcard deploy/*/main.c)
 TOOLS    := $(patsubst deploy/%/main.c,$(BUILD)/bin/nuanxin-%,$(TOOLS_C))
 UNIT     := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/*_test.c))
 
-.PHONY: all run demo test bench fuzz lock lint format help unit clean deps
+.PHONY: unit-programs print-cppflags all run demo test bench fuzz lock lint format help unit clean deps
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -71,6 +71,9 @@ lock: $(BUILD)/gen/contract.binpb $(BUILD)/bin/contract-compiler ## promise what
 lint: ## style, layering, names
 	@exec tests/lint/run
 
+unit-programs: $(UNIT)
+print-cppflags:
+	@echo $(CPPFLAGS)
 unit: $(UNIT) ## build and run the unit tests
 	@set -e; for t in $(UNIT); do $$t; done
 

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Requests in flight: sending, answers, deadlines, moving and retrying. The registry's reading is at the end.
+ * Requests in flight: sending, answers, deadlines, moving and retrying.
  */
 #include "common/rpc/client.h"
 #include "common/base/id.h"
 #include "common/base/log.h"
 #include "common/rpc/fleet.h"
+#include "common/rpc/registry.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,8 +17,6 @@
 #define BUDGET_PERCENT      20
 #define BUDGET_FLOOR        10 /* retries that are always there, so that a quiet caller can retry at all */
 #define RETRY_JITTER_US     40000
-#define REGISTRY_FAST_US    20000
-#define REGISTRY_SLOW_US    CLOCK_SECOND_US
 #define KEEP_BUFFER_BYTES   65536
 
 static const struct metric_family retries_family = {
@@ -73,12 +72,7 @@ struct rpc_client {
         int64_t budget; /* hundredths of a retry */
         unsigned n_pending;
         struct metric *retries_moved, *retries_failed, *pending_gauge, *timed_out, *unreachable;
-        /* the registry */
-        struct loop_timer *registry_timer;
-        int64_t registry_every_us;
-        struct arena *registry_arena;
-        const char **registry_names;
-        size_t n_registry_names;
+        struct registry *registry;
         bool closing;
 };
 
@@ -457,72 +451,6 @@ int rpc_client_add_peer(struct rpc_client *c, const char *service, const char *e
         return fleet_add(c->fleet, service, endpoint, true, &ignored);
 }
 
-/* --- reading the registry -------------------------------------------------------------------------------------------------- */
-
-static struct str value_of(struct str text, const char *key)
-{
-        while (text.n) {
-                struct str word = str_cut(&text, ' ');
-                struct str name = str_cut(&word, '=');
-                if (str_is(name, key))
-                        return word;
-        }
-        return (struct str){0};
-}
-
-static void on_registry_values(void *arg, int error, const struct cache_reply *reply)
-{
-        struct rpc_client *c = arg;
-        if (error || reply->kind != CACHE_ARRAY || reply->n_items != c->n_registry_names)
-                return;
-        fleet_round_begin(c->fleet);
-        for (size_t k = 0; k < reply->n_items; k++) {
-                struct str name = str_of(c->registry_names[k]), endpoint = value_of(reply->items[k].text, "endpoint");
-                struct instance *i;
-                if (reply->items[k].kind != CACHE_TEXT || !endpoint.n) { /* its three seconds are over */
-                        CACHE_COMMAND(c->o.cache, NULL, NULL, STR("SREM"), STR("instances"), name);
-                        continue;
-                }
-                struct str service = str_cut(&name, ':');
-                int r = fleet_add(c->fleet, arena_str(c->registry_arena, service).p,
-                                  arena_str(c->registry_arena, endpoint).p, false, &i);
-                if (r < 0)
-                        log_warn("instance in the registry can't be used", "name=%s error=%s", c->registry_names[k],
-                                 strerror(-r));
-                else
-                        i->listed = true;
-        }
-        fleet_round_end(c->fleet);
-}
-
-static void on_registry_names(void *arg, int error, const struct cache_reply *reply)
-{
-        struct rpc_client *c = arg;
-        if (error || reply->kind != CACHE_ARRAY || !reply->n_items)
-                return; /* an emptied Redis removes nobody */
-        arena_reset(c->registry_arena);
-        c->n_registry_names = reply->n_items;
-        c->registry_names = ARENA_ARRAY(c->registry_arena, const char *, reply->n_items);
-        struct str *words = ARENA_ARRAY(c->registry_arena, struct str, reply->n_items + 1);
-        words[0] = STR("MGET");
-        for (size_t k = 0; k < reply->n_items; k++) {
-                struct str name = reply->items[k].text;
-                c->registry_names[k] = arena_str(c->registry_arena, name).p;
-                words[k + 1] = str_of(arena_printf(c->registry_arena, "instance:%s", c->registry_names[k]));
-        }
-        cache_command(c->o.cache, words, reply->n_items + 1, on_registry_values, c);
-}
-
-static void on_registry_timer(void *arg)
-{
-        struct rpc_client *c = arg;
-        if (cache_is_up(c->o.cache))
-                CACHE_COMMAND(c->o.cache, on_registry_names, c, STR("SMEMBERS"), STR("instances"));
-        if (c->registry_every_us < REGISTRY_SLOW_US)
-                c->registry_every_us += c->registry_every_us / 2;
-        loop_timer_set(c->registry_timer, c->registry_every_us);
-}
-
 /* --- life -------------------------------------------------------------------------------------------------------------------- */
 
 static int add_configured(struct rpc_client *c)
@@ -567,12 +495,8 @@ int rpc_client_new(const struct rpc_client_options *options, struct rpc_client *
                 rpc_client_free(c);
                 return r;
         }
-        if (options->cache) {
-                c->registry_arena = arena_new(16384);
-                c->registry_every_us = REGISTRY_FAST_US;
-                c->registry_timer = loop_timer_new(options->loop, on_registry_timer, c);
-                loop_timer_set(c->registry_timer, 0);
-        }
+        if (options->cache)
+                c->registry = registry_new(options->loop, options->cache, c->fleet);
         *ret_client = c;
         return 0;
 }
@@ -589,9 +513,7 @@ struct rpc_client *rpc_client_free(struct rpc_client *c)
         }
         loop_turn_cancel(c->o.loop, &c->serve_turn);
         loop_timer_free(c->timer);
-        if (c->registry_timer)
-                loop_timer_free(c->registry_timer);
-        arena_free(c->registry_arena);
+        registry_free(c->registry);
         fleet_free(c->fleet);
         for (size_t k = 0; k < c->n_slots; k++) {
                 buf_done(&c->slots[k]->request);

@@ -230,7 +230,8 @@ static int create_campaign(struct seed *s, const char **ret_id)
         Nuanxin__Activity__V1__CreateCampaignRequest q = NUANXIN__ACTIVITY__V1__CREATE_CAMPAIGN_REQUEST__INIT;
         Nuanxin__Activity__V1__Campaign campaign = NUANXIN__ACTIVITY__V1__CAMPAIGN__INIT;
         Google__Protobuf__Timestamp start = GOOGLE__PROTOBUF__TIMESTAMP__INIT, end = GOOGLE__PROTOBUF__TIMESTAMP__INIT;
-        int64_t today = clock_now_us(&s->clock) / CLOCK_DAY_US * (CLOCK_DAY_US / CLOCK_SECOND_US), deadline = clock_monotonic_us() + WAIT_US;
+        int64_t today = clock_now_us(&s->clock) / CLOCK_DAY_US * (CLOCK_DAY_US / CLOCK_SECOND_US);
+        int64_t deadline = clock_monotonic_us() + WAIT_US;
         void *response;
         int r;
 

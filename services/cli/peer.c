@@ -149,7 +149,8 @@ static int run_audit(struct cli *cli, const struct command *command, const char 
                 const char *last = strrchr(e->method, '.');
                 char when[40];
                 clock_format_rfc3339(when, e->time_us / CLOCK_SECOND_US * CLOCK_SECOND_US);
-                table_row(t, (const char *[]){when, e->principal, last ? last + 1 : e->method, e->subject, e->organization, e->outcome, e->purpose});
+                table_row(t, (const char *[]){when, e->principal, last ? last + 1 : e->method, e->subject, e->organization,
+                                              e->outcome, e->purpose});
         }
         table_print(t);
         return 0;
