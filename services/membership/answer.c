@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the handlers share: entity tags, field masks, finding an organisation.
+ */
+#include "services/membership/handle.h"
+
+#include "google/protobuf/field_mask.pb-c.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+void etag_of(int64_t version, char out[ETAG_SIZE])
+{
+        snprintf(out, ETAG_SIZE, "%" PRId64, version);
+}
+
+int etag_check(struct rpc_call *call, const char *given, int64_t version)
+{
+        char etag[ETAG_SIZE];
+        etag_of(version, etag);
+        return given[0] && strcmp(given, etag) != 0 ? rpc_refuse(call, PROBLEM(PRECONDITION_FAILED)) : 0;
+}
+
+bool mask_has(const Google__Protobuf__FieldMask *mask, const char *name, bool otherwise)
+{
+        if (!mask || mask->n_paths == 0)
+                return otherwise;
+        for (size_t i = 0; i < mask->n_paths; i++)
+                if (strcmp(mask->paths[i], name) == 0)
+                        return true;
+        return false;
+}
+
+int mask_check(struct rpc_call *call, const Google__Protobuf__FieldMask *mask, const char *const *names)
+{
+        for (size_t i = 0; mask && i < mask->n_paths; i++) {
+                size_t j = 0;
+                while (names[j] && strcmp(names[j], mask->paths[i]) != 0)
+                        j++;
+                if (!names[j])
+                        return rpc_invalid(call, "/updateMask", "in", "It names a field that cannot be changed here.",
+                                           "包含此处不可修改的字段。");
+        }
+        return 0;
+}
+
+int find_organization(struct rpc_call *call, const char *code, struct organization *ret)
+{
+        int r = organization_get(rpc_db(call), rpc_arena(call), str_of(code), ret);
+        return r == -ENOENT ? rpc_refuse(call, PROBLEM(ORGANIZATION_UNKNOWN), code) : r;
+}
+
+int organization_path(struct rpc_call *call, struct str code, struct str *ret_path)
+{
+        struct organization o;
+        if (code.n == 0) {
+                *ret_path = STR("/");
+                return 0;
+        }
+        int r = find_organization(call, arena_strndup(rpc_arena(call), code.p, code.n), &o);
+        if (r == 0)
+                *ret_path = str_of(o.path);
+        return r;
+}
