@@ -195,16 +195,16 @@ static void body_window(struct http_connection *c)
 static void body_begin(struct http_connection *c, struct http_exchange *x)
 {
         const struct http_ops *ops = c->server->ops;
-        x->streamed = ops->want_stream && ops->want_stream(c->server->arg, &x->request);
+        x->request.streamed = ops->want_stream && ops->want_stream(c->server->arg, &x->request);
         int status = http_parser_body_begin(c->parser, &x->head,
-                                            x->streamed ? UINT64_MAX : c->server->options.limits.body_bytes);
+                                            x->request.streamed ? UINT64_MAX : c->server->options.limits.body_bytes);
         if (status) {
                 refuse(c, x, status);
                 return;
         }
         c->reading = x;
         body_window(c);
-        if (x->streamed)
+        if (x->request.streamed)
                 hand_over(c, x);
         if (c->dead || c->reading != x)
                 return;
@@ -217,10 +217,10 @@ static void body_piece(struct http_connection *c, struct http_exchange *x, struc
         if (end) {
                 c->reading = NULL;
                 c->input = HTTP_INPUT_IDLE;
-        } else if (x->streamed) {
+        } else if (x->request.streamed) {
                 c->input = HTTP_INPUT_HELD;
         }
-        if (x->streamed) {
+        if (x->request.streamed) {
                 c->server->ops->on_body(c->server->arg, &x->request, piece, end);
                 if (!c->dead && c->input == HTTP_INPUT_HELD)
                         pause(c, true);
@@ -366,7 +366,9 @@ void http_body_more(struct http_request *request)
         struct http_connection *c = x->connection;
         if (c->reading != x || c->input != HTTP_INPUT_HELD)
                 return;
-        body_window(c);
+        if (c->paused)
+                body_window(c); /* the wait was not the client's */
+        c->input = HTTP_INPUT_BODY;
         pause(c, false);
 }
 

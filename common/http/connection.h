@@ -22,7 +22,6 @@ struct http_exchange {
         struct buf held; /* the answer, while earlier ones are not sent */
         enum http_answer_state answer;
         bool handed_over; /* the handler knows it: on_request was called */
-        bool streamed;    /* body by on_body */
         bool owes_continue;
         bool close;        /* the connection ends with this answer */
         bool cut;          /* ... which is not complete */

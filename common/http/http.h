@@ -36,7 +36,8 @@ struct http_request {
         const struct http_field *fields;
         size_t n_fields;
         struct str body;         /* whole, unless streamed */
-        bool chunked_or_sized;   /* a body was announced */
+        bool streamed;           /* want_stream said so: the body comes by on_body */
+        bool chunked_or_sized;   /* a body was announced, though it may be empty */
         int version_minor;       /* 0 or 1 */
         const char *peer_address;
         bool tls;
@@ -51,7 +52,8 @@ struct str http_field_value(const struct http_request *request, const char *name
 int http_decode(struct arena *arena, struct str text, bool form, struct str *ret) MUST_USE;
 
 struct http_ops {
-        /* The header is complete, a body is still to come: return true to get it in pieces by on_body. NULL: never. */
+        /* The header is complete, a body that is not known to be empty is still to come: return true to get it in
+         * pieces by on_body. NULL: never. */
         bool (*want_stream)(void *arg, struct http_request *request);
         /* A whole request (or, streamed, its header). Answer now or later with http_answer. */
         void (*on_request)(void *arg, struct http_request *request);

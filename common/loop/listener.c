@@ -91,12 +91,34 @@ static void on_accept_error(struct evconnlistener *events, void *arg)
         loop_timer_set(l->resume, LISTENER_PAUSE_US);
 }
 
+/* evutil_parse_sockaddr_port refuses port 0, so the port is read apart. */
+static int address_parse(const char *address, struct sockaddr_storage *ret_at, int *ret_length)
+{
+        char host[64];
+        const char *colon = strrchr(address, ':');
+        int64_t port;
+        int length = sizeof(*ret_at);
+        if (!colon || (size_t)(colon - address) >= sizeof(host) || str_to_i64(str_of(colon + 1), 0, 65535, &port) < 0)
+                return -EINVAL;
+        memcpy(host, address, (size_t)(colon - address));
+        host[colon - address] = '\0';
+        if (evutil_parse_sockaddr_port(host, (struct sockaddr *)ret_at, &length) < 0)
+                return -EINVAL;
+        if (ret_at->ss_family == AF_INET)
+                ((struct sockaddr_in *)ret_at)->sin_port = htons((uint16_t)port);
+        else
+                ((struct sockaddr_in6 *)ret_at)->sin6_port = htons((uint16_t)port);
+        *ret_length = length;
+        return 0;
+}
+
 static int listener_socket(const char *address, bool shared, int *ret_fd, int *ret_port)
 {
         struct sockaddr_storage at = {0};
-        int length = sizeof(at);
-        if (evutil_parse_sockaddr_port(address, (struct sockaddr *)&at, &length) < 0)
-                return -EINVAL;
+        int length;
+        int r = address_parse(address, &at, &length);
+        if (r < 0)
+                return r;
         _cleanup_(close_fd) int fd = socket(at.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
         int one = 1;
         if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0 ||

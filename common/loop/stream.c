@@ -41,7 +41,8 @@ struct stream {
         enum stream_state state;
         bool tls;
         bool input_ended; /* the peer shut its sending side */
-        bool waiting;     /* plain: the socket was full, the bufferevent writes the rest */
+        bool waiting;     /* plain: the bufferevent writes when the socket can take more */
+        int64_t told_us;  /* the turn (its time) in which on_drained was last called */
         uint64_t queued;  /* bytes, ever */
 
         /* While finishing: */
@@ -84,8 +85,16 @@ static void stream_drained(struct stream *s)
 {
         if (s->state == STREAM_FLUSHING)
                 stream_linger(s);
-        else if (s->state == STREAM_OPEN && s->ops)
+        else if (s->state == STREAM_OPEN && s->ops) {
+                s->told_us = loop_now_us(s->loop);
                 s->ops->on_drained(s->arg);
+        }
+}
+
+static void stream_wait(struct stream *s)
+{
+        s->waiting = true;
+        bufferevent_enable(s->bev, EV_WRITE);
 }
 
 static void on_turn_end(void *arg)
@@ -105,8 +114,7 @@ static void on_turn_end(void *arg)
                         return;
                 }
                 if (evbuffer_get_length(s->out) > 0) {
-                        s->waiting = true;
-                        bufferevent_enable(s->bev, EV_WRITE);
+                        stream_wait(s);
                         return;
                 }
         }
@@ -278,7 +286,12 @@ void stream_pause(struct stream *s, bool paused)
 static void stream_written(struct stream *s, size_t n)
 {
         s->queued += n;
-        loop_at_turn_end(s->loop, &s->turn);
+        /* Whoever writes on each on_drained to a fast reader would never let the turn end: from the second time on it
+         * goes by the poll, with everybody else. */
+        if (!s->tls && !s->waiting && s->told_us == loop_now_us(s->loop))
+                stream_wait(s);
+        else
+                loop_at_turn_end(s->loop, &s->turn);
 }
 
 void stream_write(struct stream *s, struct str bytes)

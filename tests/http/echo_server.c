@@ -76,7 +76,7 @@ static void on_request(void *arg, struct http_request *request)
         } else if (str_is(request->path, "/early")) {
                 answer(request, STR("{\"early\":true}"));
         } else if (str_is(request->path, "/upload")) {
-                if (!request->chunked_or_sized)
+                if (!request->streamed)
                         answer(request, STR("0"));
         } else if (request->method == HTTP_GET || request->method == HTTP_HEAD) {
                 http_answer(request,

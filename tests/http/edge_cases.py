@@ -19,7 +19,7 @@ class Client:
     def __init__(self, address):
         self.socket = socket.create_connection(address, DEADLINE)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.rest = b""
+        self.rest = bytearray()
 
     def __enter__(self):
         return self
@@ -50,13 +50,15 @@ class Client:
     def take(self, n):
         while len(self.rest) < n:
             self.more()
-        taken, self.rest = self.rest[:n], self.rest[n:]
+        taken = bytes(self.rest[:n])
+        del self.rest[:n]
         return taken
 
     def take_line(self):
         while b"\r\n" not in self.rest:
             self.more()
-        line, self.rest = self.rest.split(b"\r\n", 1)
+        line = self.take(self.rest.index(b"\r\n"))
+        self.take(2)
         return line
 
     def answer(self, head=False):
@@ -75,10 +77,12 @@ class Client:
         if head or status in (204, 304):
             pass
         elif fields.get("transfer-encoding") == "chunked":
+            chunks = []
             while size := int(self.take_line(), 16):
-                body += self.take(size)
+                chunks.append(self.take(size))
                 self.take(2)
             self.take(2)
+            body = b"".join(chunks)
         else:
             body = self.take(int(fields["content-length"]))
         return status, fields, body
@@ -86,7 +90,7 @@ class Client:
     def ended(self):
         """Whether the server ends the connection with nothing more said."""
         try:
-            return self.rest == b"" and self.socket.recv(1) == b""
+            return not self.rest and self.socket.recv(1) == b""
         except ConnectionResetError:
             return True
 
