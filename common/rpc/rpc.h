@@ -81,7 +81,7 @@ void rpc_require_nothing(struct rpc_call *call);
 bool rpc_allows(const struct rpc_call *call, const char *permission, struct str path);
 /* The organisation codes at which the caller holds the method's permission (empty: none; everywhere: {"*"}). For
  * lists without a given organisation. n ≤ 64. */
-size_t rpc_scope(const struct rpc_call *call, const char *codes[64]);
+size_t rpc_scope(struct rpc_call *call, const char *codes[64]);
 
 /* --- what a write leaves behind --------------------------------------------------------------------------------------- */
 

@@ -31,6 +31,9 @@ struct rpc_consumer {
         /* The source has another history, or has forgotten what we need: clear what was derived. The source's snapshot
          * then arrives through apply, and after it the events from its position on. */
         int (*reset)(struct rpc_call *call);
+        /* Which topics of the source its snapshot is made of, in this order; NULL-terminated. NULL: none, the consumer
+         * goes on from the newest position. What a page shows may come again as an event: apply must bear that. */
+        const char *const *topics;
 };
 
 /* What a consumer that starts late gets first: the present state as events. Called again with the last key until it
@@ -81,7 +84,8 @@ struct rpc_server_options {
 };
 
 int rpc_server_new(const struct rpc_server_options *options, struct rpc_server **ret_server) MUST_USE;
-struct rpc_server *rpc_server_free(struct rpc_server *server); /* stops and joins the lanes */
+/* Stops and joins the lanes; what is still queued is not answered. The loop must not turn any more. */
+struct rpc_server *rpc_server_free(struct rpc_server *server);
 
 /* A request pair from the bus (its Envelope already unpacked; lent). Takes the payload. Always answers, once. */
 void rpc_server_submit(struct rpc_server *server, const struct bus_peer *from,

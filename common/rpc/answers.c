@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Stored answers: what makes every write safe to repeat. An answer is found by principal, method and idempotency key,
+ * sealed by the keyring, and given again byte for byte.
+ *
+ * Answers that hold a secret are not kept. A method that opens a session keeps nothing at all: repeated, it opens
+ * another session, which harms nobody. Any other secret (a new API key) leaves a marker: its effect happens at most
+ * once, and a repeat is told so (PROBLEM_ANSWER_NOT_KEPT) instead of making a second one.
+ */
+#include "common/rpc/write_lane.h"
+
+#include "common/base/log.h"
+
+#include <inttypes.h>
+
+/* How many rows one sweep looks at beyond those that were added meanwhile. */
+#define SWEEP_ROWS 500
+
+static bool opens_session(const struct rpc_call *call)
+{
+        return call->served->contract->session == NUANXIN__SESSION_EFFECT__SESSION_OPEN;
+}
+
+static int64_t request_hash(const struct rpc_call *call)
+{
+        return (int64_t)str_hash(bus_frame_bytes(&call->payload));
+}
+
+/* A sealed answer opens only in its own place. */
+static const char *context_of(struct rpc_call *call)
+{
+        return arena_printf(call->arena, "rpc_answer/%s/%016" PRIx64 "/%s", call->actor, call->served->contract->id,
+                            call->key);
+}
+
+static int replay(struct write_lane *lane, struct rpc_call *call, const struct store_rows *row)
+{
+        if (store_i64(row, 0) != request_hash(call)) {
+                call_refuse(call, NUANXIN__PROBLEM__PROBLEM_IDEMPOTENCY_MISMATCH);
+                return 0;
+        }
+        call->replayed = true;
+        metric_add(lane->replays, 1);
+        if (store_is_null(row, 2)) {
+                call_refuse(call, NUANXIN__PROBLEM__PROBLEM_ANSWER_NOT_KEPT);
+                return 0;
+        }
+        struct str sealed = store_bytes(row, 2);
+        if (keyring_open(call->arena, call->server->options.keyring, context_of(call), sealed, &call->answer) != 0) {
+                log_error("a stored answer does not open: is this the store's keyring?", "method=%s",
+                          call->served->contract->name);
+                call_refuse(call, NUANXIN__PROBLEM__PROBLEM_INTERNAL);
+                return 0;
+        }
+        call->problem = (Nuanxin__Problem)store_i64(row, 1);
+        return 0;
+}
+
+int answer_find(struct write_lane *lane, struct rpc_call *call, bool *ret_found)
+{
+        static const char sql[] = "SELECT request, problem, payload FROM rpc_answer "
+                                  "WHERE key = $1 AND principal = $2 AND method = $3";
+        _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
+        int64_t method = (int64_t)call->served->contract->id;
+        int r = store_query(lane->db, sql, &rows, TEXTZ(call->key), TEXTZ(call->actor), I64(method));
+        if (r == 0)
+                r = store_next(rows);
+        if (r == 1) {
+                *ret_found = true;
+                return replay(lane, call, rows);
+        }
+        if (r == 0)
+                *ret_found = false;
+        return r;
+}
+
+int answer_keep(struct write_lane *lane, struct rpc_call *call, bool *ret_was_there)
+{
+        static const char sql[] =
+                "INSERT INTO rpc_answer (key, principal, method, request, problem, payload, expires_us) "
+                "VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (key, principal, method) DO NOTHING";
+        const struct rpc_server_options *options = &call->server->options;
+        const struct contract_method *contract = call->served->contract;
+        struct store_value payload = SQLNULL();
+        int64_t added;
+        if (opens_session(call)) {
+                *ret_was_there = false;
+                return 0;
+        }
+        if (!contract->secret_answer || call->problem != NUANXIN__PROBLEM__PROBLEM_NONE) {
+                struct str sealed = keyring_seal(call->arena, options->keyring, context_of(call), call->answer);
+                payload = BYTES(sealed.p, sealed.n);
+        }
+        int64_t kept = call->client_key ? options->answers_kept_us : options->gateway_answers_kept_us;
+        int r = store_exec(lane->db, sql, &added, TEXTZ(call->key), TEXTZ(call->actor), I64((int64_t)contract->id),
+                           I64(request_hash(call)), I64(call->problem), payload, I64(call->now_us + kept));
+        if (r != 0)
+                return r;
+        *ret_was_there = added == 0;
+        lane->answers_since_sweep += added;
+        return 0;
+}
+
+/* --- the sweep -------------------------------------------------------------------------------------------------- */
+
+/* The table is walked in the order of its keys, a slice at a time and then from the front again, so no index on the
+ * time of expiry burdens each write. The slices grow with what is written: a round ends before answers expire. */
+int answer_sweep(struct write_lane *lane, void *arg)
+{
+        static const char find_end[] = "SELECT key FROM rpc_answer WHERE key >= $1 ORDER BY key LIMIT 1 OFFSET $2";
+        static const char delete_slice[] =
+                "DELETE FROM rpc_answer WHERE key >= $1 AND key < $2 AND expires_us <= $3";
+        static const char delete_rest[] = "DELETE FROM rpc_answer WHERE key >= $1 AND expires_us <= $2";
+        _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
+        struct str from = buf_str(&lane->sweep_key), end = {0};
+        int64_t now = clock_now_us(lane->server->options.clock);
+        (void)arg;
+        int r = store_query(lane->db, find_end, &rows, TEXT(from), I64(SWEEP_ROWS + 4 * lane->answers_since_sweep));
+        if (r == 0)
+                r = store_next(rows);
+        if (r != 0 && r != 1)
+                return r;
+        if (r == 1)
+                end = arena_str(lane->arena, store_text(rows, 0));
+        rows = store_rows_close(rows);
+        if (end.n)
+                r = store_exec(lane->db, delete_slice, NULL, TEXT(from), TEXT(end), I64(now));
+        else
+                r = store_exec(lane->db, delete_rest, NULL, TEXT(from), I64(now));
+        if (r != 0)
+                return r;
+        lane->sweep_key.n = 0;
+        buf_add_str(&lane->sweep_key, end);
+        lane->answers_since_sweep = 0;
+        return 0;
+}

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The threads of the read and the slow lane. Reads run a few at a time in one snapshot, taken after they were; slow
+ * ones run alone, without a transaction, and then go on to the write lane.
+ */
+#include "common/rpc/server_internal.h"
+
+#include "common/base/log.h"
+
+#include <stdlib.h>
+
+#define READ_BATCH 16
+#define RETRY_MS   1000
+
+/* Answers what need not run. */
+static bool done_without(struct rpc_call *call)
+{
+        if (call->shed)
+                call_unavailable(call, RETRY_MS);
+        else if (call_expired(call, clock_monotonic_us()))
+                call_refuse(call, NUANXIN__PROBLEM__PROBLEM_DEADLINE_EXCEEDED);
+        else
+                return false;
+        return true;
+}
+
+/* --- reads ------------------------------------------------------------------------------------------------------ */
+
+static void read_one(struct store_conn *db, struct rpc_call *call)
+{
+        ProtobufCMessage *response;
+        call_begin(call, db, NULL);
+        if (done_without(call))
+                return;
+        int64_t before = clock_monotonic_us();
+        int r = call_handle(call, &response);
+        if (r == 0)
+                call_answer(call, response);
+        else if (r == RPC_REFUSED)
+                call_refused(call);
+        else if (r == RPC_LATER)
+                call->parked = true;
+        else if (r == STORE_E_RETRY)
+                call_unavailable(call, RETRY_MS);
+        else
+                call_failed(call, r);
+        call->handler_us = (uint32_t)(clock_monotonic_us() - before);
+}
+
+static void read_none(struct call_list *calls)
+{
+        for (struct rpc_call *call = calls->first; call; call = call->next) {
+                call_begin(call, NULL, NULL);
+                call_unavailable(call, RETRY_MS);
+        }
+}
+
+static void read_batch(struct lane_thread *t, struct call_list *calls)
+{
+        int r = t->db ? 0 : store_reader_open(t->server->options.store, &t->db);
+        if (r == 0)
+                r = store_begin(t->db);
+        if (r != 0) {
+                log_error("a read lane cannot read the store", "error=%d", r);
+                t->db = store_conn_close(t->db);
+                read_none(calls);
+        }
+        for (struct rpc_call *call = calls->first; call && r == 0; call = call->next)
+                read_one(t->db, call);
+        if (r == 0)
+                store_rollback(t->db);
+        server_finished(t->server, calls);
+        log_set_trace((struct str){0});
+}
+
+void *read_main(void *arg)
+{
+        struct lane_thread *t = arg;
+        struct call_list calls;
+        pthread_setname_np(pthread_self(), "read");
+        while (lane_take(&t->server->read, READ_BATCH, -1, &calls))
+                if (calls.first)
+                        read_batch(t, &calls);
+        server_finished(t->server, &calls); /* unanswered: the server is being freed */
+        t->db = store_conn_close(t->db);
+        return NULL;
+}
+
+/* --- the slow lane ---------------------------------------------------------------------------------------------- */
+
+/* False: it has its outcome already. A refusal goes on too: the write lane keeps its answer and its audit row. */
+static bool prepare(struct rpc_call *call)
+{
+        if (done_without(call))
+                return false;
+        int r = access_admit(call);
+        if (r == 0)
+                r = call_decode(call);
+        if (r == 0)
+                r = call->served->method->prepare(call, call->request);
+        if (r != 0 && r != RPC_REFUSED) {
+                call_failed(call, r);
+                return false;
+        }
+        call->prepare_result = r;
+        return true;
+}
+
+void *slow_main(void *arg)
+{
+        struct lane_thread *t = arg;
+        struct rpc_server *server = t->server;
+        struct call_list calls;
+        pthread_setname_np(pthread_self(), "slow");
+        while (lane_take(&server->slow, 1, -1, &calls)) {
+                if (!calls.first)
+                        continue;
+                call_begin(calls.first, NULL, NULL);
+                if (prepare(calls.first))
+                        lane_hand(&server->write, &calls);
+                else
+                        server_finished(server, &calls);
+                log_set_trace((struct str){0});
+        }
+        server_finished(server, &calls);
+        return NULL;
+}
