@@ -93,7 +93,7 @@ int outbox_trim(struct write_lane *lane, void *arg)
 {
         static const char sql[] = "DELETE FROM rpc_outbox WHERE seq IN (SELECT seq FROM rpc_outbox ORDER BY seq LIMIT $1)"
                                   " AND seq < $2 AND ((seq <= $3 AND time_us < $4) OR time_us < $5 OR seq <= $6)";
-        int64_t now = clock_now_us(lane->server->options.clock), head = lane->outbox_next - 1, slowest;
+        int64_t now = clock_now_us(lane->server->options.clock), head = lane->outbox_next - 1, slowest = 0;
         (void)arg;
         int r = readers_save(lane->server->readers, save_reader, lane);
         if (r == 0)

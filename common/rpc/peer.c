@@ -2,7 +2,7 @@
  *
  * What every service offers to its peers: its outbox and its snapshots.
  */
-#include "common/rpc/server_internal.h"
+#include "common/rpc/peer.h"
 
 #include "contract/internal_v1.h"
 

@@ -15,6 +15,9 @@
 #define CALL_ARENA   4096
 #define RETRY_MS     1000
 
+static const struct metric_family commit_family = {
+        "nuanxin_commit_seconds", "Duration of the write lane's commits.", METRIC_HISTOGRAM};
+
 /* --- calls ------------------------------------------------------------------------------------------------------ */
 
 static struct rpc_call *call_take(struct rpc_server *server)
@@ -331,6 +334,7 @@ int rpc_server_new(const struct rpc_server_options *options, struct rpc_server *
         pthread_mutex_init(&server->done_lock, NULL);
         server->turn_end = (struct loop_turn){.fn = on_turn_end, .arg = server};
         init_lanes(server);
+        server->commit = metric_new(options->metrics, &commit_family, "%s", "");
         server->flights = flights_new();
         server->parking = parking_new(server);
         server->readers = readers_new();

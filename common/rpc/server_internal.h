@@ -28,6 +28,7 @@ struct rpc_server {
         size_t n_served;
         Principal self; /* who jobs act as */
         int64_t started_us;
+        struct metric *commit; /* durations */
 
         struct lane read, slow, write;
         struct lane_thread *threads; /* of read and slow */

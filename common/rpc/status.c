@@ -61,7 +61,7 @@ int handle_get_status(struct rpc_call *call, const Nuanxin__Internal__V1__GetSta
                 status->methods[status->n_methods++] = method_status(call, &server->served[i]);
         followers_status(server, call->arena, status);
         status->outbox_head = atomic_load(&server->outbox_head);
-        status->commits = metric_total(server->commit);
+        status->commits = (int64_t)atomic_load(&server->commit->count);
         status->commit_p50_us = metric_quantile(server->commit, 0.5);
         status->commit_p99_us = metric_quantile(server->commit, 0.99);
         return 0;
@@ -105,7 +105,7 @@ int handle_list_audit(struct rpc_call *call, const Nuanxin__Internal__V1__ListAu
                 "FROM rpc_audit WHERE seq < $1 AND seq >= $2 AND ($3 = '' OR principal = $3 OR principal LIKE '%:' || $3)"
                 " AND ($4 = '' OR subject = $4) AND ($5 = 0 OR purpose <> '') ORDER BY seq DESC LIMIT $6";
         _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
-        int64_t limit = rpc_page_size((int32_t)request->limit), before = request->before, newest;
+        int64_t limit = rpc_page_size((int32_t)request->limit), before = request->before, newest = 0;
         int r = audit_newest(call, &newest);
         if (r == 0 && (before <= 0 || before > newest))
                 before = newest + 1;

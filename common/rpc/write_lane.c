@@ -20,8 +20,6 @@
 
 static const struct metric_family batch_family = {
         "nuanxin_write_batch_size", "Requests in one transaction of the write lane.", METRIC_HISTOGRAM};
-static const struct metric_family commit_family = {
-        "nuanxin_commit_seconds", "Duration of the write lane's commits.", METRIC_HISTOGRAM};
 static const struct metric_family replays_family = {
         "nuanxin_replays_total", "Writes answered with a stored answer.", METRIC_COUNTER};
 static const struct metric_family reruns_family = {
@@ -53,7 +51,7 @@ int write_lane_transaction(struct write_lane *lane, int (*run)(struct write_lane
                 int64_t before = clock_monotonic_us();
                 r = store_commit(lane->db);
                 lane->commit_us = (uint32_t)(clock_monotonic_us() - before);
-                metric_observe(lane->commit, lane->commit_us);
+                metric_observe(lane->server->commit, lane->commit_us);
         }
         if (r != 0) {
                 store_rollback(lane->db);
@@ -355,7 +353,6 @@ struct write_lane *write_lane_new(struct rpc_server *server, struct store_writer
         lane->due_next_us = INT64_MAX;
         lane->arena = arena_new(16 * 1024);
         lane->batch_size = metric_new_plain(metrics, &batch_family);
-        lane->commit = metric_new(metrics, &commit_family, "%s", "");
         lane->replays = metric_new(metrics, &replays_family, "%s", "");
         lane->reruns = metric_new(metrics, &reruns_family, "%s", "");
         lane->head = metric_new(metrics, &head_family, "%s", "");

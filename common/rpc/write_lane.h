@@ -23,7 +23,7 @@ struct write_lane {
         int64_t answers_since_sweep;
         uint32_t commit_us; /* the last commit's duration */
         struct arena *arena; /* for the lane's own work */
-        struct metric *batch_size, *commit, *replays, *reruns, *head;
+        struct metric *batch_size, *replays, *reruns, *head;
 };
 
 /* write_lane.c: takes the writer over in a thread of its own. The loop's thread. */
