@@ -15,14 +15,16 @@ struct bus; /* a ZeroMQ context and its security; one a process */
 
 struct bus_options {
         int io_threads;           /* 0: 1 */
-        /* Keys for tcp:// (a must off loopback), or NULL. Files of one key each, Z85 in 40 characters: server.key and
-         * client.key (the secret keys of what this process binds and of what it connects), server.pub (the public
-         * key of the servers that it calls), peers/NAME.pub (the public keys of the callers that it lets in). */
+        /* Keys for tcp:// (a must off loopback), or NULL. Files of one key each, Z85 in 40 characters:
+         * server.key and client.key (the secret keys of what this process binds and of what it connects),
+         * server.pub (the public key of the servers that it calls), peers/NAME.pub (the public keys of the
+         * callers that it lets in). */
         const char *curve_folder;
 };
 /* ret_error: a line for a person, static. */
 int bus_new(const struct bus_options *options, struct bus **ret_bus, const char **ret_error) MUST_USE;
-struct bus *bus_free(struct bus *bus); /* after its sockets; waits up to 1 s for what they had queued to leave */
+/* After its sockets; waits up to 1 s for what they had queued to leave. */
+struct bus *bus_free(struct bus *bus);
 DEFINE_CLEANUP(struct bus *, bus_free)
 
 /* A payload that outlives its message: owns or shares the frame's memory, no copy. Move it by assignment; one
@@ -38,7 +40,7 @@ struct bus_frame {
 struct str bus_frame_bytes(const struct bus_frame *frame);
 void bus_frame_close(struct bus_frame *frame);
 
-/* --- the serving side ------------------------------------------------------------------------------------------ */
+/* --- the serving side ----------------------------------------------------------------------------------- */
 
 /* Who sent a message, for the answer: an opaque routing id. */
 struct bus_peer {
@@ -48,41 +50,42 @@ struct bus_peer {
 
 struct bus_server;
 /* One pair. envelope is lent for the call; payload may be taken (set *payload = (struct bus_frame){0}). */
-typedef void (*bus_request_fn)(void *arg, const struct bus_peer *from, struct str envelope, struct bus_frame *payload);
+typedef void (*bus_request_fn)(void *arg, const struct bus_peer *from, struct str envelope,
+                               struct bus_frame *payload);
 
-/* endpoint: "ipc://PATH" (its folder must be 0700 and ours: else -EACCES; what a dead process left there is
- * replaced, a living one's is -EADDRINUSE), "tcp://127.0.0.1:PORT" (port * takes a free one), or tcp:// elsewhere
- * with CURVE (without: -EACCES). ret_endpoint: what it bound to, 128 bytes. */
-int bus_server_new(struct bus *bus, struct loop *loop, const char *endpoint, bus_request_fn on_request, void *arg,
-                   struct bus_server **ret_server, char ret_endpoint[128]) MUST_USE;
+/* endpoint: "ipc://PATH" (its folder must be 0700 and ours: else -EACCES; what a dead process left there
+ * is replaced, a living one's is -EADDRINUSE), "tcp://127.0.0.1:PORT" (port * takes a free one), or tcp://
+ * elsewhere with CURVE (without: -EACCES). ret_endpoint: what it bound to, 128 bytes. */
+int bus_server_new(struct bus *bus, struct loop *loop, const char *endpoint, bus_request_fn on_request,
+                   void *arg, struct bus_server **ret_server, char ret_endpoint[128]) MUST_USE;
 /* Not from its callback. What is queued still leaves, until bus_free gives up on it (1 s). */
 struct bus_server *bus_server_free(struct bus_server *server);
-/* Queues a pair for the end of this turn. Copies both. 0; -EHOSTUNREACH: that peer is gone; -EMSGSIZE: beyond
- * 4 MiB. What fails only at the turn's end (the peer left meanwhile, or 1,000 messages wait for it) is dropped and
- * counted. */
+/* Queues a pair for the end of this turn. Copies both. 0; -EHOSTUNREACH: that peer is gone; -EMSGSIZE:
+ * beyond 4 MiB. What fails only at the turn's end (the peer left meanwhile, or 1,000 messages wait for it)
+ * is dropped and counted. */
 int bus_server_send(struct bus_server *server, const struct bus_peer *to, struct str envelope,
                     struct str payload) MUST_USE;
 /* To every peer that has spoken and is connected. */
 void bus_server_broadcast(struct bus_server *server, struct str envelope, struct str payload);
 
-/* --- the calling side ------------------------------------------------------------------------------------------ */
+/* --- the calling side ----------------------------------------------------------------------------------- */
 
 struct bus_link;
 struct bus_link_ops {
         void (*on_up)(void *arg); /* connected (again): greet */
-        /* The connection is lost: nothing in flight will be answered on it, nothing that waited to be sent will
-         * be. What had left may have been done, or may still be by a peer that lives on. */
+        /* The connection is lost: nothing in flight will be answered on it, nothing that waited to be sent
+         * will be. What had left may have been done, or may still be by a peer that lives on. */
         void (*on_down)(void *arg);
         void (*on_pair)(void *arg, struct str envelope, struct str payload); /* both lent for the call */
 };
-/* Connects in the background and keeps reconnecting (50 ms to 2 s). Errors: as bus_server_new, of the endpoint. The
- * link may be freed from any of its callbacks. */
-int bus_link_new(struct bus *bus, struct loop *loop, const char *endpoint, const struct bus_link_ops *ops, void *arg,
-                 struct bus_link **ret_link) MUST_USE;
+/* Connects in the background and keeps reconnecting (50 ms to 2 s). Errors: as bus_server_new, of the
+ * endpoint. The link may be freed from any of its callbacks. */
+int bus_link_new(struct bus *bus, struct loop *loop, const char *endpoint, const struct bus_link_ops *ops,
+                 void *arg, struct bus_link **ret_link) MUST_USE;
 struct bus_link *bus_link_free(struct bus_link *link); /* without on_down; what waits to be sent is dropped */
 bool bus_link_is_up(const struct bus_link *link);
-/* Queues a pair for the end of this turn. Copies both. -ENOTCONN when down, -EAGAIN beyond the high-water mark (1,000
- * messages, then 1,024 pairs), -EMSGSIZE beyond 4 MiB. */
+/* Queues a pair for the end of this turn. Copies both. -ENOTCONN when down, -EAGAIN beyond the high-water
+ * mark (1,000 messages, then 1,024 pairs), -EMSGSIZE beyond 4 MiB. */
 int bus_link_send(struct bus_link *link, struct str envelope, struct str payload) MUST_USE;
 
 /* Messages dropped because they broke the framing rules, since the start (for /metrics). */

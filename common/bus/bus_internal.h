@@ -25,7 +25,7 @@ struct bus {
         _Atomic(uint64_t) monitors; /* names given to monitors so far */
 };
 
-/* --- sockets (socket.c) ---------------------------------------------------------------------------------------- */
+/* --- sockets (socket.c) --------------------------------------------------------------------------------- */
 
 /* May we bind to (or connect to) it? 0; -EINVAL: not an endpoint; -EACCES: open to strangers. */
 int endpoint_check(const struct bus *bus, const char *endpoint, bool bind) MUST_USE;
@@ -35,14 +35,15 @@ int socket_fd(void *socket);
 /* ZMQ_EVENTS, after the commands that wait for the socket: also re-arms the edge of its descriptor. */
 int socket_events(void *socket);
 
-/* --- CURVE (security.c) ---------------------------------------------------------------------------------------- */
+/* --- CURVE (security.c) --------------------------------------------------------------------------------- */
 
-int security_new(void *context, const char *folder, struct security **ret_security, const char **ret_error) MUST_USE;
+int security_new(void *context, const char *folder, struct security **ret_security,
+                 const char **ret_error) MUST_USE;
 void security_stop(struct security *security); /* after zmq_ctx_shutdown, before zmq_ctx_term */
 struct security *security_free(struct security *security);
 int security_apply(const struct security *security, void *socket, bool server) MUST_USE;
 
-/* --- pairs on the wire (frame.c) ------------------------------------------------------------------------------- */
+/* --- pairs on the wire (frame.c) ------------------------------------------------------------------------ */
 
 /* Pairs that wait for the turn's end. */
 struct outbox {
@@ -72,14 +73,15 @@ struct str inbox_envelope(struct inbox *inbox, size_t i);
 struct bus_frame inbox_take_payload(struct inbox *inbox, size_t i);
 void inbox_clear(struct inbox *inbox);
 
-/* --- what becomes of a connection (monitor.c) ------------------------------------------------------------------ */
+/* --- what becomes of a connection (monitor.c) ----------------------------------------------------------- */
 
 struct monitor;
 struct monitor_ops {
         void (*on_connected)(void *arg); /* the ZMTP handshake is done */
         void (*on_lost)(void *arg);      /* it ended, or never came about */
 };
-/* Watches the connections of a socket. Events come on the loop; one may free the monitor from its callback. */
+/* Watches the connections of a socket. Events come on the loop; one may free the monitor from its
+ * callback. */
 int monitor_new(struct bus *bus, struct loop *loop, void *socket, const struct monitor_ops *ops, void *arg,
                 struct monitor **ret_monitor) MUST_USE;
 struct monitor *monitor_free(struct monitor *monitor); /* before its socket is closed */

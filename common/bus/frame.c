@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Pairs of frames to and from multipart messages. A message is taken whole and checked before any of it is handed
- * on; what breaks the rules is drained and dropped.
+ * Pairs of frames to and from multipart messages. A message is taken whole and checked before any of it is
+ * handed on; what breaks the rules is drained and dropped.
  */
 #include "common/bus/bus_internal.h"
 
@@ -9,7 +9,7 @@
 
 _Static_assert(sizeof(zmq_msg_t) <= sizeof(((struct bus_frame *)0)->opaque_), "a frame holds a zmq_msg_t");
 
-/* --- frames ----------------------------------------------------------------------------------------------------- */
+/* --- frames --------------------------------------------------------------------------------------------- */
 
 struct str bus_frame_bytes(const struct bus_frame *frame)
 {
@@ -26,7 +26,7 @@ void bus_frame_close(struct bus_frame *frame)
         *frame = (struct bus_frame){0};
 }
 
-/* --- out -------------------------------------------------------------------------------------------------------- */
+/* --- out ------------------------------------------------------------------------------------------------ */
 
 static void frame_init(zmq_msg_t *msg, struct str bytes)
 {
@@ -92,8 +92,8 @@ int outbox_send(struct outbox *outbox, size_t *at, void *socket, const struct bu
                 r = send_retry(frame, socket, i + 1 < n ? ZMQ_SNDMORE : 0);
                 if (r < 0 && i == 0 && !to)
                         return r;
-                /* The connection went in the middle of a message: libzmq rolled back what it had and swallows the
-                 * rest, which it must be given so that the next message starts clean. */
+                /* The connection went in the middle of a message: libzmq rolled back what it had and
+                 * swallows the rest, which it must be given so that the next message starts clean. */
                 if (r < 0)
                         zmq_msg_close(frame);
         }
@@ -121,7 +121,7 @@ void outbox_done(struct outbox *outbox)
         *outbox = (struct outbox){0};
 }
 
-/* --- in --------------------------------------------------------------------------------------------------------- */
+/* --- in ------------------------------------------------------------------------------------------------- */
 
 static int receive(zmq_msg_t *msg, void *socket)
 {
@@ -170,7 +170,8 @@ int inbox_receive(struct inbox *inbox, void *socket, bool routed)
                 bytes += zmq_msg_size(&msg);
                 valid = valid && inbox->n < ARRAY_LEN(inbox->frames) && bytes <= BUS_BYTES_MAX;
                 if (valid)
-                        inbox->frames[inbox->n++] = msg; /* a zmq_msg_t moves by assignment, as zmq_msg_move does */
+                        inbox->frames[inbox->n++] =
+                            msg; /* a zmq_msg_t moves by assignment, as zmq_msg_move does */
                 else
                         zmq_msg_close(&msg);
         } while (more && receive(&msg, socket) == 0);

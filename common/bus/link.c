@@ -2,13 +2,13 @@
  *
  * The calling side: a DEALER to one instance.
  *
- * A socket serves one connection. When that is lost, what it had brought is read, then the socket is closed with
- * all that waited in it, and after a pause a new one connects: nothing meant for one process ever reaches the next.
- * So libzmq must not reconnect by itself (its interval is set to a day): without ZMQ_IMMEDIATE it would send the
- * waiting requests to whoever comes; with it, it ends the pipe with the answers in it that nobody has read yet; and
- * after a protocol error, such as a frame beyond maxmsgsize, it never reconnects. (libzmq 4.3.4,
- * session_base_t::reconnect and engine_error.) What had left before the loss may still be executed by a peer that
- * lives: a repeated request is told by its idempotency key.
+ * A socket serves one connection. When that is lost, what it had brought is read, then the socket is closed
+ * with all that waited in it, and after a pause a new one connects: nothing meant for one process ever
+ * reaches the next. So libzmq must not reconnect by itself (its interval is set to a day): without
+ * ZMQ_IMMEDIATE it would send the waiting requests to whoever comes; with it, it ends the pipe with the
+ * answers in it that nobody has read yet; and after a protocol error, such as a frame beyond maxmsgsize, it
+ * never reconnects. (libzmq 4.3.4, session_base_t::reconnect and engine_error.) What had left before the loss
+ * may still be executed by a peer that lives: a repeated request is told by its idempotency key.
  */
 #include "common/base/clock.h"
 #include "common/base/id.h"
@@ -64,7 +64,7 @@ static void link_tell(struct bus_link *link, void (*fn)(void *arg))
                 link_destroy(link);
 }
 
-/* --- in and out ------------------------------------------------------------------------------------------------- */
+/* --- in and out ----------------------------------------------------------------------------------------- */
 
 enum taken { TAKEN_ALL, TAKEN_SOME, TAKEN_FREED };
 
@@ -73,7 +73,8 @@ static enum taken link_receive(struct bus_link *link, int max)
 {
         for (int n = 0; n < max; n++) {
                 int r = inbox_receive(&link->inbox, link->socket, false);
-                if (r == -EAGAIN) /* libzmq looked at its mailbox once more before it said so: the edge is armed */
+                if (r ==
+                    -EAGAIN) /* libzmq looked at its mailbox once more before it said so: the edge is armed */
                         return TAKEN_ALL;
                 if (r == -EBADMSG) {
                         atomic_fetch_add_explicit(&link->bus->malformed, 1, memory_order_relaxed);
@@ -137,7 +138,7 @@ int bus_link_send(struct bus_link *link, struct str envelope, struct str payload
         return r;
 }
 
-/* --- connecting ------------------------------------------------------------------------------------------------- */
+/* --- connecting ----------------------------------------------------------------------------------------- */
 
 static void link_close(struct bus_link *link)
 {
@@ -208,8 +209,8 @@ static void link_lost(void *arg)
                 link_tell(link, link->ops->on_down);
 }
 
-int bus_link_new(struct bus *bus, struct loop *loop, const char *endpoint, const struct bus_link_ops *ops, void *arg,
-                 struct bus_link **ret_link)
+int bus_link_new(struct bus *bus, struct loop *loop, const char *endpoint, const struct bus_link_ops *ops,
+                 void *arg, struct bus_link **ret_link)
 {
         struct bus_link *link = mem_zalloc(sizeof(*link));
         link->bus = bus;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A socket's monitor: the PAIR on which libzmq tells of its connections, as two plain events. A process that dies
- * is heard of at once, for the kernel closes its sockets; a silent one after the heartbeat's time-out.
+ * A socket's monitor: the PAIR on which libzmq tells of its connections, as two plain events. A process that
+ * dies is heard of at once, for the kernel closes its sockets; a silent one after the heartbeat's time-out.
  */
 #include "common/bus/bus_internal.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * CURVE for tcp://: the keys of a folder, and the ZAP handler (RFC 27), a thread that lets in the callers whose
- * public keys stand there and nobody else. Keys are read once, at the start.
+ * CURVE for tcp://: the keys of a folder, and the ZAP handler (RFC 27), a thread that lets in the callers
+ * whose public keys stand there and nobody else. Keys are read once, at the start.
  */
 #include "common/bus/bus_internal.h"
 
@@ -27,7 +27,7 @@ struct security {
         bool running;
 };
 
-/* --- keys ------------------------------------------------------------------------------------------------------- */
+/* --- keys ----------------------------------------------------------------------------------------------- */
 
 static int key_read(int folder, const char *name, bool secret, char ret_key[KEY_TEXT + 1])
 {
@@ -101,7 +101,8 @@ static int keys_read(struct security *security, const char *path, const char **r
                 r = r == -ENOENT ? 0 : r;
         }
         if (r == 0) {
-                *ret_error = "peers/*.pub must be CURVE public keys: 40 characters of Z85 each, at most 1,024 files";
+                *ret_error =
+                    "peers/*.pub must be CURVE public keys: 40 characters of Z85 each, at most 1,024 files";
                 r = peers_read(security, folder);
         }
         close(folder);
@@ -124,9 +125,18 @@ int security_apply(const struct security *security, void *socket, bool server)
         return r < 0 ? -EINVAL : 0;
 }
 
-/* --- the ZAP handler -------------------------------------------------------------------------------------------- */
+/* --- the ZAP handler ------------------------------------------------------------------------------------ */
 
-enum { ZAP_VERSION, ZAP_REQUEST_ID, ZAP_DOMAIN, ZAP_ADDRESS, ZAP_ROUTING_ID, ZAP_MECHANISM, ZAP_KEY, ZAP_FRAMES };
+enum {
+        ZAP_VERSION,
+        ZAP_REQUEST_ID,
+        ZAP_DOMAIN,
+        ZAP_ADDRESS,
+        ZAP_ROUTING_ID,
+        ZAP_MECHANISM,
+        ZAP_KEY,
+        ZAP_FRAMES
+};
 
 struct zap_request {
         char frames[ZAP_FRAMES][256];

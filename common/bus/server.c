@@ -2,9 +2,9 @@
  *
  * The serving side: a ROUTER, the peers that spoke on it, and what each is to get at the turn's end.
  *
- * libzmq 4.3 tells a ROUTER nothing of leaving peers (ZMQ_ROUTER_NOTIFY is a draft). A peer is forgotten when a send
- * says that it is gone, and at the latest when its descriptor speaks with another routing id: so we keep no more of
- * them than the process had descriptors.
+ * libzmq 4.3 tells a ROUTER nothing of leaving peers (ZMQ_ROUTER_NOTIFY is a draft). A peer is forgotten when
+ * a send says that it is gone, and at the latest when its descriptor speaks with another routing id: so we
+ * keep no more of them than the process had descriptors.
  */
 #include "common/bus/bus_internal.h"
 
@@ -38,7 +38,7 @@ struct bus_server {
         struct inbox inbox;
 };
 
-/* --- peers ------------------------------------------------------------------------------------------------------ */
+/* --- peers ---------------------------------------------------------------------------------------------- */
 
 static struct peer **peer_find(struct bus_server *server, const struct bus_peer *id)
 {
@@ -50,7 +50,8 @@ static struct peer **peer_find(struct bus_server *server, const struct bus_peer 
 
 static void peer_drop_outbox(struct bus_server *server, struct peer *peer, size_t from)
 {
-        atomic_fetch_add_explicit(&server->bus->dropped, (int64_t)(peer->outbox.n - from) / 2, memory_order_relaxed);
+        atomic_fetch_add_explicit(&server->bus->dropped, (int64_t)(peer->outbox.n - from) / 2,
+                                  memory_order_relaxed);
         outbox_drop(&peer->outbox, from);
 }
 
@@ -89,7 +90,7 @@ static void peer_note(struct bus_server *server, const struct bus_peer *id, int 
         *peer_find(server, id) = peer;
 }
 
-/* --- in --------------------------------------------------------------------------------------------------------- */
+/* --- in ------------------------------------------------------------------------------------------------- */
 
 static void on_readable(void *arg, int events)
 {
@@ -97,7 +98,8 @@ static void on_readable(void *arg, int events)
         (void)events;
         for (int taken = 0; taken < BUS_TURN_MESSAGES_MAX; taken++) {
                 int r = inbox_receive(&server->inbox, server->socket, true);
-                if (r == -EAGAIN) /* libzmq looked at its mailbox once more before it said so: the edge is armed */
+                if (r ==
+                    -EAGAIN) /* libzmq looked at its mailbox once more before it said so: the edge is armed */
                         return;
                 if (r == -EBADMSG) {
                         atomic_fetch_add_explicit(&server->bus->malformed, 1, memory_order_relaxed);
@@ -115,7 +117,7 @@ static void on_readable(void *arg, int events)
         loop_fd_activate(server->watch, LOOP_READ);
 }
 
-/* --- out -------------------------------------------------------------------------------------------------------- */
+/* --- out ------------------------------------------------------------------------------------------------ */
 
 /* False: the peer is gone. */
 static bool peer_flush(struct bus_server *server, struct peer *peer)
@@ -155,7 +157,8 @@ static int peer_queue(struct bus_server *server, struct peer *peer, struct str e
         return 0;
 }
 
-int bus_server_send(struct bus_server *server, const struct bus_peer *to, struct str envelope, struct str payload)
+int bus_server_send(struct bus_server *server, const struct bus_peer *to, struct str envelope,
+                    struct str payload)
 {
         struct peer *peer = *peer_find(server, to);
         return peer ? peer_queue(server, peer, envelope, payload) : -EHOSTUNREACH;
@@ -169,10 +172,10 @@ void bus_server_broadcast(struct bus_server *server, struct str envelope, struct
                                 atomic_fetch_add_explicit(&server->bus->dropped, 1, memory_order_relaxed);
 }
 
-/* --- life ------------------------------------------------------------------------------------------------------- */
+/* --- life ----------------------------------------------------------------------------------------------- */
 
-/* libzmq unlinks whatever stands at an ipc path before it binds: good for what a dead process left, but a living
- * one would lose its callers to us. */
+/* libzmq unlinks whatever stands at an ipc path before it binds: good for what a dead process left, but a
+ * living one would lose its callers to us. */
 static int path_check_unused(const char *path)
 {
         struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -203,8 +206,8 @@ static int server_bind(struct bus_server *server, const char *endpoint, char ret
         return zmq_getsockopt(server->socket, ZMQ_LAST_ENDPOINT, ret_endpoint, &size) < 0 ? -zmq_errno() : 0;
 }
 
-int bus_server_new(struct bus *bus, struct loop *loop, const char *endpoint, bus_request_fn on_request, void *arg,
-                   struct bus_server **ret_server, char ret_endpoint[128])
+int bus_server_new(struct bus *bus, struct loop *loop, const char *endpoint, bus_request_fn on_request,
+                   void *arg, struct bus_server **ret_server, char ret_endpoint[128])
 {
         int r = endpoint_check(bus, endpoint, true);
         if (r < 0)

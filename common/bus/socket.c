@@ -9,8 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* A folder that only its owner enters: ours, or (to connect) anybody's for root. A caller may start before the
- * folder is there. */
+/* A folder that only its owner enters: ours, or (to connect) anybody's for root. A caller may start before
+ * the folder is there. */
 static int folder_check(const char *path, bool bind)
 {
         _cleanup_(mem_freep) char *copy = mem_strdup(path);
@@ -38,7 +38,8 @@ int endpoint_check(const struct bus *bus, const char *endpoint, bool bind)
 {
         if (str_starts(str_of(endpoint), STR("ipc://"))) {
                 const char *path = endpoint + strlen("ipc://");
-                if (!*path || *path == '@' || *path == '*') /* abstract names and wildcards have no folder of ours */
+                if (!*path || *path == '@' ||
+                    *path == '*') /* abstract names and wildcards have no folder of ours */
                         return -EINVAL;
                 return folder_check(path, bind);
         }
@@ -58,16 +59,16 @@ static int set_common(void *socket)
         static const struct {
                 int option, value;
         } options[] = {
-                {ZMQ_LINGER, 0},
-                {ZMQ_SNDHWM, 1000},
-                {ZMQ_RCVHWM, 1000},
-                {ZMQ_HANDSHAKE_IVL, 5000},
-                {ZMQ_HEARTBEAT_IVL, 2000},
-                {ZMQ_HEARTBEAT_TIMEOUT, 6000},
-                {ZMQ_HEARTBEAT_TTL, 6000},
-                {ZMQ_CONNECT_TIMEOUT, 5000},
-                {ZMQ_RECONNECT_IVL, 24 * 3600 * 1000}, /* never: the link does, with a new socket */
-                {ZMQ_BACKLOG, 1024},
+            {ZMQ_LINGER, 0},
+            {ZMQ_SNDHWM, 1000},
+            {ZMQ_RCVHWM, 1000},
+            {ZMQ_HANDSHAKE_IVL, 5000},
+            {ZMQ_HEARTBEAT_IVL, 2000},
+            {ZMQ_HEARTBEAT_TIMEOUT, 6000},
+            {ZMQ_HEARTBEAT_TTL, 6000},
+            {ZMQ_CONNECT_TIMEOUT, 5000},
+            {ZMQ_RECONNECT_IVL, 24 * 3600 * 1000}, /* never: the link does, with a new socket */
+            {ZMQ_BACKLOG, 1024},
         };
         for (size_t i = 0; i < ARRAY_LEN(options); i++) {
                 int r = set_int(socket, options[i].option, options[i].value);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Commands in flight. Redis answers a connection in order, so a queue pairs replies with callbacks, and the oldest
- * command's deadline is all that needs watching: when it passes, the connection is given up with all that is on it.
+ * Commands in flight. Redis answers a connection in order, so a queue pairs replies with callbacks, and the
+ * oldest command's deadline is all that needs watching: when it passes, the connection is given up with all
+ * that is on it.
  */
 #include "common/base/clock.h"
 #include "common/cache/cache_internal.h"
@@ -40,7 +41,7 @@ struct cache {
         void *state_arg;
 };
 
-/* --- queues ----------------------------------------------------------------------------------------------------- */
+/* --- queues --------------------------------------------------------------------------------------------- */
 
 static struct command *queue_push(struct queue *queue)
 {
@@ -72,12 +73,13 @@ static void command_finish(struct command *command, int error, const struct cach
                 command->fn(command->arg, error, reply);
 }
 
-/* --- commands --------------------------------------------------------------------------------------------------- */
+/* --- commands ------------------------------------------------------------------------------------------- */
 
 static void on_refusal(void *arg)
 {
         struct cache *cache = arg;
-        for (size_t n = cache->refused.n; n > 0; n--) { /* what these cause to be refused comes in a later turn */
+        for (size_t n = cache->refused.n; n > 0;
+             n--) { /* what these cause to be refused comes in a later turn */
                 struct command command = queue_pop(&cache->refused);
                 command_finish(&command, command.error, NULL);
         }
@@ -125,9 +127,10 @@ void cache_command(struct cache *cache, const struct str *args, size_t n_args, c
         launch(cache, fn, arg);
 }
 
-/* --- scripts ---------------------------------------------------------------------------------------------------- */
+/* --- scripts -------------------------------------------------------------------------------------------- */
 
-static void send_script(struct cache *cache, struct str verb, struct str script, struct str words, size_t n_words)
+static void send_script(struct cache *cache, struct str verb, struct str script, struct str words,
+                        size_t n_words)
 {
         _cleanup_(buf_done) struct buf head = {0};
         command_head(&head, 2 + n_words);
@@ -166,14 +169,15 @@ void cache_eval(struct cache *cache, struct cache_script *script, const struct s
                 return;
         }
         /* Redis tells a script's name when it loads it: until then, the text. */
-        connection_send(cache->connection, (struct str[]){STR("SCRIPT"), STR("LOAD"), str_of(script->text)}, 3);
+        connection_send(cache->connection, (struct str[]){STR("SCRIPT"), STR("LOAD"), str_of(script->text)},
+                        3);
         launch(cache, on_script_loaded, script);
         send_script(cache, STR("EVAL"), str_of(script->text), buf_str(&words), n_words);
         launch(cache, fn, arg);
         buf_done(&words);
 }
 
-/* --- the connection's events ------------------------------------------------------------------------------------ */
+/* --- the connection's events ---------------------------------------------------------------------------- */
 
 static void on_up(void *arg)
 {
@@ -222,14 +226,15 @@ static void on_timer(void *arg)
         struct cache *cache = arg;
         if (cache->in_flight.n == 0)
                 return;
-        int64_t left_us = cache->in_flight.items[cache->in_flight.first].deadline_us - loop_now_us(cache->loop);
+        int64_t left_us =
+            cache->in_flight.items[cache->in_flight.first].deadline_us - loop_now_us(cache->loop);
         if (left_us > 0)
                 loop_timer_set(cache->timer, left_us);
         else
                 connection_drop(cache->connection, -ETIMEDOUT);
 }
 
-/* --- life ------------------------------------------------------------------------------------------------------- */
+/* --- life ----------------------------------------------------------------------------------------------- */
 
 static const struct connection_ops cache_ops = {on_up, on_reply, on_lost};
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * One connection to Redis that mends itself: what cache.c (commands) and subscription.c share. Knows of bytes and
- * whole replies, not of which reply belongs to what.
+ * One connection to Redis that mends itself: what cache.c (commands) and subscription.c share. Knows of bytes
+ * and whole replies, not of which reply belongs to what.
  */
 #pragma once
 
@@ -12,12 +12,13 @@ struct connection;
 struct connection_ops {
         void (*on_up)(void *arg); /* connected, authenticated, and Redis answered a PING: send now */
         void (*on_reply)(void *arg, const struct cache_reply *reply); /* lent for the call */
-        void (*on_lost)(void *arg, int error); /* after on_up only; -ETIMEDOUT, -EPROTO or what the socket said */
+        /* After on_up only; -ETIMEDOUT, -EPROTO or what the socket said. */
+        void (*on_lost)(void *arg, int error);
 };
 
 /* -EINVAL: no such address; other errors of resolving. Connects in the background, again after every loss. */
-int connection_new(struct loop *loop, const struct cache_options *options, const struct connection_ops *ops, void *arg,
-                   struct connection **ret_connection) MUST_USE;
+int connection_new(struct loop *loop, const struct cache_options *options, const struct connection_ops *ops,
+                   void *arg, struct connection **ret_connection) MUST_USE;
 struct connection *connection_free(struct connection *connection); /* without on_lost; not from a callback */
 bool connection_is_up(const struct connection *connection);
 /* Queues one command for the turn's end; only while up. */
@@ -31,7 +32,7 @@ void connection_drop(struct connection *connection, int error);
 void command_head(struct buf *out, size_t n_words);
 void command_word(struct buf *out, struct str word);
 
-/* --- replies (reply.c): hiredis's parser, building struct cache_reply in an arena -------------------------------- */
+/* --- replies (reply.c): hiredis's parser, building struct cache_reply in an arena ----------------------- */
 
 struct redisReader;
 struct redisReader *reply_reader_new(struct arena *arena);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * One connection to Redis on the loop: connecting, the greeting, bytes out at the turn's end, replies in, and
- * connecting again. hiredis is used as the parser that it is; its asynchronous contexts, which know no time-outs and
- * free themselves on errors, are not.
+ * connecting again. hiredis is used as the parser that it is; its asynchronous contexts, which know no
+ * time-outs and free themselves on errors, are not.
  */
 #include "common/base/clock.h"
 #include "common/base/id.h"
@@ -56,7 +56,7 @@ struct connection {
         int broken;          /* what to give up with when it is over */
 };
 
-/* --- out -------------------------------------------------------------------------------------------------------- */
+/* --- out ------------------------------------------------------------------------------------------------ */
 
 void command_head(struct buf *out, size_t n_words)
 {
@@ -114,7 +114,7 @@ void connection_send_encoded(struct connection *connection, struct str bytes)
         loop_at_turn_end(connection->loop, &connection->turn);
 }
 
-/* --- in --------------------------------------------------------------------------------------------------------- */
+/* --- in ------------------------------------------------------------------------------------------------- */
 
 static void connection_greet(struct connection *connection)
 {
@@ -187,7 +187,7 @@ static void connection_read(struct connection *connection)
         }
 }
 
-/* --- coming and going ------------------------------------------------------------------------------------------- */
+/* --- coming and going ----------------------------------------------------------------------------------- */
 
 static void connection_close(struct connection *connection)
 {
@@ -210,7 +210,8 @@ static void connection_pause(struct connection *connection)
         int64_t half = connection->pause_us / 2;
         connection->state = CONNECTION_PAUSING;
         loop_timer_set(connection->timer, half + (int64_t)random % half);
-        connection->pause_us = connection->pause_us * 2 > PAUSE_MAX_US ? PAUSE_MAX_US : connection->pause_us * 2;
+        connection->pause_us =
+            connection->pause_us * 2 > PAUSE_MAX_US ? PAUSE_MAX_US : connection->pause_us * 2;
 }
 
 static void connection_lost(struct connection *connection, int error)
@@ -280,7 +281,7 @@ static void on_timer(void *arg)
                 connection_lost(connection, -ETIMEDOUT);
 }
 
-/* --- life ------------------------------------------------------------------------------------------------------- */
+/* --- life ----------------------------------------------------------------------------------------------- */
 
 static int address_unix(const char *path, struct connection *connection)
 {
@@ -313,8 +314,8 @@ static int address_tcp(const char *text, struct connection *connection)
         return 0;
 }
 
-int connection_new(struct loop *loop, const struct cache_options *options, const struct connection_ops *ops, void *arg,
-                   struct connection **ret_connection)
+int connection_new(struct loop *loop, const struct cache_options *options, const struct connection_ops *ops,
+                   void *arg, struct connection **ret_connection)
 {
         struct connection *connection = mem_zalloc(sizeof(*connection));
         connection->fd = -1;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Redis's replies as struct cache_reply: hiredis parses, these are its makers of objects. A reply lives in the
- * connection's arena until the next one is begun, so none is ever freed alone.
+ * Redis's replies as struct cache_reply: hiredis parses, these are its makers of objects. A reply lives in
+ * the connection's arena until the next one is begun, so none is ever freed alone.
  */
 #include "common/cache/cache_internal.h"
 

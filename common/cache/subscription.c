@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A subscription: a connection of its own that listens, and asks Redis all the time whether it still talks to us. A
- * broken promise of being told is worse than none, so silence counts as loss.
+ * A subscription: a connection of its own that listens, and asks Redis all the time whether it still talks to
+ * us. A broken promise of being told is worse than none, so silence counts as loss.
  */
 #include "common/base/clock.h"
 #include "common/cache/cache_internal.h"
@@ -52,7 +52,8 @@ static void on_timer(void *arg)
 static void on_reply(void *arg, const struct cache_reply *reply)
 {
         struct cache_subscription *s = arg;
-        struct str what = reply->kind == CACHE_ARRAY && reply->n_items >= 2 ? reply->items[0].text : (struct str){0};
+        struct str what =
+            reply->kind == CACHE_ARRAY && reply->n_items >= 2 ? reply->items[0].text : (struct str){0};
         if (str_is(what, "message") && reply->n_items == 3) {
                 s->ops->on_message(s->arg, reply->items[1].text, reply->items[2].text);
         } else if (str_is(what, "pong")) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The admin port: a table of pages served by evhttp, on loopback only. Not for anything hostile: the public edge is
- * common/http.
+ * The admin port: a table of pages served by evhttp, on loopback only. Not for anything hostile: the public
+ * edge is common/http.
  */
 #include "common/loop/loop_internal.h"
 
@@ -18,7 +18,8 @@ struct loop_admin {
         void *arg;
 };
 
-static void answer(struct evhttp_request *request, int status, const char *content_type, const struct buf *body)
+static void answer(struct evhttp_request *request, int status, const char *content_type,
+                   const struct buf *body)
 {
         evhttp_add_header(evhttp_request_get_output_headers(request), "Content-Type", content_type);
         struct evbuffer *out = evhttp_request_get_output_buffer(request);
@@ -69,10 +70,9 @@ int loop_admin_new(struct loop *loop, const char *address, const struct loop_adm
         evhttp_set_max_headers_size(http, 8192);
         evhttp_set_max_body_size(http, 0);
         evhttp_set_timeout(http, 30);
-        struct evconnlistener *listener =
-                evconnlistener_new_bind(loop_base(loop), NULL, NULL, LEV_OPT_REUSEABLE | LEV_OPT_CLOSE_ON_EXEC |
-                                                                             LEV_OPT_CLOSE_ON_FREE,
-                                        16, (struct sockaddr *)&wanted, size);
+        struct evconnlistener *listener = evconnlistener_new_bind(
+            loop_base(loop), NULL, NULL, LEV_OPT_REUSEABLE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_CLOSE_ON_FREE,
+            16, (struct sockaddr *)&wanted, size);
         int port = listener ? loop_address_port(evconnlistener_get_fd(listener)) : -errno;
         if (port < 0) {
                 evhttp_free(http);

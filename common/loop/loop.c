@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The loop itself. A turn is one pass of libevent (poll once, run what is ready), then the hooks of the turn's end.
- * The base takes no locks: the only ways in from another thread are loop_post and loop_stop, an atomic each and an
- * eventfd.
+ * The loop itself. A turn is one pass of libevent (poll once, run what is ready), then the hooks of the
+ * turn's end. The base takes no locks: the only ways in from another thread are loop_post and loop_stop, an
+ * atomic each and an eventfd.
  */
 #include "common/loop/loop_internal.h"
 
@@ -28,7 +28,8 @@ struct posted {
 struct loop {
         struct event_base *base;
         struct loop_turn *turn_first, **turn_last;
-        int64_t *now_us; /* this turn's time, 0 until somebody asks; apart, so that asking leaves the loop const */
+        int64_t *
+            now_us; /* this turn's time, 0 until somebody asks; apart, so that asking leaves the loop const */
         bool running;
         _Atomic(bool) stopped;
         _Atomic(struct posted *) posted; /* newest first */
@@ -59,7 +60,7 @@ struct loop_signal {
         void *arg;
 };
 
-/* --- work from other threads ------------------------------------------------------------------------------------ */
+/* --- work from other threads ---------------------------------------------------------------------------- */
 
 static void loop_wake(struct loop *loop)
 {
@@ -86,7 +87,8 @@ void loop_post(struct loop *loop, loop_fn fn, void *arg)
 
 static struct posted *take_posted(struct loop *loop)
 {
-        struct posted *newest = atomic_exchange_explicit(&loop->posted, NULL, memory_order_acquire), *oldest = NULL;
+        struct posted *newest = atomic_exchange_explicit(&loop->posted, NULL, memory_order_acquire),
+                      *oldest = NULL;
         while (newest) {
                 struct posted *next = newest->next;
                 newest->next = oldest;
@@ -110,7 +112,7 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
         }
 }
 
-/* --- the loop --------------------------------------------------------------------------------------------------- */
+/* --- the loop ------------------------------------------------------------------------------------------- */
 
 static struct event_base *base_new(void)
 {
@@ -228,7 +230,7 @@ void loop_turn_cancel(struct loop *loop, struct loop_turn *hook)
         hook->queued_ = false;
 }
 
-/* --- timers ----------------------------------------------------------------------------------------------------- */
+/* --- timers --------------------------------------------------------------------------------------------- */
 
 static void timer_arm(struct loop_timer *timer, int64_t after_us)
 {
@@ -236,8 +238,8 @@ static void timer_arm(struct loop_timer *timer, int64_t after_us)
         event_add(&timer->event, &after);
 }
 
-/* libevent keeps time by the kernel's coarse clock, some milliseconds behind: a timer that it fires early waits on,
- * so that what is due is due by loop_now_us too. */
+/* libevent keeps time by the kernel's coarse clock, some milliseconds behind: a timer that it fires early
+ * waits on, so that what is due is due by loop_now_us too. */
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
         struct loop_timer *timer = arg;
@@ -280,7 +282,7 @@ void loop_timer_clear(struct loop_timer *timer)
         event_del(&timer->event);
 }
 
-/* --- descriptors ------------------------------------------------------------------------------------------------ */
+/* --- descriptors ---------------------------------------------------------------------------------------- */
 
 static void on_ready(evutil_socket_t fd, short what, void *arg)
 {
@@ -341,7 +343,7 @@ void loop_fd_activate(struct loop_fd *watch, int events)
         watch->activated |= events;
 }
 
-/* --- signals ---------------------------------------------------------------------------------------------------- */
+/* --- signals -------------------------------------------------------------------------------------------- */
 
 static void on_signal(evutil_socket_t fd, short what, void *arg)
 {

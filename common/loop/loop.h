@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * One thread's event loop (libevent): timers, descriptors, signals, work posted from other threads, and work at
- * the end of a turn, where what one turn produced leaves together. All callbacks run on the loop's thread.
+ * One thread's event loop (libevent): timers, descriptors, signals, work posted from other threads, and work
+ * at the end of a turn, where what one turn produced leaves together. All callbacks run on the loop's thread.
  */
 #pragma once
 
@@ -21,8 +21,8 @@ void loop_run(struct loop *loop);  /* until loop_stop */
 void loop_stop(struct loop *loop); /* from any thread; the current turn is finished */
 int64_t loop_now_us(const struct loop *loop); /* monotonic, read once a turn */
 
-/* From any thread: fn(arg) runs on the loop's thread soon, in order of posting. Wakes the loop at most once for
- * what is posted meanwhile. */
+/* From any thread: fn(arg) runs on the loop's thread soon, in order of posting. Wakes the loop at most
+ * once for what is posted meanwhile. */
 void loop_post(struct loop *loop, loop_fn fn, void *arg);
 
 /* Runs once, after all that this turn had to do; adding the same hook twice in a turn is once. Embed it. */
@@ -47,13 +47,13 @@ typedef void (*loop_fd_fn)(void *arg, int events);
 struct loop_fd *loop_fd_new(struct loop *loop, int fd, loop_fd_fn fn, void *arg); /* fd stays the caller's */
 struct loop_fd *loop_fd_free(struct loop_fd *watch);
 void loop_fd_want(struct loop_fd *watch, int events); /* level-triggered; 0 for none */
-void loop_fd_activate(struct loop_fd *watch, int events); /* as if it were ready: runs after this turn's others */
+void loop_fd_activate(struct loop_fd *watch, int events); /* as if it were ready, in the next turn */
 
 struct loop_signal;
 struct loop_signal *loop_signal_new(struct loop *loop, int signal_number, loop_fn fn, void *arg);
 struct loop_signal *loop_signal_free(struct loop_signal *watch);
 
-/* --- the small admin port: evhttp on loopback, for /metrics, /livez, /readyz ----------------------------------- */
+/* --- the small admin port: evhttp on loopback, for /metrics, /livez, /readyz ---------------------------- */
 
 struct loop_admin;
 struct loop_admin_page {

@@ -9,7 +9,8 @@
 struct event_base;
 struct sockaddr_storage;
 
-/* Lock-free: only the loop's thread may touch it. Hooks of loop_at_turn_end run between two passes over it. */
+/* Lock-free: only the loop's thread may touch it. Hooks of loop_at_turn_end run between two passes over
+ * it. */
 struct event_base *loop_base(struct loop *loop);
 
 /* "127.0.0.1:8080", "[::1]:0": -EINVAL for anything else, names too. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The bus through real sockets: pairs there and back, peers that come, go and die, broken messages, frames that
- * change threads, CURVE.
+ * The bus through real sockets: pairs there and back, peers that come, go and die, broken messages, frames
+ * that change threads, CURVE.
  */
 #include "common/base/clock.h"
 #include "common/bus/bus.h"
@@ -18,7 +18,8 @@
 #include <unistd.h>
 #include <zmq.h>
 
-/* A service that echoes and a caller, on one loop. Each event stops the loop, so that the test looks again. */
+/* A service that echoes and a caller, on one loop. Each event stops the loop, so that the test looks
+ * again. */
 struct scene {
         struct loop *loop;
         struct bus *bus;
@@ -146,7 +147,7 @@ static int say(struct scene *s, const char *envelope, const char *payload)
         return bus_link_send(s->link, str_of(envelope), str_of(payload));
 }
 
-/* --- pairs ------------------------------------------------------------------------------------------------------ */
+/* --- pairs ---------------------------------------------------------------------------------------------- */
 
 static void round_trip(struct scene *s)
 {
@@ -266,7 +267,8 @@ static void an_answer_to_a_peer_that_went_says_so(void)
         s.silent = true;
         CHECK_INT(say(&s, "e", "p"), 0);
         WAIT(&s, s.requests == 1);
-        CHECK_INT(bus_server_send(s.server, &(struct bus_peer){.n = 1, .id = {7}}, STR("e"), STR("p")), -EHOSTUNREACH);
+        CHECK_INT(bus_server_send(s.server, &(struct bus_peer){.n = 1, .id = {7}}, STR("e"), STR("p")),
+                  -EHOSTUNREACH);
         s.link = bus_link_free(s.link);
         /* The server hears of it only when it sends; libzmq takes a moment to notice. */
         int64_t until = clock_monotonic_us() + 10 * CLOCK_SECOND_US;
@@ -294,11 +296,12 @@ static void what_a_server_had_queued_leaves_before_it_ends(void)
         scene_done(&s);
 }
 
-/* --- lives of peers --------------------------------------------------------------------------------------------- */
+/* --- lives of peers ------------------------------------------------------------------------------------- */
 
-/* A process of its own that serves the endpoint by echoing, until it is killed; it answers `told` with how many
- * requests it saw. */
-static void child_on_request(void *arg, const struct bus_peer *from, struct str envelope, struct bus_frame *payload)
+/* A process of its own that serves the endpoint by echoing, until it is killed; it answers `told` with how
+ * many requests it saw. */
+static void child_on_request(void *arg, const struct bus_peer *from, struct str envelope,
+                             struct bus_frame *payload)
 {
         struct scene *s = arg;
         s->requests++;
@@ -405,7 +408,8 @@ static void a_blocked_link_goes_on_when_its_peer_does(void)
         int r = 0, n = 0;
         while (r == 0 && n < 200000) {
                 for (int i = 0; i < 64 && r == 0; i++, n++)
-                        r = bus_link_send(s.link, str_bytes(&n, sizeof(n)), str_bytes(filler, sizeof(filler)));
+                        r = bus_link_send(s.link, str_bytes(&n, sizeof(n)),
+                                          str_bytes(filler, sizeof(filler)));
                 loop_timer_set(s.deadline, 0);
                 loop_run(s.loop);
         }
@@ -418,7 +422,7 @@ static void a_blocked_link_goes_on_when_its_peer_does(void)
         scene_done(&s);
 }
 
-/* --- endpoints -------------------------------------------------------------------------------------------------- */
+/* --- endpoints ------------------------------------------------------------------------------------------ */
 
 static int try_bind(struct scene *s, const char *endpoint)
 {
@@ -474,7 +478,7 @@ static void a_living_servers_endpoint_is_not_taken_and_a_left_file_is(void)
         scene_done(&s);
 }
 
-/* --- broken messages -------------------------------------------------------------------------------------------- */
+/* --- broken messages ------------------------------------------------------------------------------------ */
 
 static void send_raw(void *socket, int frames, size_t size)
 {
@@ -491,12 +495,12 @@ static void broken_messages_are_dropped_and_counted(void)
         int linger = 1000;
         zmq_setsockopt(raw, ZMQ_LINGER, &linger, sizeof(linger));
         CHECK_INT(zmq_connect(raw, s.endpoint), 0);
-        send_raw(raw, 1, 3);            /* no pair */
-        send_raw(raw, 3, 3);            /* one and a half */
-        send_raw(raw, 130, 1);          /* 65 pairs */
-        send_raw(raw, 6, 1000 * 1000);  /* beyond 4 MiB */
-        send_raw(raw, 128, 1);          /* 64 pairs are fine */
-        send_raw(raw, 4, 1024 * 1024);  /* and so are 4 MiB */
+        send_raw(raw, 1, 3);           /* no pair */
+        send_raw(raw, 3, 3);           /* one and a half */
+        send_raw(raw, 130, 1);         /* 65 pairs */
+        send_raw(raw, 6, 1000 * 1000); /* beyond 4 MiB */
+        send_raw(raw, 128, 1);         /* 64 pairs are fine */
+        send_raw(raw, 4, 1024 * 1024); /* and so are 4 MiB */
         WAIT(&s, s.requests == 66 && bus_malformed_total(s.bus) == 4);
         round_trip(&s);
         zmq_close(raw);
@@ -548,7 +552,7 @@ static void a_link_recovers_from_a_frame_beyond_the_limit(void)
         scene_done(&s);
 }
 
-/* --- frames across threads -------------------------------------------------------------------------------------- */
+/* --- frames across threads ------------------------------------------------------------------------------ */
 
 static void *check_and_close(void *arg)
 {
@@ -586,7 +590,7 @@ static void a_kept_payload_outlives_its_message_on_another_thread(void)
         scene_done(&s);
 }
 
-/* --- CURVE ------------------------------------------------------------------------------------------------------ */
+/* --- CURVE ---------------------------------------------------------------------------------------------- */
 
 static void write_key(const char *folder, const char *name, const char *key, int mode)
 {
@@ -679,31 +683,34 @@ static void bad_keys_are_refused_with_a_line(void)
 int main(void)
 {
         static const struct check_case cases[] = {
-                {"a pair goes there and back over ipc", a_pair_goes_there_and_back_over_ipc},
-                {"a pair goes there and back over tcp on loopback", a_pair_goes_there_and_back_over_tcp_on_loopback},
-                {"many pairs of a turn arrive in order", many_pairs_of_a_turn_arrive_in_order},
-                {"large pairs are split over messages, too large ones refused",
-                 large_pairs_are_split_over_messages_and_too_large_ones_refused},
-                {"a link refuses while it is down", a_link_refuses_while_it_is_down},
-                {"a broadcast reaches who has spoken", a_broadcast_reaches_who_has_spoken},
-                {"a link may be freed from its callback", a_link_may_be_freed_from_its_callback},
-                {"an answer to a peer that went says so", an_answer_to_a_peer_that_went_says_so},
-                {"what a server had queued leaves before it ends", what_a_server_had_queued_leaves_before_it_ends},
-                {"a killed process is noticed at once, its successor found",
-                 a_killed_process_is_noticed_at_once_and_its_successor_found},
-                {"what waited for a dead process never reaches the next",
-                 what_waited_for_a_dead_process_never_reaches_the_next},
-                {"a blocked link goes on when its peer does", a_blocked_link_goes_on_when_its_peer_does},
-                {"endpoints open to strangers are refused", endpoints_open_to_strangers_are_refused},
-                {"a living server's endpoint is not taken, a left file is",
-                 a_living_servers_endpoint_is_not_taken_and_a_left_file_is},
-                {"broken messages are dropped and counted", broken_messages_are_dropped_and_counted},
-                {"a link recovers from a frame beyond the limit", a_link_recovers_from_a_frame_beyond_the_limit},
-                {"a kept payload outlives its message on another thread",
-                 a_kept_payload_outlives_its_message_on_another_thread},
-                {"CURVE lets known keys in", curve_lets_known_keys_in},
-                {"CURVE keeps unknown keys and plain callers out", curve_keeps_unknown_keys_and_plain_callers_out},
-                {"bad keys are refused with a line", bad_keys_are_refused_with_a_line},
+            {"a pair goes there and back over ipc", a_pair_goes_there_and_back_over_ipc},
+            {"a pair goes there and back over tcp on loopback",
+             a_pair_goes_there_and_back_over_tcp_on_loopback},
+            {"many pairs of a turn arrive in order", many_pairs_of_a_turn_arrive_in_order},
+            {"large pairs are split over messages, too large ones refused",
+             large_pairs_are_split_over_messages_and_too_large_ones_refused},
+            {"a link refuses while it is down", a_link_refuses_while_it_is_down},
+            {"a broadcast reaches who has spoken", a_broadcast_reaches_who_has_spoken},
+            {"a link may be freed from its callback", a_link_may_be_freed_from_its_callback},
+            {"an answer to a peer that went says so", an_answer_to_a_peer_that_went_says_so},
+            {"what a server had queued leaves before it ends",
+             what_a_server_had_queued_leaves_before_it_ends},
+            {"a killed process is noticed at once, its successor found",
+             a_killed_process_is_noticed_at_once_and_its_successor_found},
+            {"what waited for a dead process never reaches the next",
+             what_waited_for_a_dead_process_never_reaches_the_next},
+            {"a blocked link goes on when its peer does", a_blocked_link_goes_on_when_its_peer_does},
+            {"endpoints open to strangers are refused", endpoints_open_to_strangers_are_refused},
+            {"a living server's endpoint is not taken, a left file is",
+             a_living_servers_endpoint_is_not_taken_and_a_left_file_is},
+            {"broken messages are dropped and counted", broken_messages_are_dropped_and_counted},
+            {"a link recovers from a frame beyond the limit", a_link_recovers_from_a_frame_beyond_the_limit},
+            {"a kept payload outlives its message on another thread",
+             a_kept_payload_outlives_its_message_on_another_thread},
+            {"CURVE lets known keys in", curve_lets_known_keys_in},
+            {"CURVE keeps unknown keys and plain callers out",
+             curve_keeps_unknown_keys_and_plain_callers_out},
+            {"bad keys are refused with a line", bad_keys_are_refused_with_a_line},
         };
         return CHECK_MAIN(cases);
 }

@@ -73,7 +73,8 @@ static void on_reply(void *arg, int error, const struct cache_reply *reply)
                 s->integer = reply->integer;
                 s->items = reply->n_items;
                 s->length = reply->text.n;
-                snprintf(s->text, sizeof(s->text), "%.*s", (int)reply->text.n, reply->text.p ? reply->text.p : "");
+                snprintf(s->text, sizeof(s->text), "%.*s", (int)reply->text.n,
+                         reply->text.p ? reply->text.p : "");
         }
         loop_stop(s->loop);
         if (s->resend && error)
@@ -88,8 +89,8 @@ static void redis_start(struct scene *s)
                 int null = open("/dev/null", O_WRONLY);
                 dup2(null, 1);
                 dup2(null, 2);
-                execlp("redis-server", "redis-server", "--port", "0", "--unixsocket", s->path, "--save", "", "--dir",
-                       s->folder, "--requirepass", s->password ? s->password : "", NULL);
+                execlp("redis-server", "redis-server", "--port", "0", "--unixsocket", s->path, "--save", "",
+                       "--dir", s->folder, "--requirepass", s->password ? s->password : "", NULL);
                 _exit(127);
         }
 }
@@ -142,7 +143,7 @@ static void scene_done(struct scene *s)
         CHECK_INT(system(command), 0);
 }
 
-/* --- commands --------------------------------------------------------------------------------------------------- */
+/* --- commands ------------------------------------------------------------------------------------------- */
 
 static void every_kind_of_reply_arrives(void)
 {
@@ -276,7 +277,7 @@ static void the_end_answers_what_is_in_flight(void)
         scene_done(&s);
 }
 
-/* --- failures --------------------------------------------------------------------------------------------------- */
+/* --- failures ------------------------------------------------------------------------------------------- */
 
 static void a_frozen_redis_times_out_and_comes_back(void)
 {
@@ -375,9 +376,13 @@ static pid_t answer_always(int listener, const char *bytes, size_t n)
 static void nonsense_ends_the_connection_not_the_process(void)
 {
         static const struct str nonsense[] = {
-                {"+PONG\r\n?what\r\n", 14},        {"+PONG\r\n*99999999999\r\n", 22}, {"+PONG\r\n*2000000\r\n", 17},
-                {"+PONG\r\n$99999999999999999999\r\n", 31}, {"+PONG\r\n:x\r\n", 11},    {"+PONG\r\n+1\r\n+2\r\n", 17},
-                {"+PONG\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n", 47},
+            {"+PONG\r\n?what\r\n", 14},
+            {"+PONG\r\n*99999999999\r\n", 22},
+            {"+PONG\r\n*2000000\r\n", 17},
+            {"+PONG\r\n$99999999999999999999\r\n", 31},
+            {"+PONG\r\n:x\r\n", 11},
+            {"+PONG\r\n+1\r\n+2\r\n", 17},
+            {"+PONG\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n", 47},
         };
         for (size_t i = 0; i < sizeof(nonsense) / sizeof(*nonsense); i++) {
                 struct scene s;
@@ -400,7 +405,8 @@ static void nonsense_ends_the_connection_not_the_process(void)
 
 static void addresses_that_are_none_are_refused(void)
 {
-        static const char *const addresses[] = {"", "unix:", "redis", ":6379", "127.0.0.1:", "[]:1", "127.0.0.1:x"};
+        static const char *const addresses[] = {"",           "unix:", "redis",      ":6379",
+                                                "127.0.0.1:", "[]:1",  "127.0.0.1:x"};
         struct loop *loop = loop_new();
         for (size_t i = 0; i < sizeof(addresses) / sizeof(*addresses); i++) {
                 struct cache *cache;
@@ -409,13 +415,14 @@ static void addresses_that_are_none_are_refused(void)
         loop_free(loop);
 }
 
-/* --- subscriptions ---------------------------------------------------------------------------------------------- */
+/* --- subscriptions -------------------------------------------------------------------------------------- */
 
 static void on_message(void *arg, struct str channel, struct str payload)
 {
         struct scene *s = arg;
         s->messages++;
-        snprintf(s->message, sizeof(s->message), "%.*s: %.*s", (int)channel.n, channel.p, (int)payload.n, payload.p);
+        snprintf(s->message, sizeof(s->message), "%.*s: %.*s", (int)channel.n, channel.p, (int)payload.n,
+                 payload.p);
         loop_stop(s->loop);
 }
 
@@ -432,8 +439,8 @@ static void scene_subscribe(struct scene *s)
 {
         static const char *const channels[] = {"revoked", "changed"};
         static const struct cache_subscription_ops ops = {on_message, on_alive};
-        CHECK_INT(cache_subscribe(s->loop, &(struct cache_options){.address = s->address}, channels, 2, &ops, s,
-                                  &s->subscription),
+        CHECK_INT(cache_subscribe(s->loop, &(struct cache_options){.address = s->address}, channels, 2, &ops,
+                                  s, &s->subscription),
                   0);
         WAIT(s, s->alive == 1);
 }
@@ -480,21 +487,24 @@ static void a_quiet_subscription_stays_alive_and_a_frozen_one_is_lost_within_the
 int main(void)
 {
         static const struct check_case cases[] = {
-                {"every kind of reply arrives", every_kind_of_reply_arrives},
-                {"scripts run, and survive that Redis forgets them", scripts_run_and_survive_that_redis_forgets_them},
-                {"pipelined commands are answered in order", pipelined_commands_are_answered_in_order},
-                {"large values go through", large_values_go_through},
-                {"too many in flight are refused, later and not at once",
-                 too_many_in_flight_are_refused_later_not_at_once},
-                {"the end answers what is in flight", the_end_answers_what_is_in_flight},
-                {"a frozen Redis times out and comes back", a_frozen_redis_times_out_and_comes_back},
-                {"a killed Redis is noticed and its successor found", a_killed_redis_is_noticed_and_its_successor_found},
-                {"a password is given, with a wrong one it is never up", a_password_is_given_and_a_wrong_one_never_up},
-                {"nonsense ends the connection, not the process", nonsense_ends_the_connection_not_the_process},
-                {"addresses that are none are refused", addresses_that_are_none_are_refused},
-                {"messages of the channels arrive", messages_of_the_channels_arrive},
-                {"a quiet subscription stays alive, a frozen one is lost within the bound",
-                 a_quiet_subscription_stays_alive_and_a_frozen_one_is_lost_within_the_bound},
+            {"every kind of reply arrives", every_kind_of_reply_arrives},
+            {"scripts run, and survive that Redis forgets them",
+             scripts_run_and_survive_that_redis_forgets_them},
+            {"pipelined commands are answered in order", pipelined_commands_are_answered_in_order},
+            {"large values go through", large_values_go_through},
+            {"too many in flight are refused, later and not at once",
+             too_many_in_flight_are_refused_later_not_at_once},
+            {"the end answers what is in flight", the_end_answers_what_is_in_flight},
+            {"a frozen Redis times out and comes back", a_frozen_redis_times_out_and_comes_back},
+            {"a killed Redis is noticed and its successor found",
+             a_killed_redis_is_noticed_and_its_successor_found},
+            {"a password is given, with a wrong one it is never up",
+             a_password_is_given_and_a_wrong_one_never_up},
+            {"nonsense ends the connection, not the process", nonsense_ends_the_connection_not_the_process},
+            {"addresses that are none are refused", addresses_that_are_none_are_refused},
+            {"messages of the channels arrive", messages_of_the_channels_arrive},
+            {"a quiet subscription stays alive, a frozen one is lost within the bound",
+             a_quiet_subscription_stays_alive_and_a_frozen_one_is_lost_within_the_bound},
         };
         return CHECK_MAIN(cases);
 }

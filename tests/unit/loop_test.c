@@ -277,9 +277,9 @@ static int serve_not_ready(void *arg, struct buf *body)
 }
 
 static const struct loop_admin_page pages[] = {
-        {"/livez", "text/plain", serve_live},
-        {"/readyz", "text/plain", serve_not_ready},
-        {NULL, NULL, NULL},
+    {"/livez", "text/plain", serve_live},
+    {"/readyz", "text/plain", serve_not_ready},
+    {NULL, NULL, NULL},
 };
 
 struct asking {
@@ -339,18 +339,21 @@ static void the_admin_port_serves_its_pages_on_loopback_only(void)
 int main(void)
 {
         static const struct check_case cases[] = {
-                {"a turn's end comes once, after all of its work", turn_end_comes_once_after_all_work},
-                {"a hook may queue another; a cancelled one is silent", a_hook_may_queue_another_and_be_cancelled},
-                {"timers are never early", timers_are_never_early},
-                {"a cleared timer is silent, a new time replaces the old",
-                 a_cleared_timer_is_silent_and_a_new_time_replaces_the_old},
-                {"time stands still within a turn", time_stands_still_within_a_turn},
-                {"an activated descriptor waits for the next turn", an_activated_descriptor_waits_for_the_next_turn},
-                {"descriptors tell what they are ready for", descriptors_tell_what_they_are_ready_for},
-                {"signals arrive on the loop", signals_arrive_on_the_loop},
-                {"posts of many threads arrive all, and each thread's in order",
-                 posts_of_many_threads_arrive_all_and_in_order},
-                {"the admin port serves its pages, on loopback only", the_admin_port_serves_its_pages_on_loopback_only},
+            {"a turn's end comes once, after all of its work", turn_end_comes_once_after_all_work},
+            {"a hook may queue another; a cancelled one is silent",
+             a_hook_may_queue_another_and_be_cancelled},
+            {"timers are never early", timers_are_never_early},
+            {"a cleared timer is silent, a new time replaces the old",
+             a_cleared_timer_is_silent_and_a_new_time_replaces_the_old},
+            {"time stands still within a turn", time_stands_still_within_a_turn},
+            {"an activated descriptor waits for the next turn",
+             an_activated_descriptor_waits_for_the_next_turn},
+            {"descriptors tell what they are ready for", descriptors_tell_what_they_are_ready_for},
+            {"signals arrive on the loop", signals_arrive_on_the_loop},
+            {"posts of many threads arrive all, and each thread's in order",
+             posts_of_many_threads_arrive_all_and_in_order},
+            {"the admin port serves its pages, on loopback only",
+             the_admin_port_serves_its_pages_on_loopback_only},
         };
         return CHECK_MAIN(cases);
 }
