@@ -298,8 +298,8 @@ static void what_a_server_had_queued_leaves_before_it_ends(void)
 
 /* --- lives of peers ------------------------------------------------------------------------------------- */
 
-/* A process of its own that serves the endpoint by echoing, until it is killed; it answers `told` with how
- * many requests it saw. */
+/* A process of its own serves the endpoint until it is killed: it answers each request with how many it
+ * saw. */
 static void child_on_request(void *arg, const struct bus_peer *from, struct str envelope,
                              struct bus_frame *payload)
 {
@@ -312,23 +312,33 @@ static void child_on_request(void *arg, const struct bus_peer *from, struct str 
                 abort();
 }
 
+/* What such a process runs: this program once more, with the endpoint and the descriptor to say "ready"
+ * on. */
+static int serve(const char *endpoint, int ready)
+{
+        struct scene s = {.loop = loop_new()};
+        char bound[128];
+        const char *error;
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (bus_new(&(struct bus_options){0}, &s.bus, &error) < 0 ||
+            bus_server_new(s.bus, s.loop, endpoint, child_on_request, &s, &s.server, bound) < 0 ||
+            write(ready, "r", 1) != 1)
+                return 1;
+        loop_run(s.loop);
+        return 0;
+}
+
 static pid_t serve_in_child(const char *endpoint)
 {
         int ready[2];
-        char byte;
+        char byte, number[16];
         CHECK_INT(pipe2(ready, O_CLOEXEC), 0);
+        snprintf(number, sizeof(number), "%d", ready[1]);
         pid_t pid = fork();
         if (pid == 0) {
-                struct scene s = {.loop = loop_new()};
-                char bound[128];
-                const char *error;
-                prctl(PR_SET_PDEATHSIG, SIGKILL);
-                if (bus_new(&(struct bus_options){0}, &s.bus, &error) < 0 ||
-                    bus_server_new(s.bus, s.loop, endpoint, child_on_request, &s, &s.server, bound) < 0)
-                        _exit(1);
-                if (write(ready[1], "r", 1) == 1)
-                        loop_run(s.loop);
-                _exit(0);
+                fcntl(ready[1], F_SETFD, 0);
+                execl("/proc/self/exe", "bus_test", "serve", endpoint, number, NULL);
+                _exit(127);
         }
         close(ready[1]);
         CHECK_INT(read(ready[0], &byte, 1), 1);
@@ -680,8 +690,10 @@ static void bad_keys_are_refused_with_a_line(void)
         scene_done(&s);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+        if (argc == 4 && strcmp(argv[1], "serve") == 0)
+                return serve(argv[2], atoi(argv[3]));
         static const struct check_case cases[] = {
             {"a pair goes there and back over ipc", a_pair_goes_there_and_back_over_ipc},
             {"a pair goes there and back over tcp on loopback",
