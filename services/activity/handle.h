@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * This service's handlers, one a method, and what they share.
+ */
+#pragma once
+
+#include "contract/activity_v1.h"
+
+#include "common/rpc/rpc.h"
+#include "common/rpc/server.h"
+#include "google/protobuf/field_mask.pb-c.h"
+#include "rules.h"
+#include "store.h"
+
+int handle_create_campaign(struct rpc_call *call, const CreateCampaignRequest *request, Campaign *response);
+int handle_get_campaign(struct rpc_call *call, const GetCampaignRequest *request, Campaign *response);
+int handle_list_campaigns(struct rpc_call *call, const ListCampaignsRequest *request, ListCampaignsResponse *response);
+int handle_update_campaign(struct rpc_call *call, const UpdateCampaignRequest *request, Campaign *response);
+int handle_open_campaign(struct rpc_call *call, const OpenCampaignRequest *request, Campaign *response);
+int handle_close_campaign(struct rpc_call *call, const CloseCampaignRequest *request, Campaign *response);
+int handle_get_campaign_counts(struct rpc_call *call, const GetCampaignCountsRequest *request,
+                               CampaignCounts *response);
+
+int handle_create_activity(struct rpc_call *call, const CreateActivityRequest *request, Activity *response);
+int handle_get_activity(struct rpc_call *call, const GetActivityRequest *request, Activity *response);
+int handle_list_activities(struct rpc_call *call, const ListActivitiesRequest *request,
+                           ListActivitiesResponse *response);
+int handle_update_activity(struct rpc_call *call, const UpdateActivityRequest *request, Activity *response);
+int handle_open_activity(struct rpc_call *call, const OpenActivityRequest *request, Activity *response);
+int handle_close_activity(struct rpc_call *call, const CloseActivityRequest *request, Activity *response);
+int handle_cancel_activity(struct rpc_call *call, const CancelActivityRequest *request, Activity *response);
+int due_end_activity(struct rpc_call *call, const char *activity, struct str payload);
+
+int handle_create_registration(struct rpc_call *call, const CreateRegistrationRequest *request,
+                               Registration *response);
+int handle_get_registration(struct rpc_call *call, const GetRegistrationRequest *request, Registration *response);
+int handle_list_registrations(struct rpc_call *call, const ListRegistrationsRequest *request,
+                              ListRegistrationsResponse *response);
+int handle_list_member_registrations(struct rpc_call *call, const ListMemberRegistrationsRequest *request,
+                                     ListRegistrationsResponse *response);
+int handle_cancel_registration(struct rpc_call *call, const CancelRegistrationRequest *request,
+                               Registration *response);
+int due_promote(struct rpc_call *call, const char *activity, struct str payload);
+
+int handle_create_checkin(struct rpc_call *call, const CreateCheckinRequest *request, Checkin *response);
+int handle_batch_create_checkins(struct rpc_call *call, const BatchCreateCheckinsRequest *request,
+                                 BatchCreateCheckinsResponse *response);
+int handle_list_checkins(struct rpc_call *call, const ListCheckinsRequest *request, ListCheckinsResponse *response);
+
+/* consume.c: what this service follows. */
+extern const struct rpc_consumer activity_consumers[];
+
+/* promote.c: gives free places to who waits, in order, at most PROMOTE_AT_ONCE in this transaction; the rest falls due at
+ * once. seat: as it is now. */
+#define PROMOTE_AT_ONCE 500
+int promote_waiting(struct rpc_call *call, const struct activity *activity, struct seat *seat) MUST_USE;
+
+/* --- shared (shared.c) ------------------------------------------------------------------------------------------- */
+
+/* rpc_service's organization_path. */
+int organization_path(struct rpc_call *call, struct str code, struct str *ret_path);
+
+/* Whoever may read activities anywhere may read all that are public. */
+int require_reader(struct rpc_call *call) MUST_USE;
+/* For what belongs to a member but happens at an activity: the member; the app backend that acts for its members (`self`,
+ * a "<noun>.self"); or who holds the method's `permission` at the member's organisation or at the activity's. */
+int require_member_or_staff(struct rpc_call *call, const char *self, const char *permission, const char *member,
+                            struct str member_path, struct str activity_path) MUST_USE;
+
+/* A row by its id, or a refusal as 404. Asks for no permission. */
+int find_campaign(struct rpc_call *call, const char *id, struct campaign *ret) MUST_USE;
+int find_activity(struct rpc_call *call, const char *id, struct activity *ret) MUST_USE;
+
+/* The member's organisation: as the projection has it, or, of a member's own session, as its grant says. -> problem:
+ * `unknown` or `inactive`, else PROBLEM_NONE. */
+struct who {
+        const char *member, *organization;
+        Nuanxin__Problem problem;
+};
+int find_member(struct rpc_call *call, const char *id, Nuanxin__Problem unknown, Nuanxin__Problem inactive,
+                struct who *ret) MUST_USE;
+
+/* Refuses (412) unless etag is empty or the revision's. */
+int check_etag(struct rpc_call *call, const char *etag, int64_t revision) MUST_USE;
+char *etag_of(struct rpc_call *call, int64_t revision);
+
+/* Does an update with this mask concern the field? An absent mask: every one. */
+bool mask_has(const Google__Protobuf__FieldMask *mask, const char *field);
+/* Refuses a mask that names anything else than these (NULL-terminated). */
+int check_mask(struct rpc_call *call, const Google__Protobuf__FieldMask *mask, const char *const *fields) MUST_USE;

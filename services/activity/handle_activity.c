@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Activities: making, reading, changing them, and their states.
+ */
+#include "handle.h"
+
+#define DUE_END "activity.end"
+
+static void fill(struct rpc_call *call, Activity *out, const struct activity *a)
+{
+        ActivityCounts *counts = message_new(rpc_arena(call), &activity_v1_activity_counts_msg);
+        counts->registered = a->registered;
+        counts->waiting = a->waiting;
+        counts->on_site = a->on_site;
+        counts->online = a->online;
+        counts->attended = a->on_site + a->online;
+        out->id = (char *)a->id;
+        out->campaign = (char *)a->campaign;
+        out->organization = (char *)a->organization;
+        out->title = (char *)a->title;
+        out->description = (char *)a->description;
+        out->category = a->category;
+        out->mode = a->mode;
+        out->place = (char *)a->place;
+        out->link = (char *)a->link;
+        out->start_time = rpc_timestamp(call, a->start_us);
+        out->end_time = rpc_timestamp(call, a->end_us);
+        out->registration_start_time = rpc_timestamp(call, a->registration_start_us);
+        out->registration_end_time = rpc_timestamp(call, a->registration_end_us);
+        out->capacity = (int32_t)a->capacity;
+        out->no_waiting_list = a->no_waiting_list;
+        out->registration_required = a->registration_required;
+        out->status = a->status;
+        out->counts = counts;
+        out->create_time = rpc_timestamp(call, a->created_us);
+        out->update_time = rpc_timestamp(call, a->updated_us);
+        out->etag = etag_of(call, a->revision);
+}
+
+/* What the contract's rules cannot say: fields that depend on one another. */
+static int check_together(struct rpc_call *call, const struct activity *a)
+{
+        int r = 0;
+        if (a->start_us >= a->end_us)
+                r = rpc_invalid(call, "/endTime", "range", "must be after startTime", "须晚于 startTime");
+        else if (a->end_us - a->start_us > ACTIVITY_LONGEST_US)
+                r = rpc_invalid(call, "/endTime", "range", "at most 31 days after startTime", "活动最长 31 天");
+        if (a->registration_start_us >= a->end_us)
+                r = rpc_invalid(call, "/registrationStartTime", "range", "must be before endTime", "须早于 endTime");
+        if (a->registration_end_us && a->registration_end_us <= a->registration_start_us)
+                r = rpc_invalid(call, "/registrationEndTime", "range", "must be after registrationStartTime",
+                                "须晚于 registrationStartTime");
+        if (a->mode != MODE_ONLINE && !a->place[0])
+                r = rpc_invalid(call, "/place", "required", "is required unless it is online only", "非纯线上活动必填");
+        if (a->mode != MODE_ON_SITE && !a->link[0])
+                r = rpc_invalid(call, "/link", "required", "is required unless it is on site only", "非纯线下活动必填");
+        return r;
+}
+
+/* ActivityCreated and ActivityUpdated have the same fields at the same places. */
+static int emit_value(struct rpc_call *call, const struct contract_message *type, Activity *value)
+{
+        ActivityUpdated *event = message_new(rpc_arena(call), type);
+        event->activity = value->id;
+        event->organization = value->organization;
+        event->value = value;
+        return rpc_emit(call, type, event, value->id, value->organization);
+}
+
+/* --- making -------------------------------------------------------------------------------------------------------- */
+
+static void apply(struct activity *a, const Activity *given, const Google__Protobuf__FieldMask *mask)
+{
+        if (mask_has(mask, "title"))
+                a->title = given->title;
+        if (mask_has(mask, "description"))
+                a->description = given->description;
+        if (mask_has(mask, "category"))
+                a->category = (int)given->category;
+        if (mask_has(mask, "mode"))
+                a->mode = (int)given->mode;
+        if (mask_has(mask, "place"))
+                a->place = given->place;
+        if (mask_has(mask, "link"))
+                a->link = given->link;
+        if (mask_has(mask, "start_time"))
+                a->start_us = rpc_timestamp_us(given->start_time);
+        if (mask_has(mask, "end_time"))
+                a->end_us = rpc_timestamp_us(given->end_time);
+        if (mask_has(mask, "registration_start_time"))
+                a->registration_start_us = rpc_timestamp_us(given->registration_start_time);
+        if (mask_has(mask, "registration_end_time"))
+                a->registration_end_us = rpc_timestamp_us(given->registration_end_time);
+        if (mask_has(mask, "capacity"))
+                a->capacity = given->capacity;
+        if (mask_has(mask, "no_waiting_list"))
+                a->no_waiting_list = given->no_waiting_list;
+        if (mask_has(mask, "registration_required"))
+                a->registration_required = given->registration_required;
+}
+
+/* The campaign is one of the organiser's, or of an organisation above it, and is not over. */
+static int check_campaign(struct rpc_call *call, const char *id, struct str organizer_path)
+{
+        struct campaign c;
+        int r = campaign_load(rpc_db(call), rpc_arena(call), id, &c);
+        if (r == ACTIVITY_E_ABSENT || (r == 0 && !path_is_within(organizer_path, str_of(c.path))))
+                return rpc_refuse(call, NUANXIN__PROBLEM__PROBLEM_CAMPAIGN_UNKNOWN, id);
+        if (r == 0 && c.status == CAMPAIGN_CLOSED)
+                return rpc_refuse(call, NUANXIN__PROBLEM__PROBLEM_CAMPAIGN_CLOSED, campaign_status_name(c.status));
+        return r;
+}
+
+int handle_create_activity(struct rpc_call *call, const CreateActivityRequest *request, Activity *response)
+{
+        const Activity *given = request->activity;
+        struct str path;
+        struct activity a = {
+                .id = rpc_new_id(call),
+                .campaign = given->campaign,
+                .organization = given->organization,
+                .status = ACTIVITY_DRAFT,
+                .created_us = rpc_now(call),
+                .updated_us = rpc_now(call),
+                .revision = 1,
+        };
+        apply(&a, given, NULL);
+        int r = organization_path(call, str_of(a.organization), &path);
+        if (r == 0)
+                r = check_together(call, &a);
+        if (r == 0)
+                r = check_campaign(call, a.campaign, path);
+        if (r != 0)
+                return r;
+        a.path = path.p;
+        r = activity_insert(rpc_db(call), &a);
+        if (r != 0)
+                return r;
+        fill(call, response, &a);
+        rpc_audit_subject(call, a.id, a.organization);
+        return emit_value(call, &activity_v1_activity_created_msg, response);
+}
+
+/* --- reading ------------------------------------------------------------------------------------------------------- */
+
+static bool is_hidden(struct rpc_call *call, const struct activity *a)
+{
+        return a->status == ACTIVITY_DRAFT && !rpc_allows(call, "activity.write", str_of(a->path));
+}
+
+int handle_get_activity(struct rpc_call *call, const GetActivityRequest *request, Activity *response)
+{
+        struct activity a;
+        int r = find_activity(call, request->activity, &a);
+        if (r == 0)
+                r = require_reader(call);
+        if (r == 0 && is_hidden(call, &a))
+                r = rpc_refuse(call, NUANXIN__PROBLEM__PROBLEM_NOT_FOUND);
+        if (r == 0)
+                fill(call, response, &a);
+        return r;
+}
+
+/* Where a page ends: the id, which has a fixed length, then the path. */
+static struct str page_key(struct arena *arena, const struct activity *a)
+{
+        return str_of(arena_printf(arena, "%s%s", a->id, a->path));
+}
+
+static int page(struct rpc_call *call, const ListActivitiesRequest *request, struct str path, struct str key,
+                struct str filter, ListActivitiesResponse *response)
+{
+        struct arena *arena = rpc_arena(call);
+        _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
+        size_t size = (size_t)rpc_page_size(request->page_size), id_size = ID_TEXT_SIZE - 1;
+        bool resumed = key.n > id_size;
+        struct str after_path = resumed ? (struct str){key.p + id_size, key.n - id_size} : path;
+        const char *after_id = resumed ? arena_strndup(arena, key.p, id_size) : "";
+        struct activity a = {0};
+
+        response->activities = ARENA_ARRAY(arena, Activity *, size);
+        int r = activities_query(rpc_db(call), after_path, after_id, path_end(arena, path), request->campaign,
+                                 request->status, &rows);
+        struct str last = {0};
+        while (r == 0 && (r = store_next(rows)) == 1) {
+                r = 0;
+                if (response->n_activities == size) {
+                        response->next_page_token = rpc_page_token(call, filter, last);
+                        return 0;
+                }
+                activity_read(rows, arena, &a);
+                if (is_hidden(call, &a))
+                        continue;
+                Activity *out = message_new(arena, &activity_v1_activity_msg);
+                fill(call, out, &a);
+                response->activities[response->n_activities++] = out;
+                last = page_key(arena, &a);
+        }
+        return r;
+}
+
+int handle_list_activities(struct rpc_call *call, const ListActivitiesRequest *request,
+                           ListActivitiesResponse *response)
+{
+        struct str path = STR("/"), key;
+        struct str filter = str_of(arena_printf(rpc_arena(call), "%s|%s|%d", request->organization, request->campaign,
+                                                request->status));
+        int r = require_reader(call);
+        if (r == 0 && request->organization[0])
+                r = organization_path(call, str_of(request->organization), &path);
+        if (r == 0)
+                r = rpc_page_start(call, request->page_token, filter, &key);
+        return r == 0 ? page(call, request, path, key, filter, response) : r;
+}
+
+/* --- changing ------------------------------------------------------------------------------------------------------ */
+
+static int end_when_due(struct rpc_call *call, const struct activity *a)
+{
+        return rpc_due_add(call, DUE_END, a->id, a->end_us, (struct str){0});
+}
+
+/* Places of a draft come and go freely; later there are registrations, which only a limit that stays one can count. */
+static int change_capacity(struct rpc_call *call, struct activity *a, int64_t was)
+{
+        struct seat seat;
+        int r = 0;
+        if (a->capacity == was)
+                return 0;
+        if (a->status == ACTIVITY_DRAFT) {
+                if (was)
+                        r = seat_delete(rpc_db(call), a->id);
+                return r == 0 && a->capacity ? seat_insert(rpc_db(call), a->id, a->capacity) : r;
+        }
+        if (!was || !a->capacity)
+                return rpc_invalid(call, "/capacity", "range", "limited and unlimited can be exchanged in a draft only",
+                                   "仅草稿可在限额与不限额之间更改");
+        r = seat_resize(rpc_db(call), a->id, a->capacity, &seat);
+        if (r == ACTIVITY_E_ABSENT)
+                return rpc_refuse(call, NUANXIN__PROBLEM__PROBLEM_ACTIVITY_CAPACITY_TAKEN,
+                                  arena_printf(rpc_arena(call), "%lld", (long long)a->registered));
+        if (r == 0)
+                r = promote_waiting(call, a, &seat);
+        if (r == 0) {
+                a->registered = seat.taken;
+                a->waiting = seat.waiting;
+        }
+        return r;
+}
+
+static bool is_over(const struct activity *a)
+{
+        return a->status == ACTIVITY_CANCELLED || a->status == ACTIVITY_ENDED;
+}
+
+int handle_update_activity(struct rpc_call *call, const UpdateActivityRequest *request, Activity *response)
+{
+        static const char *const fields[] = {
+                "title", "description", "category", "mode", "place", "link", "start_time", "end_time",
+                "registration_start_time", "registration_end_time", "capacity", "no_waiting_list",
+                "registration_required", NULL,
+        };
+        struct activity a;
+        int r = find_activity(call, request->activity, &a);
+        if (r == 0)
+                r = rpc_require(call, str_of(a.path));
+        if (r == 0)
+                r = check_mask(call, request->update_mask, fields);
+        if (r == 0)
+                r = check_etag(call, request->etag, a.revision);
+        if (r == 0 && is_over(&a))
+                r = rpc_refuse(call, NUANXIN__PROBLEM__PROBLEM_ACTIVITY_STATE, activity_status_name(a.status));
+        if (r != 0)
+                return r;
+        int64_t capacity = a.capacity;
+        apply(&a, request->changes, request->update_mask);
+        a.updated_us = rpc_now(call);
+        r = check_together(call, &a);
+        if (r == 0)
+                r = change_capacity(call, &a, capacity);
+        if (r == 0)
+                r = activity_save(rpc_db(call), &a);
+        if (r == 0 && a.status != ACTIVITY_DRAFT)
+                r = end_when_due(call, &a);
+        if (r != 0)
+                return r;
+        fill(call, response, &a);
+        rpc_audit_subject(call, a.id, a.organization);
+        return emit_value(call, &activity_v1_activity_updated_msg, response);
+}
+
+/* The one function that changes an activity's status. An event of any of the four types begins with the same two
+ * fields. */
+static int become(struct rpc_call *call, struct activity *a, int status, const struct contract_message *event_type,
+                  const char *reason)
+{
+        if (!activity_may_become(a->status, status))
+                return rpc_refuse(call, NUANXIN__PROBLEM__PROBLEM_ACTIVITY_STATE, activity_status_name(a->status));
+        a->status = status;
+        a->updated_us = rpc_now(call);
+        if (status == ACTIVITY_OPEN)
+                a->closed_us = 0;
+        else if (status != ACTIVITY_ENDED)
+                a->closed_us = a->updated_us;
+        int r = activity_save(rpc_db(call), a);
+        if (r != 0)
+                return r;
+        rpc_audit_subject(call, a->id, a->organization);
+
+        ActivityCancelled *event = message_new(rpc_arena(call), event_type);
+        event->activity = (char *)a->id;
+        event->organization = (char *)a->organization;
+        if (reason)
+                event->reason = (char *)reason;
+        return rpc_emit(call, event_type, event, a->id, a->organization);
+}
+
+static int find_mine(struct rpc_call *call, const char *id, struct activity *ret)
+{
+        int r = find_activity(call, id, ret);
+        return r == 0 ? rpc_require(call, str_of(ret->path)) : r;
+}
+
+int handle_open_activity(struct rpc_call *call, const OpenActivityRequest *request, Activity *response)
+{
+        struct activity a;
+        int r = find_mine(call, request->activity, &a);
+        if (r == 0 && a.campaign_status != CAMPAIGN_OPEN)
+                r = rpc_refuse(call, NUANXIN__PROBLEM__PROBLEM_CAMPAIGN_CLOSED, campaign_status_name(a.campaign_status));
+        if (r == 0 && a.end_us <= rpc_now(call))
+                r = rpc_refuse(call, NUANXIN__PROBLEM__PROBLEM_ACTIVITY_STATE, activity_status_name(ACTIVITY_ENDED));
+        if (r == 0)
+                r = become(call, &a, ACTIVITY_OPEN, &activity_v1_activity_opened_msg, NULL);
+        if (r == 0)
+                r = end_when_due(call, &a);
+        if (r == 0)
+                fill(call, response, &a);
+        return r;
+}
+
+int handle_close_activity(struct rpc_call *call, const CloseActivityRequest *request, Activity *response)
+{
+        struct activity a;
+        int r = find_mine(call, request->activity, &a);
+        if (r == 0)
+                r = become(call, &a, ACTIVITY_CLOSED, &activity_v1_activity_closed_msg, NULL);
+        if (r == 0)
+                fill(call, response, &a);
+        return r;
+}
+
+int handle_cancel_activity(struct rpc_call *call, const CancelActivityRequest *request, Activity *response)
+{
+        struct activity a;
+        int r = find_mine(call, request->activity, &a);
+        if (r == 0)
+                r = become(call, &a, ACTIVITY_CANCELLED, &activity_v1_activity_cancelled_msg, request->reason);
+        if (r == 0)
+                r = rpc_due_cancel(call, DUE_END, a.id);
+        if (r == 0)
+                fill(call, response, &a);
+        return r;
+}
+
+/* Due work: the activity's end has come, unless it has moved or somebody was faster. */
+int due_end_activity(struct rpc_call *call, const char *activity, struct str payload)
+{
+        (void)payload;
+        struct activity a;
+        int r = activity_load(rpc_db(call), rpc_arena(call), activity, &a);
+        if (r == ACTIVITY_E_ABSENT)
+                return 0;
+        if (r != 0 || !activity_may_become(a.status, ACTIVITY_ENDED))
+                return r;
+        if (a.end_us > rpc_now(call))
+                return end_when_due(call, &a);
+        return become(call, &a, ACTIVITY_ENDED, &activity_v1_activity_ended_msg, NULL);
+}

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What this service's handlers share: finding, who may, etags and update masks.
+ */
+#include "handle.h"
+
+int organization_path(struct rpc_call *call, struct str code, struct str *ret_path)
+{
+        struct organization organization;
+        int r = organization_load(rpc_db(call), rpc_arena(call), code, &organization);
+        if (r == ACTIVITY_E_ABSENT)
+                return rpc_refuse(call, NUANXIN__PROBLEM__PROBLEM_ORGANIZATION_UNKNOWN,
+                                  arena_strndup(rpc_arena(call), code.p, code.n));
+        if (r == 0)
+                *ret_path = str_of(organization.path);
+        return r;
+}
+
+/* --- who may ----------------------------------------------------------------------------------------------------- */
+
+int require_reader(struct rpc_call *call)
+{
+        const char *codes[64];
+        if (rpc_scope(call, codes) == 0)
+                return rpc_refuse(call, NUANXIN__PROBLEM__PROBLEM_PERMISSION_DENIED, "activity.read");
+        rpc_require_nothing(call);
+        return 0;
+}
+
+int require_member_or_staff(struct rpc_call *call, const char *self, const char *permission, const char *member,
+                            struct str member_path, struct str activity_path)
+{
+        const Principal *principal = rpc_principal(call);
+        if (principal->kind == NUANXIN__INTERNAL__V1__PRINCIPAL__KIND__MEMBER)
+                return rpc_require_member(call, member, member_path);
+        if (principal->kind == NUANXIN__INTERNAL__V1__PRINCIPAL__KIND__CLIENT && rpc_allows(call, self, member_path)) {
+                rpc_require_nothing(call);
+                return 0;
+        }
+        if (member_path.n && rpc_allows(call, permission, member_path))
+                return rpc_require(call, member_path);
+        return rpc_require(call, activity_path);
+}
+
+/* --- finding ----------------------------------------------------------------------------------------------------- */
+
+int find_campaign(struct rpc_call *call, const char *id, struct campaign *ret)
+{
+        int r = campaign_load(rpc_db(call), rpc_arena(call), id, ret);
+        return r == ACTIVITY_E_ABSENT ? rpc_refuse(call, NUANXIN__PROBLEM__PROBLEM_NOT_FOUND) : r;
+}
+
+int find_activity(struct rpc_call *call, const char *id, struct activity *ret)
+{
+        int r = activity_load(rpc_db(call), rpc_arena(call), id, ret);
+        return r == ACTIVITY_E_ABSENT ? rpc_refuse(call, NUANXIN__PROBLEM__PROBLEM_NOT_FOUND) : r;
+}
+
+int find_member(struct rpc_call *call, const char *id, Nuanxin__Problem unknown, Nuanxin__Problem inactive,
+                struct who *ret)
+{
+        const Principal *principal = rpc_principal(call);
+        struct member member = {.organization = ""};
+        int r = member_load(rpc_db(call), rpc_arena(call), id, &member);
+        if (r == 0) {
+                *ret = (struct who){id, member.organization, member.active ? NUANXIN__PROBLEM__PROBLEM_NONE : inactive};
+                return 0;
+        }
+        if (r != ACTIVITY_E_ABSENT)
+                return r;
+        *ret = (struct who){id, "", unknown};
+        /* The news of this member may be on its way still; the session was opened by who knows. */
+        if (principal->kind == NUANXIN__INTERNAL__V1__PRINCIPAL__KIND__MEMBER && principal->n_grants &&
+            strcmp(principal->member, id) == 0)
+                *ret = (struct who){id, principal->grants[0]->organization, NUANXIN__PROBLEM__PROBLEM_NONE};
+        return 0;
+}
+
+/* --- etags and masks --------------------------------------------------------------------------------------------- */
+
+char *etag_of(struct rpc_call *call, int64_t revision)
+{
+        return arena_printf(rpc_arena(call), "%lld", (long long)revision);
+}
+
+int check_etag(struct rpc_call *call, const char *etag, int64_t revision)
+{
+        if (etag[0] && strcmp(etag, etag_of(call, revision)) != 0)
+                return rpc_refuse(call, NUANXIN__PROBLEM__PROBLEM_PRECONDITION_FAILED);
+        return 0;
+}
+
+bool mask_has(const Google__Protobuf__FieldMask *mask, const char *field)
+{
+        if (!mask || mask->n_paths == 0)
+                return true;
+        for (size_t i = 0; i < mask->n_paths; i++)
+                if (strcmp(mask->paths[i], field) == 0)
+                        return true;
+        return false;
+}
+
+int check_mask(struct rpc_call *call, const Google__Protobuf__FieldMask *mask, const char *const *fields)
+{
+        for (size_t i = 0; mask && i < mask->n_paths; i++) {
+                size_t f = 0;
+                while (fields[f] && strcmp(fields[f], mask->paths[i]) != 0)
+                        f++;
+                if (!fields[f])
+                        return rpc_invalid(call, "/updateMask", "in",
+                                           arena_printf(rpc_arena(call), "%s cannot be changed", mask->paths[i]),
+                                           arena_printf(rpc_arena(call), "%s 不可更改", mask->paths[i]));
+        }
+        return 0;
+}

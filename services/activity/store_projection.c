@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What this service keeps of membership's data: the tree of organisations, and of each member the organisation and
+ * whether the membership is active.
+ */
+#include "store_internal.h"
+
+/* --- organisations --------------------------------------------------------------------------------------------- */
+
+int organization_load(struct store_conn *db, struct arena *arena, struct str code, struct organization *ret)
+{
+        static const char sql[] = "SELECT code, parent, path, name FROM organization WHERE code = $1";
+        _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
+        int r = first_row(store_query(db, sql, &rows, TEXT(code)), rows);
+        if (r != 0)
+                return r;
+        *ret = (struct organization){
+                .code = store_text_dup(rows, 0, arena),
+                .parent = store_text_dup(rows, 1, arena),
+                .path = store_text_dup(rows, 2, arena),
+                .name = store_text_dup(rows, 3, arena),
+        };
+        return 0;
+}
+
+int organization_ancestors(struct store_conn *db, struct arena *arena, const char *code,
+                           const char *ret_codes[ORGANIZATION_MAX_DEPTH], size_t *ret_n)
+{
+        static const char sql[] =
+                "WITH RECURSIVE up (code, depth) AS (SELECT CAST($1 AS TEXT), 1 UNION ALL "
+                "SELECT o.parent, up.depth + 1 FROM up JOIN organization o ON o.code = up.code "
+                "WHERE o.parent <> '' AND up.depth < $2) SELECT code FROM up";
+        _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
+        size_t n = 0;
+        int r = store_query(db, sql, &rows, TEXTZ(code), I64(ORGANIZATION_MAX_DEPTH));
+        while (r == 0 && (r = store_next(rows)) == 1) {
+                ret_codes[n++] = store_text_dup(rows, 0, arena);
+                r = 0;
+        }
+        *ret_n = n;
+        return r;
+}
+
+/* What is counted at `code`, and so at all above it, is added to (sign 1) or taken from (sign -1) everything from
+ * `parent` upwards. */
+static int counts_carry(struct store_conn *db, struct arena *arena, const char *code, const char *parent, int sign)
+{
+        static const char sql[] =
+                "INSERT INTO campaign_count (campaign, organization, on_site, online) "
+                "SELECT campaign, $2, $3 * on_site, $3 * online FROM campaign_count WHERE organization = $1 "
+                "ON CONFLICT (campaign, organization) DO UPDATE SET "
+                "on_site = campaign_count.on_site + excluded.on_site, online = campaign_count.online + excluded.online";
+        const char *codes[ORGANIZATION_MAX_DEPTH];
+        size_t n = 0;
+        int r = *parent ? organization_ancestors(db, arena, parent, codes, &n) : 0;
+        for (size_t i = 0; r == 0 && i < n; i++)
+                r = store_exec(db, sql, NULL, TEXTZ(code), TEXTZ(codes[i]), I64(sign));
+        return r;
+}
+
+static int paths_follow(struct store_conn *db, const char *code, const char *path)
+{
+        static const char campaigns[] = "UPDATE campaign SET path = $2 WHERE organization = $1";
+        static const char activities[] = "UPDATE activity SET path = $2 WHERE organization = $1";
+        int r = store_exec(db, campaigns, NULL, TEXTZ(code), TEXTZ(path));
+        return r == 0 ? store_exec(db, activities, NULL, TEXTZ(code), TEXTZ(path)) : r;
+}
+
+int organization_save(struct store_conn *db, struct arena *arena, const struct organization *o)
+{
+        static const char sql[] =
+                "INSERT INTO organization (code, parent, path, name) VALUES ($1, $2, $3, $4) "
+                "ON CONFLICT (code) DO UPDATE SET parent = excluded.parent, path = excluded.path, name = excluded.name";
+        struct organization was;
+        int r = organization_load(db, arena, str_of(o->code), &was);
+        bool known = r == 0;
+        if (r == ACTIVITY_E_ABSENT)
+                r = 0;
+        bool moved = known && strcmp(was.parent, o->parent) != 0;
+        if (r == 0 && moved)
+                r = counts_carry(db, arena, o->code, was.parent, -1);
+        if (r == 0)
+                r = store_exec(db, sql, NULL, TEXTZ(o->code), TEXTZ(o->parent), TEXTZ(o->path), TEXTZ(o->name));
+        if (r == 0 && moved)
+                r = counts_carry(db, arena, o->code, o->parent, 1);
+        if (r == 0 && known && strcmp(was.path, o->path) != 0)
+                r = paths_follow(db, o->code, o->path);
+        return r;
+}
+
+/* --- members --------------------------------------------------------------------------------------------------- */
+
+int member_load(struct store_conn *db, struct arena *arena, const char *id, struct member *ret)
+{
+        static const char sql[] = "SELECT organization, active FROM member WHERE id = $1";
+        _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
+        int r = first_row(store_query(db, sql, &rows, TEXTZ(id)), rows);
+        if (r == 0)
+                *ret = (struct member){.organization = store_text_dup(rows, 0, arena), .active = store_i64(rows, 1)};
+        return r;
+}
+
+int member_save(struct store_conn *db, const char *id, const struct member *member)
+{
+        static const char sql[] =
+                "INSERT INTO member (id, organization, active) VALUES ($1, $2, $3) "
+                "ON CONFLICT (id) DO UPDATE SET organization = excluded.organization, active = excluded.active";
+        return store_exec(db, sql, NULL, TEXTZ(id), TEXTZ(member->organization), I64(member->active));
+}
+
+int members_forget(struct store_conn *db)
+{
+        static const char sql[] = "DELETE FROM member";
+        return store_exec(db, sql, NULL);
+}
