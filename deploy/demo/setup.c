@@ -164,7 +164,7 @@ static int list_members(struct demo *d, struct web *web)
 int setup_members(struct demo *d)
 {
         _cleanup_(arena_freep) struct arena *arena = arena_new(1 << 20);
-        const char *token;
+        const char *token = NULL;
         int r = sign_in(d, arena, &token);
         if (r < 0)
                 return r;
