@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Filling the request message: body first, then the path's variables, then the query; checked at the end.
+ */
+#include "services/gateway/decode.h"
+
+#include "common/json/transcode.h"
+
+#define QUERY_PARAMETERS_MAX 64
+
+void *decode_member(const ProtobufCFieldDescriptor *field, void *message)
+{
+        return (char *)message + field->offset;
+}
+
+const ProtobufCFieldDescriptor *decode_field(const struct contract_message *type, const char *name)
+{
+        for (unsigned i = 0; i < type->n_fields; i++)
+                if (strcmp(type->fields[i].name, name) == 0)
+                        return &type->pb->fields[i];
+        return NULL;
+}
+
+static int set_text(struct arena *arena, const struct route *route, ProtobufCMessage *message, struct str path,
+                    struct str value, struct violations *violations)
+{
+        int r = transcode_set_text(arena, route->method->input, message, path, value, violations);
+        return r == TRANSCODE_E_SYNTAX ? TRANSCODE_E_VIOLATIONS : r;
+}
+
+/* --- query ----------------------------------------------------------------------------------------------------------- */
+
+static void unknown_parameter(struct arena *arena, struct violations *violations, struct str name, const char *rule)
+{
+        bool twice = strcmp(rule, "duplicateKey") == 0;
+        violation_add(violations, arena_printf(arena, "/%.*s", (int)name.n, name.p), rule,
+                      twice ? "This parameter may stand only once." : "There is no such query parameter.",
+                      twice ? "该参数只能出现一次。" : "没有该查询参数。");
+}
+
+/* Fields that a query can't set: the body's, the path's, and an upload's own. */
+static bool is_taken(const struct route *route, const struct contract_field *field)
+{
+        static const char *const chunk[] = {"upload", "offset", "data", "last"};
+        if (field == route->body || field->internal || field->output_only)
+                return true;
+        for (size_t i = 0; i < route->n_variables; i++)
+                if (str_is(route->variables[i], field->name))
+                        return true;
+        for (size_t i = 0; route->method->upload && i < ARRAY_LEN(chunk); i++)
+                if (strcmp(field->name, chunk[i]) == 0)
+                        return true;
+        return false;
+}
+
+static int read_query(const struct http_request *request, const struct route *route, ProtobufCMessage *message,
+                      struct violations *violations)
+{
+        const struct contract_message *type = route->method->input;
+        struct str query = request->query, seen[QUERY_PARAMETERS_MAX];
+        size_t n = 0;
+        while (query.n) {
+                struct str value = str_cut(&query, '&'), name, text;
+                if (value.n == 0)
+                        continue;
+                name = str_cut(&value, '=');
+                if (http_decode(request->arena, name, true, &name) < 0 ||
+                    http_decode(request->arena, value, true, &text) < 0 || n == QUERY_PARAMETERS_MAX)
+                        return DECODE_E_MALFORMED;
+                struct str rest = name;
+                const struct contract_field *field = message_field(type, str_cut(&rest, '.'));
+                if (!field || is_taken(route, field) || route->body_whole) {
+                        unknown_parameter(request->arena, violations, name, "unknownField");
+                        continue;
+                }
+                bool repeated = type->pb->fields[field - type->fields].label == PROTOBUF_C_LABEL_REPEATED;
+                for (size_t i = 0; i < n && !repeated; i++)
+                        if (str_eq(seen[i], name)) {
+                                unknown_parameter(request->arena, violations, name, "duplicateKey");
+                                name.n = 0;
+                        }
+                if (name.n == 0)
+                        continue;
+                seen[n++] = name;
+                int r = set_text(request->arena, route, message, name, text, violations);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+int decode_parameters(const struct http_request *request, const struct route *route, const struct route_match *match,
+                      ProtobufCMessage *message, struct violations *violations)
+{
+        for (size_t i = 0; i < match->n_values; i++) {
+                int r = set_text(request->arena, route, message, route->variables[i], match->values[i], violations);
+                if (r < 0)
+                        return r;
+        }
+        return read_query(request, route, message, violations);
+}
+
+/* --- body ------------------------------------------------------------------------------------------------------------ */
+
+static int read_body(const struct http_request *request, const struct route *route, struct violations *violations,
+                     ProtobufCMessage **ret_message)
+{
+        const struct contract_message *input = route->method->input;
+        ProtobufCMessage *message = NULL, *part = NULL;
+        int r = 0;
+
+        if (!route->has_body || request->body.n == 0) {
+                *ret_message = message_new(request->arena, input);
+                return 0;
+        }
+        if (route->body_whole) {
+                r = transcode_from_json(request->arena, input, request->body, violations, &message);
+        } else {
+                message = message_new(request->arena, input);
+                r = transcode_from_json(request->arena, route->body->message, request->body, violations, &part);
+                if (r == 0)
+                        *(ProtobufCMessage **)decode_member(route->body_pb, message) = part;
+        }
+        if (r)
+                return r < 0 ? r : DECODE_E_VIOLATIONS;
+        *ret_message = message;
+        return 0;
+}
+
+/* What the checks say of the body's field is said of the body. */
+static void point_into_body(const struct route *route, struct violations *violations, size_t from)
+{
+        if (!route->body)
+                return;
+        size_t n = strlen(route->body->json_name);
+        for (size_t i = from; i < violations->n; i++) {
+                const char *p = violations->items[i].pointer;
+                if (p[0] == '/' && strncmp(p + 1, route->body->json_name, n) == 0 && (p[n + 1] == '/' || !p[n + 1]))
+                        violations->items[i].pointer = p + n + 1;
+        }
+}
+
+int decode_request(const struct http_request *request, const struct route *route, const struct route_match *match,
+                   struct violations *violations, ProtobufCMessage **ret_message)
+{
+        ProtobufCMessage *message;
+        int r = read_body(request, route, violations, &message);
+        if (r)
+                return r;
+        r = decode_parameters(request, route, match, message, violations);
+        if (r)
+                return r;
+        size_t from = violations->n;
+        message_validate(request->arena, route->method->input, message, violations);
+        point_into_body(route, violations, from);
+        if (violations->n)
+                return DECODE_E_VIOLATIONS;
+        *ret_message = message;
+        return 0;
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What all threads of a gateway share: its options, and what is made once. Constant after the start.
+ */
+#pragma once
+
+#include "common/base/clock.h"
+#include "common/base/config.h"
+#include "common/base/metric.h"
+#include "common/bus/bus.h"
+#include "common/http/http.h"
+#include "services/gateway/forwarded.h"
+
+struct pages; /* pages.h */
+
+struct gateway {
+        /* options */
+        const char *http, *tls_certificate, *tls_key, *redis, *admin, *instance, *clock_file, *log_level;
+        struct config_list peers, cors_origins, proxy_blocks;
+        int64_t threads, gateways, max_connections, rate_scale, header_timeout_ms, body_timeout_ms, keep_alive_ms,
+                write_timeout_ms;
+
+        struct http_limits limits;
+        struct forwarded_proxies proxies;
+        struct clock clock;
+        struct metric_registry *metrics;
+        struct bus *bus;
+        struct stream_tls *tls;
+        struct pages *pages;
+};

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Starting, watching and draining one thread.
+ */
+#include "services/gateway/worker.h"
+
+#include "common/base/log.h"
+#include "services/gateway/request.h"
+#include "services/gateway/revocations.h"
+#include "services/gateway/session.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define WATCH_US         (20 * 1000ll)
+#define DRAIN_LONGEST_US (20 * CLOCK_SECOND_US)
+#define REDIS_TIMEOUT_US (250 * 1000ll)
+
+static const struct metric_family family_in_flight = {"nuanxin_gateway_requests_in_flight",
+                                                      "Requests without an answer yet.", METRIC_GAUGE};
+static const struct metric_family family_connections = {"nuanxin_gateway_connections", "Open client connections.",
+                                                        METRIC_GAUGE};
+
+size_t worker_services(const char *names[32])
+{
+        size_t n = 0;
+        for (unsigned i = 0; i < contract_n_methods; i++) {
+                const struct contract_method *m = contract_methods[i];
+                size_t k = 0;
+                while (m->path && k < n && strcmp(names[k], m->service) != 0)
+                        k++;
+                if (m->path && k == n && n < 31)
+                        names[n++] = m->service;
+        }
+        names[n] = NULL;
+        return n;
+}
+
+/* --- Redis's news ---------------------------------------------------------------------------------------------------- */
+
+static void on_cache_state(void *arg, bool up)
+{
+        struct worker *w = arg;
+        callers_redis(w->callers, up);
+        log_write(up ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, up ? "Redis is there" : "Redis is gone", "thread=%d", w->index);
+}
+
+static void on_told(void *arg, struct str channel, struct str payload)
+{
+        struct worker *w = arg;
+        (void)channel;
+        if (str_is(payload, SESSION_ALL))
+                callers_told(w->callers, true);
+        else
+                callers_drop(w->callers, payload);
+}
+
+static void on_alive(void *arg, bool alive)
+{
+        struct worker *w = arg;
+        callers_told(w->callers, alive);
+}
+
+/* --- watching -------------------------------------------------------------------------------------------------------- */
+
+static void watch_services(struct worker *w)
+{
+        const char *names[32];
+        uint32_t up = 0;
+        size_t n = worker_services(names);
+        for (size_t i = 0; i < n; i++)
+                up |= (uint32_t)rpc_client_has(w->rpc, names[i], false) << i;
+        atomic_store(&w->services_up, up);
+}
+
+static void on_timer(void *arg)
+{
+        struct worker *w = arg;
+        watch_services(w);
+        metric_set(w->connections, (int64_t)http_server_connections(w->http));
+        if (w->drain_until_us &&
+            (http_server_connections(w->http) == 0 || loop_now_us(w->loop) >= w->drain_until_us)) {
+                loop_stop(w->loop);
+                return;
+        }
+        loop_timer_set(w->timer, WATCH_US);
+}
+
+static void drain(void *arg)
+{
+        struct worker *w = arg;
+        if (w->drain_until_us)
+                return;
+        w->drain_until_us = loop_now_us(w->loop) + DRAIN_LONGEST_US;
+        http_server_drain(w->http);
+        loop_timer_set(w->timer, 0);
+}
+
+void worker_drain(struct worker *w)
+{
+        loop_post(w->loop, drain, w);
+}
+
+void worker_run(struct worker *w)
+{
+        loop_timer_set(w->timer, 0);
+        loop_run(w->loop);
+        if (http_server_connections(w->http))
+                log_error("drain took too long: connections are cut", "connections=%zu", http_server_connections(w->http));
+        w->on_ended(w->ended_arg);
+}
+
+/* --- start ------------------------------------------------------------------------------------------------------------- */
+
+static int64_t utc_us(void *arg)
+{
+        struct worker *w = arg;
+        return clock_now_us(&w->gateway->clock);
+}
+
+static int connect_redis(struct worker *w, const char **ret_error)
+{
+        static const char *const channels[] = {SESSION_CHANNEL};
+        static const struct cache_subscription_ops ops = {.on_message = on_told, .on_alive = on_alive};
+        const struct gateway *g = w->gateway;
+        const struct cache_options options = {.address = g->redis, .timeout_us = REDIS_TIMEOUT_US, .max_in_flight = 65536};
+        int r = cache_new(w->loop, &options, &w->cache);
+        if (r < 0) {
+                *ret_error = "--redis: give unix:PATH or HOST:PORT";
+                return r;
+        }
+        w->callers = callers_new(w->loop, w->cache, &g->clock, g->rate_scale, (int)(g->threads * g->gateways), g->metrics);
+        cache_on_state(w->cache, on_cache_state, w);
+        r = cache_subscribe(w->loop, &options, channels, ARRAY_LEN(channels), &ops, w, &w->subscription);
+        *ret_error = "--redis: can't subscribe there";
+        return r;
+}
+
+static int connect_services(struct worker *w, const char **ret_error)
+{
+        const struct gateway *g = w->gateway;
+        const char *peers[CONFIG_LIST_MAX + 1] = {NULL};
+        char instance[80];
+        for (size_t i = 0; i < g->peers.n; i++)
+                peers[i] = g->peers.items[i];
+        snprintf(instance, sizeof(instance), "%s.%d", g->instance, w->index);
+        const struct rpc_client_options options = {
+                .loop = w->loop, .bus = g->bus, .cache = w->cache, .peers = peers,
+                .self_service = "gateway", .self_instance = instance, .metrics = g->metrics,
+        };
+        *ret_error = "--peer: give SERVICE=ENDPOINT";
+        return rpc_client_new(&options, &w->rpc);
+}
+
+int worker_new(struct gateway *g, int index, const char *address, struct worker **ret_worker, int *ret_port,
+               const char **ret_error)
+{
+        struct worker *w = mem_zalloc(sizeof(*w));
+        int r;
+
+        w->gateway = g;
+        w->index = index;
+        w->loop = loop_new();
+        w->timer = loop_timer_new(w->loop, on_timer, w);
+        w->routes = route_table_new(contract_methods, contract_n_methods);
+        w->in_flight = metric_new(g->metrics, &family_in_flight, "thread=\"%d\"", index);
+        w->connections = metric_new(g->metrics, &family_connections, "thread=\"%d\"", index);
+        if ((r = connect_redis(w, ret_error)) < 0 || (r = connect_services(w, ret_error)) < 0) {
+                worker_free(w);
+                return r;
+        }
+        if (index == 0)
+                w->revocations = revocations_new(w);
+        const struct http_server_options options = {
+                .address = address, .tls = g->tls, .limits = g->limits,
+                .max_connections = (size_t)((g->max_connections + g->threads - 1) / g->threads), .utc_us = utc_us,
+        };
+        if ((r = http_server_new(w->loop, &options, &request_ops, w, &w->http, ret_port)) < 0) {
+                *ret_error = "--http: can't listen there";
+                worker_free(w);
+                return r;
+        }
+        *ret_worker = w;
+        return 0;
+}
+
+struct worker *worker_free(struct worker *w)
+{
+        if (!w)
+                return NULL;
+        http_server_free(w->http);
+        revocations_free(w->revocations);
+        cache_subscription_free(w->subscription);
+        cache_free(w->cache);
+        rpc_client_free(w->rpc);
+        callers_free(w->callers);
+        route_table_free(w->routes);
+        loop_timer_free(w->timer);
+        buf_done(&w->json);
+        buf_done(&w->gzip);
+        loop_free(w->loop);
+        free(w);
+        return NULL;
+}

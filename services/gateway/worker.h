@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One thread of a gateway: a loop, a listener on the shared port, and its own way to Redis and to the services.
+ */
+#pragma once
+
+#include "common/rpc/client.h"
+#include "services/gateway/callers.h"
+#include "services/gateway/gateway.h"
+#include "services/gateway/route.h"
+
+struct worker {
+        struct gateway *gateway;
+        int index;
+        struct loop *loop;
+        struct cache *cache;
+        struct cache_subscription *subscription;
+        struct rpc_client *rpc;
+        struct callers *callers;
+        struct route_table *routes;
+        struct http_server *http;
+        struct revocations *revocations; /* worker 0 only */
+        struct loop_timer *timer;        /* looks at the services and, draining, at the connections */
+        struct buf json;                 /* of the answer in hand */
+        struct buf gzip;
+        struct metric *in_flight, *connections;
+        int64_t drain_until_us;          /* monotonic; 0: not draining */
+        /* For other threads to read: which services have an instance, by bit of worker_services. */
+        _Atomic uint32_t services_up;
+        void (*on_ended)(void *arg); /* from this worker's thread */
+        void *ended_arg;
+};
+
+/* The services that serve HTTP methods, from the contract; NULL-terminated, at most 32. */
+size_t worker_services(const char *names[32]);
+
+/* port: 0 takes a free one; ret_port is the one taken. A line for a person on failure. */
+int worker_new(struct gateway *gateway, int index, const char *address, struct worker **ret_worker, int *ret_port,
+               const char **ret_error) MUST_USE;
+void worker_run(struct worker *worker); /* its thread's whole life: until it has drained */
+void worker_drain(struct worker *worker); /* from any thread: no new connections; ends when the last is done, ≤ 20 s */
+struct worker *worker_free(struct worker *worker);
