@@ -249,7 +249,8 @@ enum admission caller_identify(struct callers *c, struct caller *x, uint64_t at_
 
         if (checked && x->state != CALLER_UNKNOWN && c->told && x->checked_us > c->told_since_us &&
             age <= CALLER_FRESH_US && !was_dropped(c, x)) {
-                metric_add(c->metrics.hits, 1);
+                if (x->answered_us != now)
+                        metric_add(c->metrics.hits, 1);
                 return x->state == CALLER_ALIVE && !expired ? ADMITTED : ADMISSION_DEAD;
         }
         if (callers_redis_gone(c)) {

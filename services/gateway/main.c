@@ -1,23 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * nuanxin-gateway: the one HTTP/JSON door to all services. The manual is `about` below; one thread here holds signals
- * and the admin port, and starts the workers (worker.c) that serve.
+ * nuanxin-gateway: the one HTTP/JSON door to all services. Its manual is `about`.
  */
 #include "common/base/log.h"
-#include "common/contract/message.h"
-#include "common/crypto/crypto.h"
-#include "common/service/service.h"
-#include "services/gateway/pages.h"
-#include "services/gateway/worker.h"
+#include "services/gateway/process.h"
 
-#include <pthread.h>
-#include <signal.h>
-#include <stdatomic.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <unistd.h>
-
-#define THREADS_MAX 64
 
 static const char about[] =
         "Serves the contract's methods (see /docs and /openapi.json) over HTTP/1.1. Each request is checked, counted\n"
@@ -34,225 +23,9 @@ static const char about[] =
         "\n"
         "SIGTERM drains: no new connections, what is in hand is finished (at most 20 s). SIGHUP reloads --tls-*.\n";
 
-struct process {
-        struct gateway gateway;
-        struct loop *loop;
-        struct loop_admin *admin;
-        struct loop_signal *signals[3];
-        struct loop_timer *watchdog;
-        int64_t watchdog_us;
-        struct worker *workers[THREADS_MAX];
-        pthread_t threads[THREADS_MAX];
-        size_t n_workers, n_ended, n_services;
-        uint32_t seen; /* services that have been there once */
-        bool draining;
-};
-
-/* --- admin ----------------------------------------------------------------------------------------------------------- */
-
-static int serve_metrics(void *arg, struct buf *body)
-{
-        struct process *p = arg;
-        metric_write(p->gateway.metrics, body);
-        return 200;
-}
-
-static int serve_livez(void *arg, struct buf *body)
-{
-        (void)arg;
-        buf_add_z(body, "ok\n");
-        return 200;
-}
-
-/* Ready once each service has been seen, and as long as one is there: a service that is down takes down its own routes
- * only, not the gateway. */
-static int serve_readyz(void *arg, struct buf *body)
-{
-        struct process *p = arg;
-        const char *names[32];
-        uint32_t up = UINT32_MAX, all;
-        size_t n = worker_services(names);
-        for (size_t i = 0; i < p->n_workers; i++)
-                up &= atomic_load(&p->workers[i]->services_up);
-        all = (uint32_t)((1ull << n) - 1);
-        p->seen |= up;
-        if (p->draining)
-                buf_add_z(body, "draining\n");
-        for (size_t i = 0; i < n; i++)
-                buf_printf(body, "%s %s\n", names[i], up >> i & 1 ? "up" : "down");
-        return !p->draining && (p->seen & all) == all && up & all ? 200 : 503;
-}
-
-static const struct loop_admin_page admin_pages[] = {
-        {"/metrics", "text/plain; version=0.0.4; charset=utf-8", serve_metrics},
-        {"/livez", "text/plain; charset=utf-8", serve_livez},
-        {"/readyz", "text/plain; charset=utf-8", serve_readyz},
-        {NULL, NULL, NULL},
-};
-
-/* --- signals ----------------------------------------------------------------------------------------------------------- */
-
-static void worker_ended(void *arg) /* on the main loop */
-{
-        struct process *p = arg;
-        if (++p->n_ended == p->n_workers)
-                loop_stop(p->loop);
-}
-
-static void on_worker_ended(void *arg) /* on the worker's thread */
-{
-        struct process *p = arg;
-        loop_post(p->loop, worker_ended, p);
-}
-
-static void on_terminate(void *arg)
-{
-        struct process *p = arg;
-        if (p->draining)
-                return;
-        p->draining = true;
-        service_notify("STOPPING=1");
-        log_info("draining", NULL);
-        for (size_t i = 0; i < p->n_workers; i++)
-                worker_drain(p->workers[i]);
-}
-
-static void on_hangup(void *arg)
-{
-        struct process *p = arg;
-        const char *error = NULL;
-        if (!p->gateway.tls)
-                return;
-        if (stream_tls_reload(p->gateway.tls, &error) < 0)
-                log_error("the certificate was not reloaded", "error=\"%s\"", error ? error : "");
-        else
-                log_info("the certificate was reloaded", NULL);
-}
-
-static void on_watchdog(void *arg)
-{
-        struct process *p = arg;
-        service_notify("WATCHDOG=1");
-        loop_timer_set(p->watchdog, p->watchdog_us);
-}
-
-/* --- start and end --------------------------------------------------------------------------------------------------- */
-
-static int fail(const char *what, int r, const char *hint)
-{
-        log_error(what, "error=\"%s\" hint=\"%s\"", strerror(r < 0 ? -r : EINVAL), hint ? hint : "");
-        return r < 0 ? r : -EINVAL;
-}
-
-static int open_shared(struct gateway *g)
-{
-        const char *error = NULL;
-        int r;
-        g->limits = http_default_limits;
-        g->limits.header_us = g->header_timeout_ms * 1000;
-        g->limits.body_us = g->body_timeout_ms * 1000;
-        g->limits.keep_alive_us = g->keep_alive_ms * 1000;
-        g->limits.write_us = g->write_timeout_ms * 1000;
-        for (size_t i = 0; i < g->proxy_blocks.n; i++)
-                if ((r = forwarded_proxies_add(&g->proxies, g->proxy_blocks.items[i])) < 0)
-                        return fail("--trusted-proxy is no address block", r, "give 10.0.0.0/8 or 2001:db8::/32");
-        if (!g->tls_certificate != !g->tls_key)
-                return fail("TLS needs both", -EINVAL, "give --tls-certificate and --tls-key");
-        if (g->tls_certificate && (r = stream_tls_new(g->tls_certificate, g->tls_key, &g->tls, &error)) < 0)
-                return fail("the certificate can't be used", r, error);
-        if ((r = clock_init(&g->clock, g->clock_file)) < 0)
-                return fail("--clock-file can't be read", r, g->clock_file);
-        if ((r = crypto_init()) < 0)
-                return fail("libsodium can't start", r, NULL);
-        if ((r = bus_new(&(struct bus_options){0}, &g->bus, &error)) < 0)
-                return fail("the bus can't start", r, error);
-        if ((r = stream_address_free(g->http)) < 0)
-                return fail("can't listen there", r, "give --http another address, or end what listens on it");
-        contract_init();
-        g->pages = pages_new();
-        return 0;
-}
-
-static int open_workers(struct process *p, char address[128], int *ret_admin_port)
-{
-        struct gateway *g = &p->gateway;
-        const char *error = NULL;
-        int r, port = 0;
-        snprintf(address, 128, "%s", g->http);
-        for (int i = 0; i < (int)g->threads; i++) {
-                if ((r = worker_new(g, i, address, &p->workers[i], &port, &error)) < 0)
-                        return fail("can't start", r, error);
-                p->n_workers++;
-                p->workers[i]->on_ended = on_worker_ended;
-                p->workers[i]->ended_arg = p;
-                int host = (int)(strrchr(g->http, ':') - g->http);
-                snprintf(address, 128, "%.*s:%d", host, g->http, port);
-        }
-        if ((r = loop_admin_new(p->loop, g->admin, admin_pages, p, &p->admin, ret_admin_port)) < 0)
-                return fail("the admin port can't be opened", r, "give --admin a free loopback address");
-        return 0;
-}
-
-static void *thread_main(void *arg)
-{
-        worker_run(arg);
-        return NULL;
-}
-
-static int run(struct process *p)
-{
-        const char *watchdog = getenv("WATCHDOG_USEC");
-        char address[128];
-        int r, admin_port = 0;
-
-        signal(SIGPIPE, SIG_IGN);
-        p->loop = loop_new();
-        p->gateway.metrics = metric_registry_new();
-        if ((r = open_shared(&p->gateway)) < 0 || (r = open_workers(p, address, &admin_port)) < 0)
-                return r;
-        p->signals[0] = loop_signal_new(p->loop, SIGTERM, on_terminate, p);
-        p->signals[1] = loop_signal_new(p->loop, SIGINT, on_terminate, p);
-        p->signals[2] = loop_signal_new(p->loop, SIGHUP, on_hangup, p);
-        if (watchdog && str_to_i64(str_of(watchdog), 1000, INT64_MAX, &p->watchdog_us) == 0) {
-                p->watchdog_us /= 2;
-                p->watchdog = loop_timer_new(p->loop, on_watchdog, p);
-                loop_timer_set(p->watchdog, 0);
-        }
-        sigset_t all, before;
-        sigfillset(&all);
-        pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are this thread's */
-        for (size_t i = 0; i < p->n_workers; i++)
-                if (pthread_create(&p->threads[i], NULL, thread_main, p->workers[i]) != 0)
-                        abort();
-        pthread_sigmask(SIG_SETMASK, &before, NULL);
-        service_notify("READY=1");
-        log_info("ready", "http=%s admin_port=%d threads=%zu", address, admin_port, p->n_workers);
-        loop_run(p->loop);
-        for (size_t i = 0; i < p->n_workers; i++)
-                pthread_join(p->threads[i], NULL);
-        log_info("ended", NULL);
-        return 0;
-}
-
-static void stop(struct process *p)
-{
-        for (size_t i = 0; i < p->n_workers; i++)
-                worker_free(p->workers[i]);
-        loop_admin_free(p->admin);
-        for (size_t i = 0; i < ARRAY_LEN(p->signals); i++)
-                loop_signal_free(p->signals[i]);
-        loop_timer_free(p->watchdog);
-        pages_free(p->gateway.pages);
-        stream_tls_free(p->gateway.tls);
-        bus_free(p->gateway.bus);
-        metric_registry_free(p->gateway.metrics);
-        loop_free(p->loop);
-}
-
 int main(int argc, char **argv)
 {
-        static struct process p;
-        struct gateway *g = &p.gateway;
+        struct gateway gateway, *g = &gateway;
         long cpus = sysconf(_SC_NPROCESSORS_ONLN);
         *g = (struct gateway){.http = "127.0.0.1:8080", .redis = "127.0.0.1:6379", .admin = "127.0.0.1:0",
                               .instance = "gateway-1", .log_level = "info", .threads = cpus < 2 ? 1 : 2, .gateways = 1,
@@ -263,10 +36,11 @@ int main(int argc, char **argv)
                 {"tls-certificate", "PATH", "PEM chain: serve HTTPS", CONFIG_TEXT, &g->tls_certificate, 0, 0},
                 {"tls-key", "PATH", "its PEM key", CONFIG_TEXT, &g->tls_key, 0, 0},
                 {"redis", "ADDRESS", "unix:PATH or HOST:PORT (default: 127.0.0.1:6379)", CONFIG_TEXT, &g->redis, 0, 0},
+                {"bus", "FOLDER", "the services' sockets on this host: the first instance of each is known without Redis", CONFIG_TEXT, &g->bus_folder, 0, 0},
                 {"peer", "SERVICE=ENDPOINT", "a service known without the registry; may be repeated", CONFIG_LIST, &g->peers, 0, 0},
                 {"admin", "ADDRESS", "loopback port of /metrics, /livez, /readyz (default: 127.0.0.1:0)", CONFIG_TEXT, &g->admin, 0, 0},
                 {"instance", "ID", "this gateway's name (default: gateway-1)", CONFIG_TEXT, &g->instance, 0, 0},
-                {"threads", "N", "threads that serve (default: the CPUs, at most 2)", CONFIG_INT, &g->threads, 1, THREADS_MAX},
+                {"threads", "N", "threads that serve (default: the CPUs, at most 2)", CONFIG_INT, &g->threads, 1, GATEWAY_THREADS_MAX},
                 {"gateways", "N", "gateways that share the load: their share of rates while Redis is gone (default: 1)", CONFIG_INT, &g->gateways, 1, 1000},
                 {"cors-origin", "ORIGIN", "a web origin that may call, such as https://app.example.org; may be repeated", CONFIG_LIST, &g->cors_origins, 0, 0},
                 {"trusted-proxy", "BLOCK", "whose Forwarded is believed, such as 10.0.0.0/8; may be repeated", CONFIG_LIST, &g->proxy_blocks, 0, 0},
@@ -290,7 +64,5 @@ int main(int argc, char **argv)
                 return 2;
         }
         log_init("gateway", level);
-        r = run(&p);
-        stop(&p);
-        return r < 0 ? 1 : 0;
+        return gateway_run(g);
 }

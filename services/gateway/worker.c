@@ -137,13 +137,26 @@ static int connect_redis(struct worker *w, const char **ret_error)
         return r;
 }
 
+static bool is_among(const char *const *texts, const char *text)
+{
+        while (*texts && strcmp(*texts, text) != 0)
+                texts++;
+        return *texts != NULL;
+}
+
 static int connect_services(struct worker *w, const char **ret_error)
 {
         const struct gateway *g = w->gateway;
-        const char *peers[CONFIG_LIST_MAX + 1] = {NULL};
-        char instance[80];
-        for (size_t i = 0; i < g->peers.n; i++)
-                peers[i] = g->peers.items[i];
+        const char *peers[CONFIG_LIST_MAX + 33] = {NULL}, *names[32];
+        char instance[80], known[32][160];
+        size_t n = 0, n_names = worker_services(names);
+        for (; n < g->peers.n; n++)
+                peers[n] = g->peers.items[n];
+        for (size_t i = 0; i < n_names && g->bus_folder; i++) {
+                snprintf(known[i], sizeof(known[i]), "%s=ipc://%s/%s-1.sock", names[i], g->bus_folder, names[i]);
+                if (!is_among(peers, known[i]))
+                        peers[n++] = known[i];
+        }
         snprintf(instance, sizeof(instance), "%s.%d", g->instance, w->index);
         const struct rpc_client_options options = {
                 .loop = w->loop, .bus = g->bus, .cache = w->cache, .peers = peers,
