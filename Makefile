@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Nuanxin: build, run, test. `make help` lists what there is.
-# BUILD=dir builds elsewhere; SAN=asan|tsan builds under a sanitizer (in build/asan, build/tsan).
+# BUILD=dir builds elsewhere; SAN=asan|tsan|fuzz builds under a sanitizer (in build/asan …).
 
 SAN    ?=
 BUILD  ?= build$(if $(SAN),/$(SAN))
@@ -21,6 +21,10 @@ ifeq ($(SAN),asan)
 SANFLAGS := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 else ifeq ($(SAN),tsan)
 SANFLAGS := -fsanitize=thread -fno-omit-frame-pointer
+else ifeq ($(SAN),fuzz)
+CC       := clang
+SANFLAGS := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+WARN     += -Wno-error
 endif
 COMPILE = $(CC) -std=gnu17 $(CFLAGS) $(SANFLAGS) $(WARN) $(CPPFLAGS) -MMD -MP -fno-strict-aliasing
 
@@ -146,5 +150,8 @@ $(BUILD)/common/rpc/%.o: $(wildcard common/rpc/schema/*.sql)
 $(BUILD)/tests/%: tests/%.c $(LIB) | $(PBC_H) $(CONTRACT_C)
 	@mkdir -p $(@D)
 	$(COMPILE) -o $@ $< $$(sed -n 's|^// uses: ||p' $<) $(LIB) $(LDLIBS)
+$(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(LIB) | $(PBC_H) $(CONTRACT_C)
+	@mkdir -p $(@D)
+	$(COMPILE) -fsanitize=fuzzer -o $@ $< $(LIB) $(LDLIBS)
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
