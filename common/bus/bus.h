@@ -39,6 +39,8 @@ struct bus_frame {
 /* Small payloads stand inside the frame itself: ask again after moving it. */
 struct str bus_frame_bytes(const struct bus_frame *frame);
 void bus_frame_close(struct bus_frame *frame);
+/* One that came from no socket, with a copy of these bytes. */
+struct bus_frame bus_frame_of(struct str bytes);
 
 /* --- the serving side ----------------------------------------------------------------------------------- */
 

@@ -36,6 +36,13 @@ static void frame_init(zmq_msg_t *msg, struct str bytes)
                 memcpy(zmq_msg_data(msg), bytes.p, bytes.n);
 }
 
+struct bus_frame bus_frame_of(struct str bytes)
+{
+        struct bus_frame frame = {.set_ = true};
+        frame_init((zmq_msg_t *)(void *)frame.opaque_, bytes);
+        return frame;
+}
+
 int outbox_add(struct outbox *outbox, struct str envelope, struct str payload)
 {
         if (envelope.n > BUS_BYTES_MAX || payload.n > BUS_BYTES_MAX - envelope.n)

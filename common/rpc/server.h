@@ -92,7 +92,8 @@ void rpc_server_submit(struct rpc_server *server, const struct bus_peer *from,
                        const Nuanxin__Internal__V1__Envelope *envelope, struct bus_frame *payload);
 
 /* This process writes from now on (its migrations have run): the write lane's thread takes the connection over, and
- * due work and consumers start; `client` carries the consumers' pulls. Before that, writes are answered not_writer. */
+ * due work and consumers start; `client` carries the consumers' pulls. Before that, writes are answered not_writer.
+ * The server owns the writer from now on and releases it at its end. */
 void rpc_server_become_writer(struct rpc_server *server, struct store_writer *writer, struct rpc_client *client);
 bool rpc_server_is_writer(const struct rpc_server *server);
 /* The schema is there: read connections may open. */

@@ -366,6 +366,7 @@ struct write_lane *write_lane_free(struct write_lane *lane)
         if (!lane)
                 return NULL;
         pthread_join(lane->thread, NULL);
+        store_writer_release(lane->writer);
         arena_free(lane->arena);
         buf_done(&lane->sweep_key);
         free(lane);

@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The serving half over a real store: the one transaction, stored answers, refusals, audit, outbox, waiting reads, due
+ * work, consumers, drain.
+ */
+#include "tests/support/rpc_world.h"
+
+#define PROBLEM(got) ((int)(got)->reply.problem)
+#define P(name)      NUANXIN__PROBLEM__PROBLEM_##name
+#define THINGS       "SELECT COALESCE(SUM(n), 0) FROM thing"
+#define EVENTS       "SELECT COUNT(*) FROM rpc_outbox"
+#define AUDITED      "SELECT COUNT(*) FROM rpc_audit"
+#define ANSWERS      "SELECT COUNT(*) FROM rpc_answer"
+
+static struct world *begin(void)
+{
+        struct world *w = world_new();
+        world_write(w);
+        return w;
+}
+
+static void test_write_leaves_all(void)
+{
+        struct world *w = begin();
+        struct got *got = ASK(w, .method = PUT);
+        CHECK_INT(PROBLEM(got), 0);
+        CHECK_INT(world_position(w, got), 1);
+        CHECK(!got->reply.replayed && got->reply.commit_us > 0);
+        CHECK_INT(world_number(w, THINGS), 1);
+        CHECK_INT(world_number(w, EVENTS), 1);
+        CHECK_INT(world_number(w, ANSWERS), 1);
+        CHECK_INT(world_number(w, "SELECT COUNT(*) FROM rpc_audit WHERE principal = 'account:anna' AND method = "
+                                  "'test.Put' AND outcome = 'ok' AND subject = 'a' AND "
+                                  "trace = '0af7651916cd43dd8448eb211c80319c'"),
+                  1);
+        CHECK_INT(world_position(w, ASK(w, .method = GET)), 1);
+        world_done(w);
+}
+
+static void test_replay(void)
+{
+        struct world *w = begin();
+        struct got *first = ASK(w, .method = PUT, .idempotency = "k", .client_key = true);
+        struct got *again = ASK(w, .method = PUT, .idempotency = "k", .client_key = true);
+        CHECK(again->reply.replayed);
+        CHECK(str_eq(first->payload, again->payload));
+        CHECK_INT(w->runs, 1);
+        world_restart(w);
+        struct got *later = ASK(w, .method = PUT, .idempotency = "k", .attempt = 2);
+        CHECK(later->reply.replayed);
+        CHECK(str_eq(first->payload, later->payload));
+        CHECK_INT(world_number(w, THINGS), 1);
+        CHECK_INT(world_number(w, EVENTS), 1);
+
+        CHECK_INT(PROBLEM(ASK(w, .method = PUT, .topic = "b", .idempotency = "k", .client_key = true)),
+                  P(IDEMPOTENCY_MISMATCH));
+        struct got *other = ASK(w, .method = PUT, .idempotency = "k", .client_key = true,
+                                .who = world_who(NUANXIN__INTERNAL__V1__PRINCIPAL__KIND__ACCOUNT, "berta"));
+        CHECK(!other->reply.replayed && PROBLEM(other) == 0); /* somebody else's key */
+        world_done(w);
+}
+
+/* A first attempt that arrives after its own retry: nobody looked for an answer, and the handler ran. */
+static void test_late_first_attempt(void)
+{
+        struct world *w = begin();
+        struct got *retry = ASK(w, .method = PUT, .idempotency = "g", .attempt = 1);
+        struct got *late = ASK(w, .method = PUT, .idempotency = "g");
+        CHECK_INT(w->runs, 2);
+        CHECK(late->reply.replayed && str_eq(retry->payload, late->payload));
+        struct got *refused = ASK(w, .method = PUT, .idempotency = "h", .key = "refuse", .attempt = 1);
+        late = ASK(w, .method = PUT, .idempotency = "h", .key = "refuse");
+        CHECK(late->reply.replayed && str_eq(refused->payload, late->payload));
+        CHECK_INT(world_number(w, THINGS), 1);
+        CHECK_INT(world_number(w, EVENTS), 1);
+        CHECK_INT(world_number(w, AUDITED), 2);
+        world_done(w);
+}
+
+static void test_in_flight(void)
+{
+        struct world *w = begin();
+        size_t first = world_send(w, &(struct question){.method = PUT, .idempotency = "k", .client_key = true});
+        size_t second = world_send(w, &(struct question){.method = PUT, .idempotency = "k", .client_key = true});
+        size_t retry = world_send(
+                w, &(struct question){.method = PUT, .idempotency = "k", .client_key = true, .attempt = 1});
+        world_wait(w);
+        CHECK_INT(PROBLEM(&w->got[first]), 0);
+        CHECK_INT(PROBLEM(&w->got[second]), P(IDEMPOTENCY_IN_FLIGHT));
+        CHECK(w->got[retry].reply.replayed);
+        CHECK(str_eq(w->got[first].payload, w->got[retry].payload));
+        CHECK_INT(world_number(w, THINGS), 1);
+        world_done(w);
+}
+
+static void test_refusals(void)
+{
+        struct world *w = begin();
+        struct got *got = ASK(w, .method = PUT, .key = "refuse", .idempotency = "r", .client_key = true);
+        CHECK_INT(PROBLEM(got), P(PRECONDITION_FAILED));
+        CHECK_INT(world_number(w, THINGS), 0);
+        CHECK_INT(world_number(w, EVENTS), 0);
+        CHECK_INT(world_number(w, "SELECT COUNT(*) FROM rpc_audit WHERE outcome = 'precondition-failed'"), 1);
+        struct got *again = ASK(w, .method = PUT, .key = "refuse", .idempotency = "r", .client_key = true);
+        CHECK(again->reply.replayed && str_eq(got->payload, again->payload));
+
+        CHECK_INT(PROBLEM(ASK(w, .method = PUT, .key = "kept")), P(PRECONDITION_FAILED));
+        CHECK_INT(world_number(w, THINGS), 1);
+        CHECK_INT(world_number(w, EVENTS), 1);
+
+        CHECK_INT(PROBLEM(ASK(w, .method = PUT, .key = "fail")), P(INTERNAL));
+        CHECK_INT(PROBLEM(ASK(w, .method = PUT, .topic = "")), P(INVALID_ARGUMENT));
+        CHECK_INT(world_number(w, THINGS), 1);
+        CHECK_INT(world_number(w, "SELECT MAX(seq) FROM rpc_outbox"), 1);
+        CHECK_INT(PROBLEM(ASK(w, .method = PUT)), 0);
+        CHECK_INT(world_number(w, "SELECT MAX(seq) FROM rpc_outbox"), 2); /* no gap */
+        world_done(w);
+}
+
+static void test_access(void)
+{
+        struct world *w = begin();
+        Who *nobody = world_who(NUANXIN__INTERNAL__V1__PRINCIPAL__KIND__ANONYMOUS, "");
+        CHECK_INT(PROBLEM(ASK(w, .method = PUT, .who = nobody)), P(UNAUTHENTICATED));
+        CHECK_INT(PROBLEM(ASK(w, .method = OPEN, .who = nobody)), 0);
+        Who *other = world_who(NUANXIN__INTERNAL__V1__PRINCIPAL__KIND__ACCOUNT, "zoe");
+        other->grants[0]->organization = (char *)"44";
+        CHECK_INT(PROBLEM(ASK(w, .method = PUT, .who = other)), P(NOT_FOUND));
+        other = world_who(NUANXIN__INTERNAL__V1__PRINCIPAL__KIND__ACCOUNT, "zoe");
+        other->grants[0]->role = 3; /* a volunteer */
+        CHECK_INT(PROBLEM(ASK(w, .method = PUT, .who = other)), P(PERMISSION_DENIED));
+        Who *through = world_who(NUANXIN__INTERNAL__V1__PRINCIPAL__KIND__ACCOUNT, "zoe");
+        through->client = (char *)"app"; /* whose backend holds nothing */
+        CHECK_INT(PROBLEM(ASK(w, .method = PUT, .who = through)), P(PERMISSION_DENIED));
+        CHECK_INT(PROBLEM(ASK(w, .method = PUT, .key = "forget")), P(INTERNAL)); /* fails closed */
+        Who *operator = world_who(NUANXIN__INTERNAL__V1__PRINCIPAL__KIND__OPERATOR, "root");
+        CHECK_INT(PROBLEM(ASK(w, .method = PUT, .who = operator)), 0);
+        CHECK_INT(world_number(w, THINGS), 2);
+        world_done(w);
+}
+
+static void test_secrets(void)
+{
+        struct world *w = begin();
+        CHECK_INT(PROBLEM(ASK(w, .method = SECRET, .idempotency = "s", .client_key = true)), 0);
+        CHECK_INT(PROBLEM(ASK(w, .method = SECRET, .idempotency = "s", .client_key = true)), P(ANSWER_NOT_KEPT));
+        CHECK_INT(PROBLEM(ASK(w, .method = SECRET, .idempotency = "s", .attempt = 1)), P(ANSWER_NOT_KEPT));
+        CHECK_INT(world_number(w, THINGS), 1);
+        CHECK_INT(world_number(w, "SELECT COUNT(*) FROM rpc_answer WHERE payload IS NULL"), 1);
+        CHECK_INT(PROBLEM(ASK(w, .method = OPEN, .idempotency = "o", .client_key = true)), 0);
+        CHECK_INT(PROBLEM(ASK(w, .method = OPEN, .idempotency = "o", .client_key = true)), 0);
+        CHECK_INT(world_number(w, THINGS), 3);
+        CHECK_INT(world_number(w, ANSWERS), 1);
+        world_done(w);
+}
+
+static void test_slow(void)
+{
+        struct world *w = begin();
+        struct got *got = ASK(w, .method = SLOW, .idempotency = "s", .client_key = true);
+        CHECK_INT(PROBLEM(got), 0);
+        CHECK_INT(world_number(w, "SELECT n FROM thing WHERE name = 'slowly a'"), 1);
+        CHECK(ASK(w, .method = SLOW, .idempotency = "s", .client_key = true)->reply.replayed);
+        CHECK_INT(PROBLEM(ASK(w, .method = SLOW, .key = "refuse")), P(PRECONDITION_FAILED));
+        CHECK_INT(world_number(w, "SELECT COUNT(*) FROM rpc_audit WHERE method = 'test.Slow'"), 2);
+        world_done(w);
+}
+
+static void test_lost_batch(void)
+{
+        struct world *w = begin();
+        size_t at[3];
+        w->failures_left = 1; /* the batch is lost once, and runs again one by one */
+        at[0] = world_send(w, &(struct question){.method = PUT});
+        at[1] = world_send(w, &(struct question){.method = PUT, .key = "nospace"});
+        at[2] = world_send(w, &(struct question){.method = PUT});
+        world_wait(w);
+        for (int i = 0; i < 3; i++)
+                CHECK_INT(PROBLEM(&w->got[at[i]]), 0);
+        w->failures_left = 2; /* the second time too: that one alone is told so */
+        at[0] = world_send(w, &(struct question){.method = PUT});
+        at[1] = world_send(w, &(struct question){.method = PUT, .key = "nospace"});
+        at[2] = world_send(w, &(struct question){.method = PUT});
+        world_wait(w);
+        CHECK_INT(PROBLEM(&w->got[at[0]]), 0);
+        CHECK_INT(PROBLEM(&w->got[at[1]]), P(UNAVAILABLE));
+        CHECK(w->got[at[1]].reply.retry_after_ms > 0);
+        CHECK_INT(PROBLEM(&w->got[at[2]]), 0);
+        CHECK_INT(world_number(w, THINGS), 5);
+        CHECK_INT(world_number(w, "SELECT MAX(seq) FROM rpc_outbox"), 5);
+        CHECK_INT(world_number(w, EVENTS), 5);
+        world_done(w);
+}
+
+static void test_not_here(void)
+{
+        struct world *w = world_new();
+        CHECK(ASK(w, .method = PUT)->reply.not_writer);
+        CHECK_INT(PROBLEM(ASK(w, .method = GET)), P(UNAVAILABLE)); /* no schema yet */
+        world_write(w);
+        CHECK_INT(PROBLEM(ASK(w, .method = 99)), P(UNAVAILABLE));
+        world_done(w);
+}
+
+static void test_waits_for_news(void)
+{
+        struct world *w = begin();
+        size_t waiting = world_send(w, &(struct question){.method = AWAIT, .topic = "news"});
+        world_send(w, &(struct question){.method = PUT, .topic = "news"});
+        world_wait(w);
+        CHECK_INT(world_position(w, &w->got[waiting]), 1);
+        /* Nothing comes: it answers what there is, before its deadline. */
+        struct got *got = ASK(w, .method = AWAIT, .topic = "never", .time_left_ms = 400);
+        CHECK_INT(PROBLEM(got), 0);
+        CHECK_INT(world_position(w, got), 0);
+        world_done(w);
+}
+
+static void test_due(void)
+{
+        struct world *w = begin();
+        CHECK_INT(PROBLEM(ASK(w, .method = PUT, .key = "due")), 0);
+        CHECK_INT(world_number(w, "SELECT COUNT(*) FROM rpc_due"), 1);
+        w->failures_left = 1;
+        w->shift_us = 3601 * CLOCK_SECOND_US;
+        CHECK(world_until(w, "SELECT attempts FROM rpc_due", 1)); /* undone, and put back */
+        CHECK_INT(world_number(w, THINGS), 1);
+        w->shift_us += 10 * CLOCK_SECOND_US;
+        CHECK(world_until(w, "SELECT n FROM thing WHERE name = 'due a'", 1));
+        CHECK_INT(world_number(w, "SELECT COUNT(*) FROM rpc_due"), 0);
+        world_done(w);
+}
+
+static void test_own_consumer(void)
+{
+        struct world *w = begin();
+        for (int i = 0; i < 700; i++)
+                world_send(w, &(struct question){.method = PUT});
+        world_wait(w);
+        CHECK(world_until(w, "SELECT COUNT(*) FROM seen", 700));
+        world_restart(w);
+        CHECK_INT(PROBLEM(ASK(w, .method = PUT)), 0);
+        CHECK(world_until(w, "SELECT COUNT(*) FROM seen", 701));
+        CHECK_INT(world_number(w, "SELECT position FROM rpc_cursor"), 701);
+        world_done(w);
+}
+
+static void on_drained(void *arg)
+{
+        struct world *w = arg;
+        w->drained = true;
+        loop_stop(w->loop);
+}
+
+static void test_drain(void)
+{
+        struct world *w = begin();
+        size_t waiting = world_send(w, &(struct question){.method = AWAIT, .topic = "never"});
+        size_t writing = world_send(w, &(struct question){.method = PUT});
+        rpc_server_drain(w->server, on_drained, w);
+        CHECK(ASK(w, .method = PUT)->reply.not_writer);
+        if (!w->drained)
+                loop_run(w->loop);
+        CHECK(w->drained);
+        CHECK_INT(PROBLEM(&w->got[writing]), 0);
+        CHECK_INT(PROBLEM(&w->got[waiting]), 0);
+        world_done(w);
+}
+
+static void test_expired_answers_go(void)
+{
+        struct world *w = begin();
+        for (int i = 0; i < 50; i++)
+                world_send(w, &(struct question){.method = PUT, .client_key = i % 2});
+        world_wait(w);
+        CHECK_INT(world_number(w, ANSWERS), 50);
+        w->shift_us = 11 * CLOCK_MINUTE_US;
+        CHECK(world_until(w, ANSWERS, 25));
+        CHECK_INT(world_number(w, AUDITED), 50);
+        world_done(w);
+}
+
+int main(void)
+{
+        static const struct check_case cases[] = {
+                {"a write leaves state, event, answer and audit together", test_write_leaves_all},
+                {"a repeated write gets the first answer, byte for byte, also after a restart", test_replay},
+                {"a first attempt that comes after its retry doubles nothing", test_late_first_attempt},
+                {"while the first runs, a second is told so and a retry waits", test_in_flight},
+                {"a refusal undoes the writes and is kept itself", test_refusals},
+                {"access is decided by grants, and fails closed", test_access},
+                {"secret answers are not kept, and not made twice", test_secrets},
+                {"slow work is prepared outside the transaction", test_slow},
+                {"a lost batch runs again one by one", test_lost_batch},
+                {"who may not write says so", test_not_here},
+                {"a read waits for news, or for its deadline", test_waits_for_news},
+                {"due work runs on the service's clock, and comes back when it fails", test_due},
+                {"a consumer of the own outbox sees each event once", test_own_consumer},
+                {"draining finishes what is in hand", test_drain},
+                {"expired answers are swept", test_expired_answers_go},
+        };
+        return CHECK_MAIN(cases);
+}
