@@ -1,0 +1,131 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Every part is taken away under load. What was acknowledged is there, once; what could go on, went on."""
+import contextlib
+import os
+import random
+import signal
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from support.load import Load, check_ledger  # noqa: E402
+from support.people import person  # noqa: E402
+from support.stack import Stack  # noqa: E402
+from support.story import expect, main, story, wait_until  # noqa: E402
+from support.world import make_activity, make_members, rfc3339  # noqa: E402
+
+KILLS = int(os.environ.get("NX_KILLS", "50"))
+
+
+@contextlib.contextmanager
+def scene(n_members=400, n_activities=20, **stack):
+    """A stack with a campaign of its own; yields it, the administrator's token, the campaign and all (activity, member) pairs."""
+    with Stack(gateway_options=["--rate-scale=100"], **stack) as s:
+        admin = s.login("admin")
+        campaign = s.call("POST", "/v1/campaigns", {"organization": "43", "title": "故障演练", "startTime": rfc3339(-86400),
+                                                     "endTime": rfc3339(86400 * 3)}, token=admin).ok()["id"]
+        s.call("POST", f"/v1/campaigns/{campaign}:open", token=admin).ok()
+        villages = ["430102001001", "430103001001", "430211001001", "430302001001"]
+        members = make_members(s, admin, [person(i, villages[i % 4]) for i in range(n_members)])
+        activities = [make_activity(s, admin, mode="ONLINE", campaign=campaign) for _ in range(n_activities)]
+        # What activity knows of members follows membership's events: wait until the last of them is known.
+        wait_until("activity knows the last member", lambda: s.call(
+            "POST", f"/v1/activities/{activities[0]['id']}/registrations", {"member": members[-1]["id"]}, token=s.api_key).status == 200, 10)
+        pairs = [(a["id"], m["id"]) for a in activities for m in members]
+        random.Random(5).shuffle(pairs)
+        yield s, admin, campaign, pairs
+
+
+@story(f"{KILLS} kills -9 of any process at any moment lose nothing that was acknowledged, and double nothing")
+def random_kills():
+    with scene() as (s, admin, campaign, pairs):
+        names = ["membership-1", "activity-1", "gateway-1", "redis"]
+        rng = random.Random(29)
+        with Load(s, s.api_key, pairs) as load:
+            for _ in range(KILLS):
+                load.wait_for(rng.randrange(10, 60))
+                name = rng.choice(names)
+                pid = wait_until(f"{name} runs", lambda: s.pid(name), 20)
+                os.kill(pid, signal.SIGKILL)
+                wait_until(f"{name} runs again", lambda: s.pid(name) not in (None, pid), 20)
+            load.wait_for(100)
+            load.stop()
+            expect("requests that ended badly", load.failed, [])
+            check_ledger(s, admin_again(s), load.acknowledged, campaign)
+
+
+def admin_again(s):
+    return wait_until("one can sign in", lambda: login_or_none(s), 20)
+
+
+def login_or_none(s):
+    with contextlib.suppress(AssertionError, OSError):
+        return s.login("admin")
+    return None
+
+
+def lose_one(signal_number):
+    with scene(n_members=300, n_activities=10, instances={"activity": 2, "membership": 2}) as (s, admin, campaign, pairs):
+        with Load(s, s.api_key, pairs, retry=False) as load:
+            load.wait_for(200)
+            for name in ("activity-1", "membership-1", "activity-2"):
+                s.kill(name, signal_number)
+                load.wait_for(300)
+                wait_until(f"{name} runs again", lambda: s.pid(name), 20)
+            load.stop()
+            expect("failed requests", load.failed, [])
+            check_ledger(s, admin, load.acknowledged, campaign)
+
+
+@story("with two instances of a service, kill -9 of one under load fails no request")
+def kill_one():
+    lose_one(signal.SIGKILL)
+
+
+@story("with two instances of a service, SIGTERM of one under load fails no request")
+def drain_one():
+    lose_one(signal.SIGTERM)
+
+
+@story("a frozen writer is ended, its standby takes over, and what was acknowledged is there")
+def frozen_writer():
+    with scene(n_members=200, n_activities=10, instances={"activity": 2}) as (s, admin, campaign, pairs):
+        with Load(s, s.api_key, pairs) as load:
+            load.wait_for(200)
+            writer = next(i["instance"] for i in status(s) if i.get("mayWrite") and i["service"] == "activity")
+            frozen = s.kill(writer, signal.SIGSTOP)
+            wait_until("another process has taken its place", lambda: s.pid(writer) not in (None, frozen), 40)
+            load.wait_for(200)
+            load.stop()
+            check_ledger(s, admin, load.acknowledged, campaign)
+
+
+def status(s):
+    import json
+
+    return json.loads(s.cli("status", "--json", check=False).stdout)
+
+
+@story("Redis gone for 10 s: known sessions go on, others get 503 with Retry-After, and all recovers by itself")
+def redis_gone():
+    with Stack(own_redis=True, gateway_options=["--rate-scale=100"]) as s:
+        known = s.login("admin")
+        unknown = s.login("clerk")
+        s.call("GET", "/v1/organizations/43", token=known).ok()
+        other = Stack.call  # a session that no gateway thread has seen since it was made
+        s.redis.kill()
+        gone = time.monotonic()
+        wait_until("the loss is noticed", lambda: s.call("POST", "/v1/sessions", {"login": "admin", "password": "x" * 12}).status == 503, 5)
+        while time.monotonic() < gone + 10:
+            s.call("GET", "/v1/organizations/43", token=known).ok()
+            answer = other(s, "GET", "/v1/organizations/43", token="x" * 43)
+            answer.refused(503, "unavailable")
+            assert int(answer.headers["Retry-After"]) >= 1
+        s.redis.start()
+        wait_until("sessions that only Redis knew work again", lambda: s.call("GET", "/v1/organizations/43", token=unknown).status == 200, 10)
+        s.login("admin")
+
+
+if __name__ == "__main__":
+    main()
