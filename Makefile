@@ -146,10 +146,31 @@ endef
 $(foreach t,$(notdir $(patsubst %/main.c,%,$(TOOLS_C))),$(eval $(call TOOL_RULE,$t)))
 $(BUILD)/common/rpc/%.o: $(wildcard common/rpc/schema/*.sql)
 
+# The tests of json and of the checks on messages have a contract of their own, with every kind of field and rule.
+TESTGEN  := $(BUILD)/tests/gen
+TEST_PROTO := nuanxin/test/v1/everything
+TEST_CONTRACT := $(TESTGEN)/contract/contract.o $(TESTGEN)/$(TEST_PROTO).pb-c.o
+$(TESTGEN)/contract.binpb: $(PROTOS) tests/contract/proto/$(TEST_PROTO).proto
+	@mkdir -p $(@D)
+	protoc -Itests/contract/proto -Iproto -I/usr/include --include_imports --include_source_info --descriptor_set_out=$@ \
+	    $(PROTOS) tests/contract/proto/$(TEST_PROTO).proto
+$(TESTGEN)/contract/contract.c: $(TESTGEN)/contract.binpb $(BUILD)/bin/contract-compiler
+	$(BUILD)/bin/contract-compiler --descriptors $< --lock $(TESTGEN)/none.lock --out $(@D)
+	@touch $@
+$(TESTGEN)/$(TEST_PROTO).pb-c.c: tests/contract/proto/$(TEST_PROTO).proto
+	@mkdir -p $(TESTGEN)
+	protoc-c -Itests/contract/proto -Iproto -I/usr/include --c_out=$(TESTGEN) $<
+$(TESTGEN)/%.o: $(TESTGEN)/%.c $(TESTGEN)/$(TEST_PROTO).pb-c.c | $(PBC_H)
+	$(CC) -std=gnu17 $(CFLAGS) $(SANFLAGS) -w -I$(TESTGEN) $(CPPFLAGS) -c -o $@ $<
+TEST_CONTRACT_USERS := $(addprefix $(BUILD)/tests/,unit/json_test unit/contract_test json/roundtrip)
+$(TEST_CONTRACT_USERS): $(TEST_CONTRACT)
+$(TEST_CONTRACT_USERS): private CPPFLAGS := -I$(TESTGEN) $(CPPFLAGS)
+$(TEST_CONTRACT_USERS): private TEST_OBJ := $(TEST_CONTRACT)
+
 # A test program tests/x/y.c links the library, and the rules of a service it names: // uses: services/activity/rules.c
 $(BUILD)/tests/%: tests/%.c $(LIB) | $(PBC_H) $(CONTRACT_C)
 	@mkdir -p $(@D)
-	$(COMPILE) -o $@ $< $$(sed -n 's|^// uses: ||p' $<) $(LIB) $(LDLIBS)
+	$(COMPILE) -o $@ $< $$(sed -n 's|^// uses: ||p' $<) $(TEST_OBJ) $(LIB) $(LDLIBS)
 $(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(LIB) | $(PBC_H) $(CONTRACT_C)
 	@mkdir -p $(@D)
 	$(COMPILE) -fsanitize=fuzzer -o $@ $< $(LIB) $(LDLIBS)

@@ -29,5 +29,5 @@ void base64_encode(struct buf *out, const uint8_t *p, size_t n);
 /* Standard or URL-safe, padded or not. */
 int base64_decode(struct arena *arena, struct str text, ProtobufCBinaryData *ret_bytes) MUST_USE;
 
-/* Appends a double as JSON: the shortest text that reads back the same; NaN and infinities as strings. */
+/* Appends a double as JSON, in as few digits (15 or more of them) as read back the same; NaN and infinities as strings. */
 void double_to_json(struct buf *out, double value, bool single);

@@ -46,7 +46,7 @@ static void emit_types(struct buf *out, const struct model *m, const struct pack
         }
         for (size_t i = 0; i < m->n_messages && short_names; i++) {
                 const struct message *x = m->messages[i];
-                if (strcmp(x->place.file->package, p->name) == 0 && !x->map_entry)
+                if (strcmp(x->place.file->package, p->name) == 0)
                         buf_printf(out, "typedef %s %s;\n", name_c_type(m->arena, x->name),
                                    name_in_package(m->arena, p->name, x->name));
         }

@@ -171,7 +171,7 @@ int main(int argc, char **argv)
                 return 1;
         if (a.update_lock)
                 return update_lock(&lock) ? 1 : 0;
-        if (lock.additions)
+        if (lock.additions && lock.n_old > 0)
                 fprintf(stderr, "%s: %zu additions are not locked yet: run `make lock`\n", a.lock, lock.additions);
         mkdir(a.out, 0777);
         return write_all(&model, &lock, a.out) ? 1 : 0;
