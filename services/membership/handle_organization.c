@@ -128,14 +128,6 @@ static int find_ranges(struct rpc_call *call, const ListOrganizationsRequest *re
         return ranges_of_scope(call, ranges);
 }
 
-/* A subtree begins with its own path, so reading starts just before it. */
-static char *just_before(struct arena *arena, const char *path)
-{
-        char *before = arena_strdup(arena, path);
-        before[strlen(before) - 1] = '.'; /* the character before '/' */
-        return before;
-}
-
 static int read_ranges(struct rpc_call *call, const ListOrganizationsRequest *request, const struct ranges *ranges,
                        struct str key, int64_t limit, struct organization_list *list)
 {
@@ -143,7 +135,8 @@ static int read_ranges(struct rpc_call *call, const ListOrganizationsRequest *re
         const char *from = key.n ? arena_strndup(arena, key.p, key.n) : "";
         int r = 0;
         for (size_t i = 0; i < ranges->n && r == 0 && (int64_t)list->n < limit; i++) {
-                char *before = just_before(arena, ranges->paths[i]);
+                /* A subtree begins with its own path, so reading starts just before it. */
+                char *before = path_before(arena, str_of(ranges->paths[i]));
                 struct organization_filter filter = {
                         .after = strcmp(from, before) > 0 ? from : before,
                         .end = path_end(arena, str_of(ranges->paths[i])),

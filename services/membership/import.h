@@ -71,3 +71,5 @@ int import_fill(struct rpc_call *call, const struct import *import, Operation *r
 
 /* Due work: an import is forgotten a week after it began. */
 int import_expire(struct rpc_call *call, const char *id, struct str payload);
+/* Due work: takes the next rows of a member import. */
+int import_members_step(struct rpc_call *call, const char *id, struct str payload);

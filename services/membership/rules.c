@@ -195,12 +195,10 @@ const char *member_state_name(Member__State state)
         return (unsigned)state < N_STATES ? names[state] : names[0];
 }
 
-void member_number(const unsigned char random[16], char out[MEMBER_NUMBER_SIZE])
+void member_number(const char *id, char out[MEMBER_NUMBER_SIZE])
 {
-        uint64_t value = 0;
+        uint64_t value = str_hash(str_of(id));
         int sum = 0;
-        for (int i = 0; i < 8; i++)
-                value = value << 8 | random[i];
         snprintf(out, MEMBER_NUMBER_SIZE, "%015llu", (unsigned long long)(100000000000000 + value % 900000000000000));
         /* Luhn: from the right every second digit doubled, beginning with the one before the check digit. */
         for (int i = 14; i >= 0; i--) {
@@ -244,12 +242,22 @@ bool path_is_within(struct str path, struct str ancestor)
         return str_starts(path, ancestor);
 }
 
+static char *with_last(struct arena *arena, struct str path, char last)
+{
+        char *text = arena_strndup(arena, path.p, path.n);
+        if (path.n)
+                text[path.n - 1] = last;
+        return text;
+}
+
 char *path_end(struct arena *arena, struct str path)
 {
-        char *end = arena_strndup(arena, path.p, path.n);
-        if (path.n)
-                end[path.n - 1] = '0'; /* the character after '/' */
-        return end;
+        return with_last(arena, path, '/' + 1);
+}
+
+char *path_before(struct arena *arena, struct str path)
+{
+        return with_last(arena, path, '/' - 1);
 }
 
 /* --- accounts ------------------------------------------------------------------------------------------------------------------ */

@@ -43,8 +43,8 @@ bool member_is_live(Member__State state); /* neither ended nor deceased: the ID 
 const char *member_state_name(Member__State state); /* as in JSON */
 
 #define MEMBER_NUMBER_SIZE 17
-/* The number on the card, from 16 random bytes: 15 digits, the first not 0, and a Luhn check digit. */
-void member_number(const unsigned char random[16], char out[MEMBER_NUMBER_SIZE]);
+/* The number on the card, from a fresh id: 15 digits, the first not 0, and a Luhn check digit. Another may have it. */
+void member_number(const char *id, char out[MEMBER_NUMBER_SIZE]);
 
 /* --- organisations ------------------------------------------------------------------------------------------------------ */
 
@@ -55,6 +55,8 @@ bool organization_code_valid(struct str code);
 bool path_is_within(struct str path, struct str ancestor);
 /* The least text that is greater than all that begin with path: '/' at the end becomes '0'. */
 char *path_end(struct arena *arena, struct str path);
+/* A text just before it: '/' at the end becomes '.'. */
+char *path_before(struct arena *arena, struct str path);
 
 /* --- accounts -------------------------------------------------------------------------------------------------------------- */
 

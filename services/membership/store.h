@@ -59,9 +59,8 @@ struct count {
 int count_own_list(struct store_conn *db, const char *organization, struct count out[COUNT_MAX], size_t *ret_n) MUST_USE;
 int count_subtree_list(struct store_conn *db, const char *organization, struct count out[COUNT_MAX],
                        size_t *ret_n) MUST_USE;
-/* Makes the counts anew from what is there now, and keeps the outbox's position to which they belong. */
+/* Makes the counts anew from what is there now. */
 int count_rebuild(struct store_conn *db) MUST_USE;
-int count_base(struct store_conn *db, int64_t *ret_position) MUST_USE; /* 0: never rebuilt */
 
 /* --- imports: store_import.c -------------------------------------------------------------------------------------------- */
 
@@ -99,3 +98,81 @@ int import_pieces_drop(struct store_conn *db, const char *import, int64_t before
 int import_error_add(struct store_conn *db, const char *import, const struct import_error *error) MUST_USE;
 int import_error_list(struct store_conn *db, struct arena *arena, const char *import, int64_t after_row, size_t limit,
                       struct import_error *out, size_t *ret_n) MUST_USE;
+
+/* --- accounts and clients: store_account.c -------------------------------------------------------------------------------- */
+
+struct role_grant {
+        int role;
+        char *organization;
+};
+#define ROLE_GRANT_MAX 64
+
+/* Of an account or a client, by its id. */
+int role_grants_get(struct store_conn *db, struct arena *arena, const char *holder, struct role_grant out[ROLE_GRANT_MAX],
+                    size_t *ret_n) MUST_USE;
+int role_grants_set(struct store_conn *db, const char *holder, const struct role_grant *grants, size_t n) MUST_USE;
+
+struct account {
+        char *id, *login, *display_name, *organization, *password;
+        bool disabled;
+        int64_t generation, created;
+};
+int account_get(struct store_conn *db, struct arena *arena, const char *id, struct account *ret) MUST_USE;
+int account_by_login(struct store_conn *db, struct arena *arena, const char *login, struct account *ret) MUST_USE;
+int account_insert(struct store_conn *db, const struct account *a) MUST_USE; /* STORE_E_CONSTRAINT: login is taken */
+int account_update(struct store_conn *db, const struct account *a) MUST_USE; /* password, disabled, generation */
+/* Those of the subtree at path, after this organisation's path and id. */
+int account_list(struct store_conn *db, struct arena *arena, struct str path, const char *after_path, const char *after_id,
+                 int64_t limit, struct account *out, char **out_paths, size_t *ret_n) MUST_USE;
+
+struct client {
+        char *id, *name, *organization, *key_hash;
+        bool disabled;
+        int64_t generation, created;
+};
+int client_get(struct store_conn *db, struct arena *arena, const char *id, struct client *ret) MUST_USE;
+int client_by_key(struct store_conn *db, struct arena *arena, const char *key_hash, struct client *ret) MUST_USE;
+int client_insert(struct store_conn *db, const struct client *c) MUST_USE;
+int client_update(struct store_conn *db, const struct client *c) MUST_USE; /* key_hash, disabled, generation */
+int client_list(struct store_conn *db, struct arena *arena, struct str path, const char *after_path, const char *after_id,
+                int64_t limit, struct client *out, char **out_paths, size_t *ret_n) MUST_USE;
+
+/* --- members: store_member.c ----------------------------------------------------------------------------------------------------- */
+
+struct member {
+        char *id, *organization, *path; /* path: the organisation's; read only */
+        Member__State state;
+        char *name, *number, *id_number_masked, *phone_masked, *join_date;
+        int64_t created, updated, version, generation;
+};
+struct member_secret {
+        struct str wrapped_key, id_number, phone; /* phone: empty for none */
+        struct str id_number_index, phone_index;
+};
+struct member_list {
+        struct member *items;
+        size_t n, room;
+};
+
+int member_get(struct store_conn *db, struct arena *arena, const char *id, struct member *ret) MUST_USE;
+/* Of those whose membership has not ended. */
+int member_by_id_number(struct store_conn *db, struct arena *arena, struct str index, struct member *ret) MUST_USE;
+int member_by_phone(struct store_conn *db, struct arena *arena, struct str index, int64_t limit,
+                    struct member_list *ret) MUST_USE;
+int member_insert(struct store_conn *db, const struct member *m) MUST_USE; /* STORE_E_CONSTRAINT: number is taken */
+/* All but id, organization and created; raises the version. STORE_E_CONSTRAINT: number is taken. */
+int member_update(struct store_conn *db, struct member *m) MUST_USE;
+/* After (path, state, id), all empty or 0 for the first page; state 0: all. */
+struct member_filter {
+        struct str path;
+        Member__State state;
+        const char *after_path, *after_id;
+        int64_t after_state;
+};
+int member_list(struct store_conn *db, struct arena *arena, const struct member_filter *filter, int64_t limit,
+                struct member_list *ret) MUST_USE;
+
+int member_secret_get(struct store_conn *db, struct arena *arena, const char *member, struct member_secret *ret) MUST_USE;
+int member_secret_insert(struct store_conn *db, const char *member, const struct member_secret *s) MUST_USE;
+int member_secret_set_phone(struct store_conn *db, const char *member, const struct member_secret *s) MUST_USE;
+int member_secret_retire(struct store_conn *db, const char *member) MUST_USE; /* its ID number is free again */

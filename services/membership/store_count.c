@@ -68,7 +68,6 @@ int count_rebuild(struct store_conn *db)
                 "DELETE FROM count_node",
                 "DELETE FROM count_own",
                 "DELETE FROM count_subtree",
-                "DELETE FROM count_base",
                 "INSERT INTO count_node (organization, path) SELECT code, path FROM organization",
                 "INSERT INTO count_own (organization, what, n) SELECT code, 100 + kind, 1 FROM organization",
                 "INSERT INTO count_own (organization, what, n)"
@@ -77,21 +76,9 @@ int count_rebuild(struct store_conn *db)
                 " SELECT a.code, c.what, SUM(c.n) FROM organization a"
                 " JOIN organization o ON o.path >= a.path AND o.path < substr(a.path, 1, length(a.path) - 1) || '0'"
                 " JOIN count_own c ON c.organization = o.code GROUP BY a.code, c.what",
-                "INSERT INTO count_base (id, position) SELECT 1, COALESCE(MAX(seq), 0) FROM rpc_outbox",
         };
         int r = 0;
         for (size_t i = 0; i < ARRAY_LEN(steps) && r == 0; i++)
                 r = store_exec(db, steps[i], NULL);
         return r;
-}
-
-int count_base(struct store_conn *db, int64_t *ret_position)
-{
-        static const char sql[] = "SELECT position FROM count_base";
-        _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
-        int r = store_query(db, sql, &rows);
-        if (r != 0 || (r = store_next(rows)) < 0 || r > 1)
-                return r;
-        *ret_position = r == 1 ? store_i64(rows, 0) : 0;
-        return 0;
 }

@@ -127,8 +127,3 @@ CREATE TABLE count_subtree (
         n @int NOT NULL,
         PRIMARY KEY (organization, what)
 ) @clustered;
--- What the counts were rebuilt with: events up to this position are in them already.
-CREATE TABLE count_base (
-        id @int PRIMARY KEY CHECK (id = 1),
-        position @int NOT NULL
-) @strict;
