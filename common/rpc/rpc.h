@@ -40,7 +40,7 @@ struct rpc_method {
 /* --- surroundings ------------------------------------------------------------------------------------------------ */
 
 struct arena *rpc_arena(struct rpc_call *call);
-/* Inside the transaction; in prepare a read-only connection with a snapshot (apply checks again what it learnt there). */
+/* Inside the transaction; in prepare a read-only connection without one (apply checks again what was learnt there). */
 struct store_conn *rpc_db(struct rpc_call *call);
 int64_t rpc_now(const struct rpc_call *call);     /* UTC µs; the same all through the call and when run again */
 char *rpc_new_id(struct rpc_call *call);          /* UUIDv7 */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The threads of the read and the slow lane. Reads run a few at a time in one snapshot, taken after they were; slow
- * ones run alone, without a transaction, and then go on to the write lane.
+ * ones run alone, each statement in a snapshot of its own, and then go on to the write lane.
  */
 #include "common/rpc/server_internal.h"
 
@@ -88,11 +88,18 @@ void *read_main(void *arg)
 
 /* --- the slow lane ---------------------------------------------------------------------------------------------- */
 
-/* False: it has its outcome already. A refusal goes on too: the write lane keeps its answer and its audit row. */
-static bool prepare(struct rpc_call *call)
+/* False: it has its outcome already. A refusal goes on too: the write lane keeps its answer and its audit row. No
+ * snapshot is held while it runs: what takes long here must not keep the log from being checkpointed. */
+static bool prepare(struct lane_thread *t, struct rpc_call *call)
 {
+        call_begin(call, NULL, NULL);
         if (done_without(call))
                 return false;
+        if (!t->db && store_reader_open(t->server->options.store, &t->db) != 0) {
+                call_unavailable(call, RETRY_MS);
+                return false;
+        }
+        call->db = t->db;
         int r = access_admit(call);
         if (r == 0)
                 r = call_decode(call);
@@ -115,13 +122,13 @@ void *slow_main(void *arg)
         while (lane_take(&server->slow, 1, -1, &calls)) {
                 if (!calls.first)
                         continue;
-                call_begin(calls.first, NULL, NULL);
-                if (prepare(calls.first))
+                if (prepare(t, calls.first))
                         lane_hand(&server->write, &calls);
                 else
                         server_finished(server, &calls);
                 log_set_trace((struct str){0});
         }
         server_finished(server, &calls);
+        t->db = store_conn_close(t->db);
         return NULL;
 }

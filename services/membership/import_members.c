@@ -12,7 +12,7 @@
 #define STATE(name)   NUANXIN__MEMBERSHIP__V1__OPERATION__STATE__##name
 #define MAX_BYTES     (1ll << 30)
 #define ROWS_A_STEP   500
-#define STEP_IS_FULL  1 /* what on_row stops with */
+#define STEP_IS_FULL  4096 /* what on_row stops with: nothing else says so */
 #define DUE_KIND      "import-members"
 
 enum { COLUMN_ORGANIZATION, COLUMN_NAME, COLUMN_ID_NUMBER, COLUMN_PHONE, COLUMN_JOIN_DATE, N_COLUMNS };
@@ -148,6 +148,13 @@ static int next_step(struct rpc_call *call, const struct import *import)
         return rpc_due_add(call, DUE_KIND, import->id, rpc_now(call), (struct str){0});
 }
 
+static int end(struct step *s)
+{
+        bool read = s->import->header[0];
+        int r = read || s->unreadable ? 0 : refuse(s, 1, ROW_EMPTY_FILE, N_COLUMNS);
+        return r == 0 ? import_finish(s->call, s->import, read ? STATE(SUCCEEDED) : STATE(FAILED)) : r;
+}
+
 int import_members_step(struct rpc_call *call, const char *id, struct str payload)
 {
         struct import import;
@@ -165,11 +172,8 @@ int import_members_step(struct rpc_call *call, const char *id, struct str payloa
         r = import_read(call, &import, on_row, &step);
         if (r != 0 && r != STEP_IS_FULL)
                 return r;
-        bool ended = r == 0 || step.unreadable;
-        if (ended && !import.header[0] && !step.unreadable)
-                r = refuse(&step, 1, ROW_EMPTY_FILE, N_COLUMNS);
-        if (ended)
-                return r < 0 ? r : import_finish(call, &import, import.header[0] ? STATE(SUCCEEDED) : STATE(FAILED));
+        if (r == 0 || step.unreadable)
+                return end(&step);
         r = import_update(rpc_db(call), &import);
         if (r == 0)
                 r = import_pieces_drop(rpc_db(call), import.id, import.next_offset);
