@@ -149,6 +149,10 @@ void double_to_json(struct buf *out, double value, bool single)
                 buf_add_z(out, isnan(value) ? "\"NaN\"" : value > 0 ? "\"Infinity\"" : "\"-Infinity\"");
                 return;
         }
+        if (value == 0) {
+                buf_add_z(out, signbit(value) ? "-0.0" : "0");
+                return;
+        }
         char z[40];
         int digits = single ? FLT_DIG : DBL_DIG, most = single ? FLT_DECIMAL_DIG : DBL_DECIMAL_DIG;
         for (;; digits++) {
