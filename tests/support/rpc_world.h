@@ -116,7 +116,7 @@ static inline int await(struct rpc_call *call, const Ask *ask, Told *told)
 
 static inline int prepare(struct rpc_call *call, const Ask *ask)
 {
-        CHECK(rpc_db(call) == NULL);
+        CHECK(rpc_db(call) != NULL);
         if (strcmp(ask->key, "refuse") == 0)
                 return rpc_refuse(call, NUANXIN__PROBLEM__PROBLEM_PRECONDITION_FAILED);
         rpc_prepared_set(call, arena_printf(rpc_arena(call), "slowly %s", ask->topic));
