@@ -13,7 +13,7 @@ from support.stack import Stack  # noqa: E402
 from support.story import expect, main, story, wait_until  # noqa: E402
 from support.world import make_activity, make_members, rfc3339  # noqa: E402
 
-VILLAGES = ["430102001001", "430103001001", "430211001001"]
+VILLAGES = ["430102001001", "430103002001", "430211001001"]
 
 
 @contextlib.contextmanager
