@@ -53,7 +53,7 @@ def scopes(s):
     body = {"campaign": s.campaign, "organization": OTHER_COUNTY, "title": "x", "category": "CARE", "mode": "ON_SITE", "place": "p",
             "startTime": rfc3339(0), "endTime": rfc3339(60)}
     s.call("POST", "/v1/activities", body, token=clerk).refused(404, "not-found")
-    s.call("POST", "/v1/activities", {**body, "organization": "99"}, token=clerk).refused(422, "organization-unknown")
+    s.call("POST", "/v1/activities", {**body, "organization": "99"}, token=clerk).refused(404, "organization-unknown")
     s.call("POST", f"/v1/activities/{b['id']}:close", token=clerk).refused(404, "not-found")
     s.call("PATCH", f"/v1/activities/{b['id']}?updateMask=title", {"title": "y"}, token=clerk).refused(404, "not-found")
     s.call("POST", f"/v1/activities/{a['id']}:close", token=s.api_key).refused(403, "permission-denied")
