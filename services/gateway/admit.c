@@ -42,10 +42,6 @@ static void become_stranger(struct request *r)
 static void become_known(struct request *r)
 {
         r->identified = true;
-        if (r->stranger) { /* membership knew the key after all */
-                r->stranger = false;
-                uncharge(r);
-        }
         if (r->who->client)
                 charge(r, r->who->client, r->class);
 }
@@ -111,7 +107,7 @@ static bool deny(struct request *r, int64_t wait_us)
         return false;
 }
 
-/* Settles who it is, as far as that goes without waiting. */
+/* Settles who it is, as far as that goes without waiting. ADMISSION_DEAD: Redis does not know the API key. */
 static enum admission identify(struct request *r)
 {
         if (r->identified || r->stranger)
@@ -119,21 +115,46 @@ static enum admission identify(struct request *r)
         enum admission a = caller_identify(r->worker->callers, r->who, r->checks_wanted);
         if (a == ADMITTED)
                 become_known(r);
-        else if (a == ADMISSION_DEAD || (a == ADMISSION_GONE && r->who->kind == CALLER_KEY))
+        else if (r->who->kind == CALLER_KEY && a != ADMISSION_WAITS && !r->fetched)
+                return ADMISSION_DEAD;
+        else if (a == ADMISSION_DEAD)
                 become_stranger(r);
-        return a == ADMISSION_DEAD || r->stranger ? ADMITTED : a;
+        return a == ADMISSION_DEAD ? ADMITTED : a;
 }
 
-static void on_fetched(void *arg, int outcome)
+/* A key that Redis does not know, or can't be asked about: membership is asked, not too often for one address. */
+static bool ask_membership(struct request *r)
 {
-        struct request *r = arg;
+        char key[48];
+        if (auth_refused(r->worker, r->who)) {
+                r->fetched = true;
+                become_stranger(r);
+                return admit(r);
+        }
+        if (!r->who->fetch) {
+                forwarded_rate_key(key, r->address);
+                struct caller *address = callers_get(r->worker->callers, CALLER_ADDRESS, str_of(key));
+                int64_t wait_us = caller_take_local(r->worker->callers, address, NUANXIN__RATE_CLASS__RATE_LOGIN);
+                caller_unpin(address);
+                if (wait_us)
+                        return deny(r, wait_us);
+        }
+        auth_fetch(r);
+        return false;
+}
+
+void auth_fetch_done(struct request *r, int outcome)
+{
         r->fetched = true;
+        if (outcome < 0) {
+                answer_refusal(r, NUANXIN__PROBLEM__PROBLEM_UNAVAILABLE, NULL);
+                return;
+        }
         if (outcome == 0)
                 become_known(r);
-        if (outcome < 0)
-                answer_refusal(r, NUANXIN__PROBLEM__PROBLEM_UNAVAILABLE, NULL);
         else
-                request_go(r);
+                become_stranger(r);
+        request_go(r);
 }
 
 bool admit(struct request *r)
@@ -142,6 +163,8 @@ bool admit(struct request *r)
         if (!r->who)
                 choose_caller(r);
         enum admission known = identify(r);
+        if (known == ADMISSION_DEAD)
+                return ask_membership(r);
         if (known == ADMISSION_GONE) {
                 answer_refusal(r, NUANXIN__PROBLEM__PROBLEM_UNAVAILABLE, NULL);
                 return false;
@@ -151,14 +174,9 @@ bool admit(struct request *r)
                 return deny(r, wait_us);
         if (known == ADMISSION_WAITS || paid == ADMISSION_WAITS)
                 return wait_for_answers(r);
-        if (!r->stranger)
-                return true;
-        if (r->who->kind == CALLER_KEY && !r->fetched && auth_may_fetch(r->worker, r->who)) {
-                auth_fetch(r, on_fetched);
-                return false;
-        }
-        answer_refusal(r, NUANXIN__PROBLEM__PROBLEM_UNAUTHENTICATED, NULL);
-        return false;
+        if (r->stranger)
+                answer_refusal(r, NUANXIN__PROBLEM__PROBLEM_UNAUTHENTICATED, NULL);
+        return !r->stranger;
 }
 
 bool admit_account(struct request *r, struct str login)

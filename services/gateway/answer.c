@@ -172,7 +172,7 @@ void answer_message(struct request *r, const ProtobufCMessage *message)
 {
         struct worker *w = r->worker;
         struct head h = {0};
-        const ProtobufCFieldDescriptor *field = r->route->answer_tag.tag;
+        const ProtobufCFieldDescriptor *field = r->route->answer_tag;
         struct str tag = field ? str_of(*(char **)decode_member(field, (void *)message)) : (struct str){NULL, 0};
         bool gzip = false;
 

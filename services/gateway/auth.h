@@ -11,7 +11,10 @@ enum auth_kind { AUTH_NONE, AUTH_SESSION, AUTH_KEY, AUTH_BAD };
 /* Pure. ret_credential: of AUTH_SESSION and AUTH_KEY. */
 enum auth_kind auth_credential(struct str authorization, struct str *ret_credential);
 
-/* Membership has not refused this key just now. */
-bool auth_may_fetch(const struct worker *worker, const struct caller *key);
-/* done: 0 the key is good and the caller ALIVE; 1 it is nobody's; -errno membership can't be asked. */
-void auth_fetch(struct request *request, void (*done)(void *request, int outcome));
+/* Asks membership whose key request->who is: once for all requests that wait for it. done, from a later turn: 0 the key
+ * is good and its caller ALIVE; 1 it is nobody's; -errno membership can't be asked. */
+void auth_fetch(struct request *request);
+void auth_fetch_forget(struct request *request); /* it no longer waits */
+void auth_fetch_done(struct request *request, int outcome); /* admit.c's */
+/* Membership refused this key a moment ago. */
+bool auth_refused(const struct worker *worker, const struct caller *key);

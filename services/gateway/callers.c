@@ -295,11 +295,12 @@ static struct lease *lease_of(struct caller *x, Nuanxin__RateClass class)
         return l;
 }
 
-static enum admission take_local(const struct callers *c, struct lease *l, struct rate_figure figure,
-                                 int64_t *ret_wait_us)
+int64_t caller_take_local(struct callers *c, struct caller *x, Nuanxin__RateClass class)
 {
-        *ret_wait_us = rate_take_local(figure, c->gateway_threads, loop_now_us(c->loop), &l->local_us);
-        return *ret_wait_us ? ADMISSION_DENIED : ADMITTED;
+        struct rate_figure figure = rate_figure_of(caller_rate_kind(x), class, c->rate_scale);
+        if (!figure.interval_us)
+                return 0;
+        return rate_take_local(figure, c->gateway_threads, loop_now_us(c->loop), &lease_of(x, class)->local_us);
 }
 
 enum admission caller_take(struct callers *c, struct caller *x, Nuanxin__RateClass class, int64_t *ret_wait_us)
@@ -318,8 +319,10 @@ enum admission caller_take(struct callers *c, struct caller *x, Nuanxin__RateCla
                 *ret_wait_us = l->denied_us - now;
                 return ADMISSION_DENIED;
         }
-        if (callers_redis_gone(c))
-                return take_local(c, l, figure, ret_wait_us);
+        if (callers_redis_gone(c)) {
+                *ret_wait_us = caller_take_local(c, x, class);
+                return *ret_wait_us ? ADMISSION_DENIED : ADMITTED;
+        }
         if (l->batch > c->answered)
                 ask_more(c, l);
         else

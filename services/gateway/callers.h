@@ -56,7 +56,8 @@ struct caller {
         uint64_t checks;                             /* answers about it so far, the last of them in the turn at … */
         int64_t answered_us;                         /* … (monotonic): good for that turn, whatever was told meanwhile */
         uint64_t batch;                              /* the one in which it was asked last */
-        int64_t refused_us;                          /* an API key: when membership did not know it, either */
+        struct fetch *fetch;                         /* an API key: membership is being asked whose it is (auth.c) … */
+        int64_t refused_us;                          /* … or did not know it, then */
         unsigned slot_key, slot_id, slot_client;
         unsigned pins;
         int64_t used_us;
@@ -132,6 +133,9 @@ enum admission caller_identify(struct callers *callers, struct caller *caller, u
 /* One token. ret_wait_us: of ADMISSION_DENIED. */
 enum admission caller_take(struct callers *callers, struct caller *caller, Nuanxin__RateClass class,
                            int64_t *ret_wait_us);
+
+/* The local limiter alone, whether Redis is there or not: 0 or the µs to wait. */
+int64_t caller_take_local(struct callers *callers, struct caller *caller, Nuanxin__RateClass class);
 
 /* For RateLimit and RateLimit-Policy. False: this class has no limit for this caller. */
 struct caller_rate {

@@ -10,6 +10,7 @@
 #include "common/rpc/envelope.h"
 #include "services/gateway/admit.h"
 #include "services/gateway/answer.h"
+#include "services/gateway/auth.h"
 #include "services/gateway/decode.h"
 #include "services/gateway/etag.h"
 #include "services/gateway/export.h"
@@ -52,6 +53,7 @@ static void count(struct request *r, unsigned status)
 static void let_go(struct request *r)
 {
         callers_wait_cancel(r->worker->callers, &r->waiter);
+        auth_fetch_forget(r);
         if (r->pending)
                 rpc_pending_cancel(r->pending);
         r->pending = NULL;
@@ -194,7 +196,8 @@ static bool check_if_match(struct request *r)
         if (list.n != 1)
                 return refuse(r, NUANXIN__PROBLEM__PROBLEM_MALFORMED_REQUEST, "If-Match takes one entity tag here.");
         bool reads = r->route->method->http == CONTRACT_GET;
-        if (list.tags[0].weak || (!reads && !r->route->request_tag.tag))
+        bool taken = reads || (r->route->request_tag && list.tags[0].value.n <= r->route->request_tag_max);
+        if (list.tags[0].weak || !taken)
                 return refuse(r, NUANXIN__PROBLEM__PROBLEM_PRECONDITION_FAILED, NULL);
         r->if_match = list.tags[0].value;
         return true;
@@ -303,14 +306,8 @@ static void on_answer(void *arg, const struct rpc_result *result)
 
 static void set_if_match(struct request *r)
 {
-        const struct route_tag *tag = &r->route->request_tag;
-        void *message = r->message;
-        if (!r->if_match.p || !tag->tag)
-                return;
-        if (tag->in)
-                message = *(void **)decode_member(tag->in, message);
-        if (message)
-                *(char **)decode_member(tag->tag, message) =
+        if (r->if_match.p && r->route->request_tag)
+                *(char **)decode_member(r->route->request_tag, r->message) =
                         arena_strndup(r->http->arena, r->if_match.p, r->if_match.n);
 }
 

@@ -45,9 +45,9 @@ struct request {
         bool identified; /* who is who it says */
         bool stranger;   /* a bad credential: its address pays */
         bool fetched;    /* membership has been asked about the key */
+        struct fetch *fetch; /* … is being asked (auth.c) */
+        struct request *fetch_next;
         uint64_t checks_wanted;
-        void (*fetch_done)(void *request, int outcome);
-        int64_t fetch_us;
         Nuanxin__RateClass class;
         struct charge charges[REQUEST_CHARGES_MAX];
         size_t n_charges;

@@ -52,14 +52,10 @@ static const ProtobufCFieldDescriptor *field_of(const struct contract_message *t
         return NULL;
 }
 
-static bool tag_in(const struct contract_message *type, struct route_tag *tag)
+static const ProtobufCFieldDescriptor *tag_of(const struct contract_message *type)
 {
         const ProtobufCFieldDescriptor *f = field_of(type, STR("etag"));
-        if (!f || f->type != PROTOBUF_C_TYPE_STRING || f->label == PROTOBUF_C_LABEL_REPEATED)
-                return false;
-        tag->tag = f;
-        tag->max_length = type->fields[f - type->pb->fields].max_length;
-        return true;
+        return f && f->type == PROTOBUF_C_TYPE_STRING && f->label != PROTOBUF_C_LABEL_REPEATED ? f : NULL;
 }
 
 static void plan_body(struct route *r)
@@ -82,9 +78,10 @@ static void plan_route(struct route *r, const struct contract_method *method)
         r->method = method;
         r->label = label_of(method->name);
         plan_body(r);
-        tag_in(method->output, &r->answer_tag);
-        if (!tag_in(method->input, &r->request_tag) && r->body && tag_in(r->body->message, &r->request_tag))
-                r->request_tag.in = r->body_pb;
+        r->answer_tag = tag_of(method->output);
+        r->request_tag = tag_of(method->input);
+        if (r->request_tag)
+                r->request_tag_max = method->input->fields[r->request_tag - method->input->pb->fields].max_length;
         const char *verb = strchr(method->permission, '.');
         r->always_check = verb && strcmp(verb, ".reveal") == 0;
 }

@@ -12,13 +12,6 @@
 #define ROUTE_VARIABLES_MAX 4
 #define ROUTE_STATUSES_MAX  12
 
-/* Where an entity tag stands in a message: field `tag`, maybe inside message field `in`. */
-struct route_tag {
-        const ProtobufCFieldDescriptor *in;  /* NULL: in the message itself */
-        const ProtobufCFieldDescriptor *tag; /* NULL: there is none */
-        uint32_t max_length;
-};
-
 struct route {
         const struct contract_method *method;
         const char *label; /* "Membership.GetMember" */
@@ -27,8 +20,9 @@ struct route {
         bool has_body, body_whole; /* body: "*" */
         const struct contract_field *body; /* body: "member" */
         const ProtobufCFieldDescriptor *body_pb;
-        struct route_tag answer_tag;  /* becomes ETag */
-        struct route_tag request_tag; /* takes If-Match */
+        const ProtobufCFieldDescriptor *answer_tag;  /* the output's `etag`, which becomes ETag; NULL: none */
+        const ProtobufCFieldDescriptor *request_tag; /* the input's, which takes If-Match */
+        uint32_t request_tag_max;                    /* its longest value */
         /* The answer may show SENSITIVE values (the permission's verb is "reveal"): the session is asked of Redis
          * each time. */
         bool always_check;

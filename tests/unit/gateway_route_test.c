@@ -68,14 +68,15 @@ static void works_out_what_a_method_needs(void)
         struct route_match match;
         CHECK(route_find(table, arena, STR("/v1/members/x"), &match));
         const struct route *get = match.routes[CONTRACT_GET], *patch = match.routes[CONTRACT_PATCH];
-        CHECK(get->answer_tag.tag && !get->request_tag.tag && !get->has_body);
-        CHECK(patch->answer_tag.tag && patch->request_tag.tag && !patch->request_tag.in && patch->body_whole);
+        CHECK(get->answer_tag && !get->request_tag && !get->has_body);
+        CHECK(patch->answer_tag && patch->request_tag && patch->request_tag_max == 64 && patch->body_whole);
         CHECK(!get->always_check);
         CHECK(route_find(table, arena, STR("/v1/members/x:reveal"), &match));
         CHECK(match.routes[CONTRACT_POST]->always_check);
         CHECK(route_find(table, arena, STR("/v1/clients"), &match));
         const struct route *create = match.routes[CONTRACT_POST];
         CHECK(create->has_body && !create->body_whole && create->body && strcmp(create->body->name, "client") == 0);
+        CHECK(!create->request_tag);
 }
 
 static void goes_back_from_a_literal_to_a_variable(void)
