@@ -15,7 +15,8 @@ int bus_new(const struct bus_options *options, struct bus **ret_bus, const char 
                 return -zmq_errno();
         }
         zmq_ctx_set(bus->context, ZMQ_IO_THREADS, options->io_threads > 0 ? options->io_threads : 1);
-        zmq_ctx_set(bus->context, ZMQ_MAX_SOCKETS, 8192); /* a link is two: its DEALER and its monitor */
+        /* A link is three: its DEALER and both ends of its monitor. */
+        zmq_ctx_set(bus->context, ZMQ_MAX_SOCKETS, 4096);
         if (options->curve_folder) {
                 /* The ZAP handler stands before any server socket: without one libzmq lets everybody in. */
                 int r = security_new(bus->context, options->curve_folder, &bus->security, ret_error);

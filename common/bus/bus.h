@@ -80,8 +80,8 @@ struct bus_link_ops {
         void (*on_down)(void *arg);
         void (*on_pair)(void *arg, struct str envelope, struct str payload); /* both lent for the call */
 };
-/* Connects in the background and keeps reconnecting (50 ms to 2 s). Errors: as bus_server_new, of the
- * endpoint. The link may be freed from any of its callbacks. */
+/* Connects in the background and keeps reconnecting (tcp: 50 ms to 2 s, ipc: 5 to 250 ms). Errors: as
+ * bus_server_new, of the endpoint. The link may be freed from any of its callbacks. */
 int bus_link_new(struct bus *bus, struct loop *loop, const char *endpoint, const struct bus_link_ops *ops,
                  void *arg, struct bus_link **ret_link) MUST_USE;
 struct bus_link *bus_link_free(struct bus_link *link); /* without on_down; what waits to be sent is dropped */

@@ -18,8 +18,11 @@
 #include <stdlib.h>
 
 enum {
-        PAUSE_MIN_US = 100 * 1000, /* of which half is random */
-        PAUSE_MAX_US = 2 * 1000 * 1000,
+        /* Half of a pause is random. Asking for a file again costs nobody else anything. */
+        PAUSE_MIN_IPC_US = 10 * 1000,
+        PAUSE_MAX_IPC_US = 250 * 1000,
+        PAUSE_MIN_TCP_US = 100 * 1000,
+        PAUSE_MAX_TCP_US = 2 * 1000 * 1000,
         BLOCKED_PAIRS_MAX = 1024, /* that wait while the socket takes no more */
 };
 
@@ -41,16 +44,16 @@ struct bus_link {
         struct loop_fd *watch;
         struct loop_timer *timer;
         struct loop_turn turn;
-        int64_t pause_us; /* the next one */
-        bool blocked;     /* the socket took no more: its descriptor tells when it does again */
+        int64_t pause_us, pause_min_us, pause_max_us; /* the next one, and its bounds */
+        bool blocked; /* the socket took no more: its descriptor tells when it does again */
         bool in_callback, freed;
         struct outbox outbox;
         struct inbox inbox;
 };
 
-static void link_up(void *arg);
-static void link_lost(void *arg);
-static const struct monitor_ops link_monitor_ops = {link_up, link_lost};
+static void on_connected(void *arg);
+static void on_lost(void *arg);
+static const struct monitor_ops link_monitor_ops = {on_connected, on_lost};
 
 static void link_destroy(struct bus_link *link);
 
@@ -73,8 +76,8 @@ static enum taken link_receive(struct bus_link *link, int max)
 {
         for (int n = 0; n < max; n++) {
                 int r = inbox_receive(&link->inbox, link->socket, false);
-                if (r ==
-                    -EAGAIN) /* libzmq looked at its mailbox once more before it said so: the edge is armed */
+                /* libzmq looked at its mailbox once more before it said so: the edge is armed. */
+                if (r == -EAGAIN)
                         return TAKEN_ALL;
                 if (r == -EBADMSG) {
                         atomic_fetch_add_explicit(&link->bus->malformed, 1, memory_order_relaxed);
@@ -179,7 +182,7 @@ static void link_pause(struct bus_link *link)
         int64_t half = link->pause_us / 2;
         link->state = LINK_PAUSING;
         loop_timer_set(link->timer, half + (int64_t)random % half);
-        link->pause_us = link->pause_us * 2 > PAUSE_MAX_US ? PAUSE_MAX_US : link->pause_us * 2;
+        link->pause_us = link->pause_us * 2 > link->pause_max_us ? link->pause_max_us : link->pause_us * 2;
 }
 
 static void on_pause_over(void *arg)
@@ -189,15 +192,15 @@ static void on_pause_over(void *arg)
                 link_pause(link);
 }
 
-static void link_up(void *arg)
+static void on_connected(void *arg)
 {
         struct bus_link *link = arg;
         link->state = LINK_UP;
-        link->pause_us = PAUSE_MIN_US;
+        link->pause_us = link->pause_min_us;
         link_tell(link, link->ops->on_up);
 }
 
-static void link_lost(void *arg)
+static void on_lost(void *arg)
 {
         struct bus_link *link = arg;
         bool was_up = link->state == LINK_UP;
@@ -218,7 +221,9 @@ int bus_link_new(struct bus *bus, struct loop *loop, const char *endpoint, const
         link->endpoint = mem_strdup(endpoint);
         link->ops = ops;
         link->arg = arg;
-        link->pause_us = PAUSE_MIN_US;
+        bool ipc = str_starts(str_of(endpoint), STR("ipc://"));
+        link->pause_us = link->pause_min_us = ipc ? PAUSE_MIN_IPC_US : PAUSE_MIN_TCP_US;
+        link->pause_max_us = ipc ? PAUSE_MAX_IPC_US : PAUSE_MAX_TCP_US;
         link->turn = (struct loop_turn){.fn = on_turn_end, .arg = link};
         link->timer = loop_timer_new(loop, on_pause_over, link);
         int r = link_open(link);

@@ -98,8 +98,8 @@ static void on_readable(void *arg, int events)
         (void)events;
         for (int taken = 0; taken < BUS_TURN_MESSAGES_MAX; taken++) {
                 int r = inbox_receive(&server->inbox, server->socket, true);
-                if (r ==
-                    -EAGAIN) /* libzmq looked at its mailbox once more before it said so: the edge is armed */
+                /* libzmq looked at its mailbox once more before it said so: the edge is armed. */
+                if (r == -EAGAIN)
                         return;
                 if (r == -EBADMSG) {
                         atomic_fetch_add_explicit(&server->bus->malformed, 1, memory_order_relaxed);

@@ -18,8 +18,8 @@ struct cache_options {
         int64_t timeout_us;  /* of one command; 0: 1 s */
         size_t max_in_flight; /* 0: 4096; beyond it cache_command fails at once */
 };
-/* -EINVAL: no such address. Connects in the background and keeps reconnecting (50 ms to 1 s); up only once
- * Redis answers (PING), so not while it still loads its data. */
+/* -EINVAL: no such address. Connects in the background and keeps reconnecting (5 ms to 1 s, 250 ms on a
+ * unix socket); up only once Redis answers (PING), so not while it still loads its data. */
 int cache_new(struct loop *loop, const struct cache_options *options, struct cache **ret_cache) MUST_USE;
 /* Not from a callback. Commands in flight get -ECANCELED; what their callbacks send is ignored. */
 struct cache *cache_free(struct cache *cache);

@@ -19,8 +19,9 @@
 #include <unistd.h>
 
 enum {
-        PAUSE_MIN_US = 100 * 1000, /* of which half is random */
-        PAUSE_MAX_US = 1000 * 1000,
+        PAUSE_MIN_US = 10 * 1000, /* half of a pause is random */
+        PAUSE_MAX_UNIX_US = 250 * 1000,
+        PAUSE_MAX_TCP_US = 1000 * 1000,
         READ_SIZE = 64 * 1024,
         READS_PER_TURN = 16,
         REPLY_MAX = 64 * 1024 * 1024, /* bytes of replies that are not whole yet */
@@ -210,8 +211,8 @@ static void connection_pause(struct connection *connection)
         int64_t half = connection->pause_us / 2;
         connection->state = CONNECTION_PAUSING;
         loop_timer_set(connection->timer, half + (int64_t)random % half);
-        connection->pause_us =
-            connection->pause_us * 2 > PAUSE_MAX_US ? PAUSE_MAX_US : connection->pause_us * 2;
+        int64_t max_us = connection->address.ss_family == AF_UNIX ? PAUSE_MAX_UNIX_US : PAUSE_MAX_TCP_US;
+        connection->pause_us = connection->pause_us * 2 > max_us ? max_us : connection->pause_us * 2;
 }
 
 static void connection_lost(struct connection *connection, int error)
