@@ -18,7 +18,7 @@ static const char *text_example(struct arena *arena, const struct field *f)
                      {"id_number", "43010219900307721X"}, {"password", "correct horse battery"}, {"login", "clerk"},
                      {"page_token", ""}, {"query", "长沙"}, {"purpose", "回访"}, {"reason", "本人申请"}, {"code", "430102"},
                      {"url", "https://example.org"}, {"link", "https://example.org"}, {"etag", "3"}, {"token", "…"},
-                     {"card", "NX4301020000001"}, {"name", "王小明"}};
+                     {"card", "NX4301020000001"}, {"_date", "2026-05-29"}, {"name", "王小明"}};
         if (f->rule->n_in)
                 return f->rule->in[0];
         if (f->rule->uuid)

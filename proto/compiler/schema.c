@@ -23,6 +23,57 @@ void schema_ref(struct json *j, struct arena *arena, const char *full)
         json_close(j, '}');
 }
 
+/* A POSIX bracket expression from p (at its '[') in the dialect of JSON Schema; returns what follows it. */
+static const char *bracket_write(struct buf *out, const char *p)
+{
+        static const struct {
+                const char *posix, *ecma;
+        } classes[] = {{"[:space:]", "\\s"},      {"[:digit:]", "0-9"},      {"[:alpha:]", "A-Za-z"},   {"[:alnum:]", "A-Za-z0-9"},
+                       {"[:upper:]", "A-Z"},       {"[:lower:]", "a-z"},      {"[:xdigit:]", "0-9A-Fa-f"}, {"[:blank:]", " \\t"},
+                       {"[:cntrl:]", "\\x00-\\x1f\\x7f"}, {"[:print:]", " -~"}, {"[:graph:]", "!-~"},
+                       {"[:punct:]", "!-/:-@\\[-`{-~"}};
+        buf_add_char(out, *p++);
+        if (*p == '^')
+                buf_add_char(out, *p++);
+        const char *from = p;
+        while (*p && (*p != ']' || p == from)) {
+                size_t i = 0;
+                while (i < ARRAY_LEN(classes) && !str_starts(str_of(p), str_of(classes[i].posix)))
+                        i++;
+                if (i < ARRAY_LEN(classes)) {
+                        buf_add_z(out, classes[i].ecma);
+                        p += strlen(classes[i].posix);
+                        continue;
+                }
+                if (*p == '\\' || *p == '[' || *p == ']')
+                        buf_add_char(out, '\\');
+                buf_add_char(out, *p++);
+        }
+        if (*p)
+                buf_add_char(out, *p++);
+        return p;
+}
+
+/* An extended POSIX expression in the dialect of JSON Schema: they differ inside brackets. */
+static const char *pattern_of(struct arena *arena, const char *posix)
+{
+        struct buf out = {0};
+        buf_add_z(&out, "^(");
+        for (const char *p = posix; *p;) {
+                if (*p == '[') {
+                        p = bracket_write(&out, p);
+                        continue;
+                }
+                if (*p == '\\' && p[1])
+                        buf_add_char(&out, *p++);
+                buf_add_char(&out, *p++);
+        }
+        buf_add_z(&out, ")$");
+        const char *z = arena_strndup(arena, out.p, out.n);
+        buf_done(&out);
+        return z;
+}
+
 static void text_rules(struct json *j, struct arena *arena, const Nuanxin__FieldRule *r)
 {
         json_member(j, "type", "string");
@@ -31,7 +82,7 @@ static void text_rules(struct json *j, struct arena *arena, const Nuanxin__Field
         if (r->max_length)
                 json_member_integer(j, "maxLength", r->max_length);
         if (r->pattern[0])
-                json_member(j, "pattern", arena_printf(arena, "^(%s)$", r->pattern));
+                json_member(j, "pattern", pattern_of(arena, r->pattern));
         if (r->uuid)
                 json_member(j, "format", "uuid");
         if (r->n_in) {
