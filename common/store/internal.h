@@ -20,6 +20,9 @@ struct store {
 /* Writes a line for a person into this thread's text and lends it through ret_error; returns r. */
 int store_fail(const char **ret_error, int r, const char *format, ...) PRINTF(3, 4);
 
+/* Makes the names in path's folder durable. */
+int store_sync_folder(const char *path, const char **ret_error) MUST_USE;
+
 /* Does statfs(2)'s f_type name a file system where locks or shared memory may not hold across machines? */
 bool store_is_network_fs(uint64_t type);
 

@@ -155,11 +155,13 @@ static int set_up(struct store_conn *conn, const struct store *store)
 static int set_up_writer(struct store_conn *conn)
 {
         sqlite3_stmt *stmt = NULL;
+        bool wal = false;
         int result = sqlite3_prepare_v2(conn->db, "PRAGMA journal_mode=WAL", -1, &stmt, NULL);
-        if (result == SQLITE_OK)
-                result = sqlite3_step(stmt);
-        bool wal = result == SQLITE_ROW && strcmp((const char *)sqlite3_column_text(stmt, 0), "wal") == 0;
-        int r = result == SQLITE_ROW ? (wal ? 0 : -ENOTSUP) : conn_error(conn, result);
+        if (result == SQLITE_OK && (result = sqlite3_step(stmt)) == SQLITE_ROW) {
+                wal = strcmp((const char *)sqlite3_column_text(stmt, 0), "wal") == 0;
+                result = sqlite3_step(stmt); /* the row says "wal" even if what follows it fails */
+        }
+        int r = result == SQLITE_DONE ? (wal ? 0 : -ENOTSUP) : conn_error(conn, result);
         sqlite3_finalize(stmt);
         if (r != 0)
                 return r;

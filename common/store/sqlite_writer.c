@@ -122,6 +122,10 @@ int store_writer_acquire(struct store *store, const char *instance, bool wait,
         if (r != 0)
                 return store_fail(ret_error, r, "cannot take over %s: %s", store->path,
                                   store_last_error(w->conn));
+        /* The log stands in the folder by now; SQLite itself overlooks a failure to make its name durable. */
+        r = store_sync_folder(store->path, ret_error);
+        if (r != 0)
+                return r;
         *ret_writer = TAKE(w);
         return 0;
 }

@@ -44,6 +44,20 @@ bool store_is_network_fs(uint64_t type)
         return false;
 }
 
+int store_sync_folder(const char *path, const char **ret_error)
+{
+        const char *slash = strrchr(path, '/');
+        _cleanup_(mem_freep) char *folder = mem_strdup(slash ? path : ".");
+        if (slash)
+                folder[slash - path + 1] = '\0';
+        int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0)
+                return store_fail(ret_error, -errno, "cannot open the folder %s: %m", folder);
+        int r = fsync(fd) < 0 ? store_fail(ret_error, -errno, "cannot sync the folder %s: %m", folder) : 0;
+        close(fd);
+        return r;
+}
+
 /* Makes the file if there is none, and its name durable. An existing file is not opened here: closing any
  * descriptor of it would drop the locks that SQLite holds on it in this process (fcntl(2)). */
 static int make_file(const char *path, const char **ret_error)
@@ -53,19 +67,7 @@ static int make_file(const char *path, const char **ret_error)
                 return errno == EEXIST ? 0 : store_fail(ret_error, -errno, "cannot make %s: %m", path);
         int r = fsync(fd) < 0 ? store_fail(ret_error, -errno, "cannot sync %s: %m", path) : 0;
         close(fd);
-        if (r < 0)
-                return r;
-
-        const char *slash = strrchr(path, '/');
-        _cleanup_(mem_freep) char *folder = mem_strdup(slash ? path : ".");
-        if (slash)
-                folder[slash - path + 1] = '\0';
-        fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (fd < 0)
-                return store_fail(ret_error, -errno, "cannot open the folder %s: %m", folder);
-        r = fsync(fd) < 0 ? store_fail(ret_error, -errno, "cannot sync the folder %s: %m", folder) : 0;
-        close(fd);
-        return r;
+        return r == 0 ? store_sync_folder(path, ret_error) : r;
 }
 
 int store_open(const char *url, const struct store_options *options, struct store **ret_store,
