@@ -171,6 +171,10 @@ $(TEST_CONTRACT_USERS): private TEST_OBJ := $(TEST_CONTRACT)
 $(BUILD)/tests/%: tests/%.c $(LIB) | $(PBC_H) $(CONTRACT_C)
 	@mkdir -p $(@D)
 	$(COMPILE) -o $@ $< $$(sed -n 's|^// uses: ||p' $<) $(TEST_OBJ) $(LIB) $(LDLIBS)
+# For LD_PRELOAD into any program: it stands alone.
+$(BUILD)/tests/%.so: tests/%.c
+	@mkdir -p $(@D)
+	$(CC) -std=gnu17 $(CFLAGS) $(WARN) -D_GNU_SOURCE -shared -fPIC -o $@ $< -ldl
 $(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(LIB) | $(PBC_H) $(CONTRACT_C)
 	@mkdir -p $(@D)
 	$(COMPILE) -fsanitize=fuzzer -o $@ $< $(LIB) $(LDLIBS)
