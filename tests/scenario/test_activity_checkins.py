@@ -152,8 +152,8 @@ def upload(s, activity, scans, order, chunk):
 
 def state(s, activity, admin):
     fields = ("member", "organization", "way", "device", "nonce", "occurredTime", "refusal")
-    rows = lambda refused: sorted(tuple(x.get(f) for f in fields) for x in stored(s, activity, admin, refused))
-    return rows(False), sorted(rows(True), key=str), attended(s, activity)
+    rows = lambda refused: sorted(tuple(x.get(f, "") for f in fields) for x in stored(s, activity, admin, refused))
+    return rows(False), rows(True), attended(s, activity)
 
 
 @story("offline uploads in 20 random orders, each with repetitions, end in one state")
@@ -176,10 +176,9 @@ def offline(s):
         n = len(stored(s, a, admin))
         wait_until("the counts have followed", lambda: sum(attended(s, a)) == n, 5)
         states.append(state(s, a, admin))
-    wait_until("all counts have followed", lambda: True, 1)
     for other in states[1:]:
         expect("the end state", other, states[0])
-    assert len(states[0][0]) == 20 and len(states[0][1]) > 20, "the story is about something"
+    assert len(states[0][0]) > 10 and len(states[0][1]) > 50, (len(states[0][0]), len(states[0][1]))
 
 
 @story("counts at every level equal a recount")
