@@ -13,7 +13,7 @@
 
 enum {
         METHOD_BYTES = 32,      /* longer than any known */
-        CHUNK_LINE_BYTES = 256, /* a chunk's size with its extensions, and the line end before it */
+        CHUNK_LINE_BYTES = 256, /* a chunk's size with its extensions */
 };
 
 struct http_parser {
@@ -29,8 +29,9 @@ struct http_parser {
         uint64_t left;       /* sized: still to come; chunked: still allowed */
         const char *framing; /* chunked: the input's first byte that is not known to be data */
         size_t framing_bytes; /* since the last data */
-        char before;         /* the framing byte before, or 0 */
-        bool line_start;
+        size_t line_bytes;    /* of the framing line in hand */
+        bool trailers;        /* the size line after the last data has ended */
+        char before;          /* the framing byte before, or 0 */
         int refused;
         struct str piece;
         struct buf joined; /* a piece of several chunks */
@@ -217,22 +218,34 @@ int http_parser_head(struct http_parser *p, struct arena *arena, struct str text
 /* --- the body ---------------------------------------------------------------------------------------------------- */
 
 /* What surrounds chunks, up to `to`: every line must end with CRLF, none may be folded or without a name, and there
- * may not be much of it. */
+ * may not be much of it. The first line that is not empty is a size; if no data follow, the next are trailers. */
 static int framing_judge(struct http_parser *p, const char *to)
 {
         for (const char *c = p->framing; c < to; c++) {
                 if ((*c == '\n') != (p->before == '\r'))
                         return 400;
-                if (p->line_start && (*c == ' ' || *c == '\t' || *c == ':'))
+                if (p->line_bytes == 0 && (*c == ' ' || *c == '\t' || *c == ':'))
                         return 400;
-                p->line_start = *c == '\n';
                 p->before = *c;
+                p->line_bytes++;
+                p->framing_bytes++;
+                if (!p->trailers && p->line_bytes > CHUNK_LINE_BYTES)
+                        return 400;
+                if (p->framing_bytes > p->limits.header_bytes)
+                        return 431;
+                if (*c == '\n') {
+                        p->trailers |= p->line_bytes > 2;
+                        p->line_bytes = 0;
+                }
         }
-        p->framing_bytes += (size_t)(to - p->framing);
-        bool trailers = p->llhttp.flags & F_TRAILING;
-        if (p->framing_bytes > (trailers ? p->limits.header_bytes : CHUNK_LINE_BYTES))
-                return trailers ? 431 : 400;
         return 0;
+}
+
+static void framing_reset(struct http_parser *p)
+{
+        p->framing_bytes = p->line_bytes = 0;
+        p->trailers = false;
+        p->before = 0;
 }
 
 static int on_data(llhttp_t *llhttp, const char *at, size_t n)
@@ -242,9 +255,7 @@ static int on_data(llhttp_t *llhttp, const char *at, size_t n)
         if (p->refused)
                 return -1;
         p->framing = at + n;
-        p->framing_bytes = 0;
-        p->before = 0;
-        p->line_start = false;
+        framing_reset(p);
         if (p->piece.n == 0) {
                 p->piece = str_bytes(at, n);
                 return 0;
@@ -273,9 +284,7 @@ int http_parser_body_begin(struct http_parser *p, const struct http_head *head, 
                 return 413;
         p->chunked = head->chunked;
         p->left = head->chunked ? max_bytes : head->content_length;
-        p->framing_bytes = 0;
-        p->before = 0;
-        p->line_start = true;
+        framing_reset(p);
         if (head->chunked)
                 llhttp_resume(&p->llhttp);
         return 0;

@@ -9,7 +9,6 @@
 #include "common/loop/loop_internal.h"
 
 #include <event2/listener.h>
-#include <event2/util.h>
 
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
@@ -91,32 +90,11 @@ static void on_accept_error(struct evconnlistener *events, void *arg)
         loop_timer_set(l->resume, LISTENER_PAUSE_US);
 }
 
-/* evutil_parse_sockaddr_port refuses port 0, so the port is read apart. */
-static int address_parse(const char *address, struct sockaddr_storage *ret_at, int *ret_length)
-{
-        char host[64];
-        const char *colon = strrchr(address, ':');
-        int64_t port;
-        int length = sizeof(*ret_at);
-        if (!colon || (size_t)(colon - address) >= sizeof(host) || str_to_i64(str_of(colon + 1), 0, 65535, &port) < 0)
-                return -EINVAL;
-        memcpy(host, address, (size_t)(colon - address));
-        host[colon - address] = '\0';
-        if (evutil_parse_sockaddr_port(host, (struct sockaddr *)ret_at, &length) < 0)
-                return -EINVAL;
-        if (ret_at->ss_family == AF_INET)
-                ((struct sockaddr_in *)ret_at)->sin_port = htons((uint16_t)port);
-        else
-                ((struct sockaddr_in6 *)ret_at)->sin6_port = htons((uint16_t)port);
-        *ret_length = length;
-        return 0;
-}
-
 static int listener_socket(const char *address, bool shared, int *ret_fd, int *ret_port)
 {
         struct sockaddr_storage at = {0};
         int length;
-        int r = address_parse(address, &at, &length);
+        int r = loop_address_parse(address, &at, &length);
         if (r < 0)
                 return r;
         _cleanup_(close_fd) int fd = socket(at.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -126,11 +104,10 @@ static int listener_socket(const char *address, bool shared, int *ret_fd, int *r
             setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)) < 0 || /* accepted sockets inherit it */
             bind(fd, (struct sockaddr *)&at, (socklen_t)length) < 0)
                 return -errno;
-        socklen_t got = sizeof(at);
-        if (getsockname(fd, (struct sockaddr *)&at, &got) < 0)
-                return -errno;
-        *ret_port = ntohs(at.ss_family == AF_INET ? ((struct sockaddr_in *)&at)->sin_port
-                                                  : ((struct sockaddr_in6 *)&at)->sin6_port);
+        int port = loop_address_port(fd);
+        if (port < 0)
+                return port;
+        *ret_port = port;
         *ret_fd = fd;
         fd = -1;
         return 0;

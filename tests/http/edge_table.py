@@ -278,6 +278,7 @@ add("a chunk extension without a value", chunked(b"2;a\r\n{}\r\n" + DONE) + NEXT
 add("a quoted chunk extension", chunked(b'2;a="b c"\r\n{}\r\n' + DONE) + NEXT, [POST, GET])
 add("a quoted chunk extension with a line end", chunked(b'2;a="b\r\nc"\r\n{}\r\n' + DONE), 400)
 add("a chunk extension too long", chunked(b"2;a=" + b"b" * 1000 + b"\r\n{}\r\n" + DONE), 400)
+add("a last chunk's extension too long", chunked(b"0;a=" + b"b" * 1000 + b"\r\n\r\n"), 400)
 add("a chunk extension without an end", chunked(b"2;" + b"b" * 100000), 400)
 add("a chunk extension with bare LF", chunked(b"2;a\n{}\r\n" + DONE), 400)
 add("a chunk extension with a bare CR", chunked(b"2;a\rb\r\n{}\r\n" + DONE), 400)
