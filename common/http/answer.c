@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Answers: the status line and fields, a whole body or one in chunks. What is not yet due is held by its exchange.
+ * Answers: the status line and fields, a whole body or one in chunks. What is not yet due is held by its
+ * exchange.
  */
 #include "common/http/connection.h"
 
@@ -14,37 +15,37 @@ const char *http_reason(int status)
                 int status;
                 const char *reason;
         } known[] = {
-                {200, "OK"},
-                {201, "Created"},
-                {202, "Accepted"},
-                {204, "No Content"},
-                {206, "Partial Content"},
-                {303, "See Other"},
-                {304, "Not Modified"},
-                {400, "Bad Request"},
-                {401, "Unauthorized"},
-                {403, "Forbidden"},
-                {404, "Not Found"},
-                {405, "Method Not Allowed"},
-                {406, "Not Acceptable"},
-                {408, "Request Timeout"},
-                {409, "Conflict"},
-                {410, "Gone"},
-                {412, "Precondition Failed"},
-                {413, "Content Too Large"},
-                {414, "URI Too Long"},
-                {415, "Unsupported Media Type"},
-                {417, "Expectation Failed"},
-                {422, "Unprocessable Content"},
-                {428, "Precondition Required"},
-                {429, "Too Many Requests"},
-                {431, "Request Header Fields Too Large"},
-                {500, "Internal Server Error"},
-                {501, "Not Implemented"},
-                {502, "Bad Gateway"},
-                {503, "Service Unavailable"},
-                {504, "Gateway Timeout"},
-                {505, "HTTP Version Not Supported"},
+            {200, "OK"},
+            {201, "Created"},
+            {202, "Accepted"},
+            {204, "No Content"},
+            {206, "Partial Content"},
+            {303, "See Other"},
+            {304, "Not Modified"},
+            {400, "Bad Request"},
+            {401, "Unauthorized"},
+            {403, "Forbidden"},
+            {404, "Not Found"},
+            {405, "Method Not Allowed"},
+            {406, "Not Acceptable"},
+            {408, "Request Timeout"},
+            {409, "Conflict"},
+            {410, "Gone"},
+            {412, "Precondition Failed"},
+            {413, "Content Too Large"},
+            {414, "URI Too Long"},
+            {415, "Unsupported Media Type"},
+            {417, "Expectation Failed"},
+            {422, "Unprocessable Content"},
+            {428, "Precondition Required"},
+            {429, "Too Many Requests"},
+            {431, "Request Header Fields Too Large"},
+            {500, "Internal Server Error"},
+            {501, "Not Implemented"},
+            {502, "Bad Gateway"},
+            {503, "Service Unavailable"},
+            {504, "Gateway Timeout"},
+            {505, "HTTP Version Not Supported"},
         };
         for (size_t i = 0; i < ARRAY_LEN(known); i++)
                 if (known[i].status == status)
@@ -99,8 +100,8 @@ static void add_head(struct buf *out, struct http_exchange *x, const struct http
                 buf_add_str(out, STR("Connection: keep-alive\r\n"));
 }
 
-/* Must the connection end with this answer? It must if the rest of the body would be taken for a request. What came
- * after it is then not acted on. */
+/* Must the connection end with this answer? It must if the rest of the body would be taken for a
+ * request. What came after it is then not acted on. */
 static void settle_close(struct http_exchange *x, const struct http_answer *a)
 {
         struct http_connection *c = x->connection;
@@ -137,8 +138,8 @@ void http_answer(struct http_request *request, const struct http_answer *a)
         http_connection_advance(c);
 }
 
-void http_answer_begin(struct http_request *request, const struct http_answer *head, void (*on_more)(void *user),
-                       void *user)
+void http_answer_begin(struct http_request *request, const struct http_answer *head,
+                       void (*on_more)(void *user), void *user)
 {
         struct http_exchange *x = (struct http_exchange *)request;
         struct buf *out = &x->connection->server->scratch;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * One connection: its input becomes exchanges in order, its answers leave in that order. A refusal is an answer like
- * any other, the last one. Whatever calls in here may end the connection, so it is freed only when the outermost
- * caller has returned.
+ * One connection: its input becomes exchanges in order, its answers leave in that order. A refusal is an
+ * answer like any other, the last one. Whatever calls in here may end the connection, so it is freed only
+ * when the outermost caller has returned.
  */
 #include "common/http/connection.h"
 
@@ -18,7 +18,7 @@ static int64_t now_us(const struct http_connection *c)
         return loop_now_us(c->server->loop);
 }
 
-/* --- its life ---------------------------------------------------------------------------------------------------- */
+/* --- its life ------------------------------------------------------------------------------------------- */
 
 static void connection_enter(struct http_connection *c)
 {
@@ -93,7 +93,7 @@ void http_connection_end_input(struct http_connection *c)
         pause(c, false); /* what still comes is dropped, so that the peer's end is noticed */
 }
 
-/* --- refusing ---------------------------------------------------------------------------------------------------- */
+/* --- refusing ------------------------------------------------------------------------------------------- */
 
 static struct http_exchange *exchange_begin(struct http_connection *c)
 {
@@ -138,15 +138,16 @@ static void refuse(struct http_connection *c, struct http_exchange *x, int statu
         buf_done(&body);
 }
 
-/* --- reading ----------------------------------------------------------------------------------------------------- */
+/* --- reading -------------------------------------------------------------------------------------------- */
 
 static enum http_method method_of(struct str text)
 {
         static const struct {
                 const char *text;
                 enum http_method method;
-        } known[] = {{"GET", HTTP_GET},     {"POST", HTTP_POST},     {"PUT", HTTP_PUT},        {"PATCH", HTTP_PATCH},
-                     {"DELETE", HTTP_DELETE}, {"HEAD", HTTP_HEAD}, {"OPTIONS", HTTP_OPTIONS}};
+        } known[] = {{"GET", HTTP_GET},        {"POST", HTTP_POST},     {"PUT", HTTP_PUT},
+                     {"PATCH", HTTP_PATCH},    {"DELETE", HTTP_DELETE}, {"HEAD", HTTP_HEAD},
+                     {"OPTIONS", HTTP_OPTIONS}};
         for (size_t i = 0; i < ARRAY_LEN(known); i++)
                 if (str_is(text, known[i].text))
                         return known[i].method;
@@ -196,8 +197,8 @@ static void body_begin(struct http_connection *c, struct http_exchange *x)
 {
         const struct http_ops *ops = c->server->ops;
         x->request.streamed = ops->want_stream && ops->want_stream(c->server->arg, &x->request);
-        int status = http_parser_body_begin(c->parser, &x->head,
-                                            x->request.streamed ? UINT64_MAX : c->server->options.limits.body_bytes);
+        int status = http_parser_body_begin(
+            c->parser, &x->head, x->request.streamed ? UINT64_MAX : c->server->options.limits.body_bytes);
         if (status) {
                 refuse(c, x, status);
                 return;
@@ -236,8 +237,8 @@ static void body_piece(struct http_connection *c, struct http_exchange *x, struc
                 hand_over(c, x);
 }
 
-/* Whether there may be more to do. The piece is lent out of the input, which is consumed after it was used; a handler
- * that ends the connection takes the stream with it. */
+/* Whether there may be more to do. The piece is lent out of the input, which is consumed after it was
+ * used; a handler that ends the connection takes the stream with it. */
 static bool step_body(struct http_connection *c, struct str input)
 {
         struct http_exchange *x = c->reading;
@@ -339,7 +340,8 @@ static void connection_read(struct http_connection *c)
                 if (!c->dead && c->input == HTTP_INPUT_IDLE && c->last_request)
                         http_connection_end_input(c);
         }
-        if (!c->dead && c->peer_ended && !c->paused && c->input != HTTP_INPUT_ENDED && c->input != HTTP_INPUT_HELD)
+        if (!c->dead && c->peer_ended && !c->paused && c->input != HTTP_INPUT_ENDED &&
+            c->input != HTTP_INPUT_HELD)
                 input_exhausted(c);
         connection_leave(c);
 }
@@ -372,7 +374,7 @@ void http_body_more(struct http_request *request)
         pause(c, false);
 }
 
-/* --- answering --------------------------------------------------------------------------------------------------- */
+/* --- answering ------------------------------------------------------------------------------------------ */
 
 /* x has become the first: what it holds may leave. */
 static void release_held(struct http_connection *c)
@@ -419,7 +421,7 @@ static void on_drained(void *arg)
                 x->on_more(x->user);
 }
 
-/* --- deadlines --------------------------------------------------------------------------------------------------- */
+/* --- deadlines ------------------------------------------------------------------------------------------ */
 
 void http_connection_check(struct http_connection *c, int64_t now)
 {
@@ -463,15 +465,16 @@ void http_connection_drain(struct http_connection *c)
 
 void http_connection_accept(struct http_server *server, struct stream *stream, const char *peer_address)
 {
-        static const struct stream_ops ops = {.on_input = on_input, .on_drained = on_drained, .on_closed = on_closed};
+        static const struct stream_ops ops = {
+            .on_input = on_input, .on_drained = on_drained, .on_closed = on_closed};
         const struct http_limits *limits = &server->options.limits;
         struct http_connection *c = mem_zalloc(sizeof(*c));
         c->server = server;
         c->stream = stream;
         c->parser = http_parser_new(&(struct http_parser_limits){
-                .header_bytes = limits->header_bytes,
-                .header_fields = limits->header_fields,
-                .target_bytes = limits->target_bytes,
+            .header_bytes = limits->header_bytes,
+            .header_fields = limits->header_fields,
+            .target_bytes = limits->target_bytes,
         });
         c->again = (struct loop_turn){.fn = on_input, .arg = c};
         snprintf(c->peer_address, sizeof(c->peer_address), "%s", peer_address);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What server.c, connection.c and answer.c share: a connection, and an exchange (a request and its answer) on it.
+ * What server.c, connection.c and answer.c share: a connection, and an exchange (a request and its answer)
+ * on it.
  */
 #pragma once
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A header field. Apart from http.h, because the parser cannot see that: llhttp.h has an HTTP_GET of its own.
+ * A header field. Apart from http.h, because the parser cannot see that: llhttp.h has an HTTP_GET of its
+ * own.
  */
 #pragma once
 

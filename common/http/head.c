@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What a parsed header must fulfil beyond its grammar, and what it means: the target's form, Host, how the body is
- * framed, whether the connection stays, what is expected. Two readers of one request must never disagree about where
- * it ends: whatever could be read in two ways is refused.
+ * What a parsed header must fulfil beyond its grammar, and what it means: the target's form, Host, how the
+ * body is framed, whether the connection stays, what is expected. Two readers of one request must never
+ * disagree about where it ends: whatever could be read in two ways is refused.
  */
 #include "common/http/parser.h"
 
@@ -90,8 +90,8 @@ static int target_judge(struct http_head *head)
         return 0;
 }
 
-/* Transfer-Encoding must be chunked and nothing else. A last coding other than chunked leaves the end unknown (400);
- * codings before it are legal and not known here (501). */
+/* Transfer-Encoding must be chunked and nothing else. A last coding other than chunked leaves the end
+ * unknown (400); codings before it are legal and not known here (501). */
 static int coding_judge(struct http_head *head, struct str value)
 {
         bool others = false;
@@ -112,7 +112,8 @@ static int coding_judge(struct http_head *head, struct str value)
 static int length_judge(struct http_head *head, struct str value)
 {
         int64_t length;
-        if (head->sized || str_to_i64(value, 0, INT64_MAX, &length) < 0 || (uint64_t)length != head->content_length)
+        if (head->sized || str_to_i64(value, 0, INT64_MAX, &length) < 0 ||
+            (uint64_t)length != head->content_length)
                 return 400;
         head->sized = true;
         return 0;
@@ -162,7 +163,8 @@ static int field_judge(struct http_head *head, const struct http_field *field, s
         case 14:
                 return str_case_eq(field->name, STR("content-length")) ? length_judge(head, field->value) : 0;
         case 17:
-                return str_case_eq(field->name, STR("transfer-encoding")) ? coding_judge(head, field->value) : 0;
+                return str_case_eq(field->name, STR("transfer-encoding")) ? coding_judge(head, field->value)
+                                                                          : 0;
         default:
                 return 0;
         }

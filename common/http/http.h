@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * HTTP/1.1 on a stream (llhttp, strict): a connection reads requests within limits, hands over whole ones (or a
- * body in pieces where the handler asks), and writes answers in order. RFC 9110, RFC 9112. What llhttp lets by and
- * we refuse: a missing, repeated or malformed Host, obs-fold, an empty field name, versions other than 1.0 and 1.1.
+ * HTTP/1.1 on a stream (llhttp, strict): a connection reads requests within limits, hands over whole ones
+ * (or a body in pieces where the handler asks), and writes answers in order. RFC 9110, RFC 9112. What
+ * llhttp lets by and we refuse: a missing, repeated or malformed Host, obs-fold, an empty field name,
+ * versions other than 1.0 and 1.1.
  */
 #pragma once
 
@@ -23,16 +24,25 @@ struct http_limits {
 };
 extern const struct http_limits http_default_limits;
 
-enum http_method { HTTP_GET, HTTP_HEAD, HTTP_POST, HTTP_PUT, HTTP_PATCH, HTTP_DELETE, HTTP_OPTIONS, HTTP_OTHER };
+enum http_method {
+        HTTP_GET,
+        HTTP_HEAD,
+        HTTP_POST,
+        HTTP_PUT,
+        HTTP_PATCH,
+        HTTP_DELETE,
+        HTTP_OPTIONS,
+        HTTP_OTHER, /* another that is known, e.g. TRACE */
+};
 
-/* One request; lives until its answer has been handed over or its connection ended. Its arena is the place for
- * everything made on its behalf. */
+/* One request; lives until its answer has been handed over or its connection ended. Its arena is the
+ * place for everything made on its behalf. */
 struct http_request {
         enum http_method method;
         struct str method_text;
         struct str target;       /* as sent */
         struct str path, query;  /* of origin-form and absolute-form; not decoded; "*" for OPTIONS * */
-        struct str host;         /* with its port: of an absolute target, else of Host; empty: HTTP/1.0 without */
+        struct str host;         /* with its port: of an absolute target, else of Host; may be empty in 1.0 */
         const struct http_field *fields;
         size_t n_fields;
         struct str body;         /* whole, unless streamed */
@@ -46,27 +56,29 @@ struct http_request {
         void *user; /* the handler's own */
 };
 
-struct str http_field_value(const struct http_request *request, const char *name); /* first; {NULL,0}: absent */
-/* Percent-decoding of a path segment or (form = true) a query component into the arena. -EINVAL: malformed, or a
- * NUL, or invalid UTF-8. */
+/* The first of that name; {NULL,0}: absent. */
+struct str http_field_value(const struct http_request *request, const char *name);
+/* Percent-decoding of a path segment or (form = true) a query component into the arena. -EINVAL:
+ * malformed, or a NUL, or invalid UTF-8. */
 int http_decode(struct arena *arena, struct str text, bool form, struct str *ret) MUST_USE;
 
 struct http_ops {
-        /* The header is complete, a body that is not known to be empty is still to come: return true to get it in
-         * pieces by on_body. NULL: never. */
+        /* The header is complete, a body that is not known to be empty is still to come: return true to
+         * get it in pieces by on_body. NULL: never. */
         bool (*want_stream)(void *arg, struct http_request *request);
         /* A whole request (or, streamed, its header). Answer now or later with http_answer. */
         void (*on_request)(void *arg, struct http_request *request);
-        /* A piece of a streamed body, lent; last = true with the final (maybe empty) one. Reading pauses until
-         * http_body_more (which a handler may call from within). body_bytes does not bound a streamed body. An answer
-         * before the last piece ends the connection with it. */
+        /* A piece of a streamed body, lent; last = true with the final (maybe empty) one. Reading pauses
+         * until http_body_more (which a handler may call from within). body_bytes does not bound a
+         * streamed body. An answer before the last piece ends the connection with it. */
         void (*on_body)(void *arg, struct http_request *request, struct str piece, bool last);
-        /* The client went away or was cut before the answer: forget the request, do not answer it; it is freed after
-         * this returns. NULL only for a server that answers everything at once. */
+        /* The client went away or was cut before the answer: forget the request, do not answer it; it is
+         * freed after this returns. NULL only for a server that answers everything at once. */
         void (*on_gone)(void *arg, struct http_request *request);
-        /* The parser or a limit refused: 400, 408, 413, 414, 417, 431, 501 (unknown method, transfer coding) or 505.
-         * Make the answer for this status in `body`, e.g. problem+json, and set the content type. The connection then
-         * closes. request may be half filled (the header, if that was complete). NULL: an empty body. */
+        /* The parser or a limit refused: 400, 408, 413, 414, 417, 431, 501 (unknown method, transfer
+         * coding) or 505. Make the answer for this status in `body`, e.g. problem+json, and set the
+         * content type. The connection then closes. request may be half filled (the header, if that was
+         * complete). NULL: an empty body. */
         void (*on_refused)(void *arg, const struct http_request *request, int status, struct buf *body,
                            const char **ret_content_type);
 };
@@ -79,8 +91,8 @@ struct http_server_options {
         size_t max_connections; /* of this server; beyond it accepting pauses */
         int64_t (*utc_us)(void *); /* for the Date field; arg is ops' arg */
 };
-int http_server_new(struct loop *loop, const struct http_server_options *options, const struct http_ops *ops, void *arg,
-                    struct http_server **ret_server, int *ret_port) MUST_USE;
+int http_server_new(struct loop *loop, const struct http_server_options *options, const struct http_ops *ops,
+                    void *arg, struct http_server **ret_server, int *ret_port) MUST_USE;
 /* No new connections; idle ones close, busy ones after their answer (Connection: close). */
 void http_server_drain(struct http_server *server);
 size_t http_server_connections(const struct http_server *server);
@@ -96,18 +108,20 @@ struct http_answer {
 };
 void http_answer(struct http_request *request, const struct http_answer *answer); /* ends the request */
 
-/* A body whose length isn't known: chunked for 1.1 (closing for 1.0). on_more is called each time the output has
- * emptied: write the next piece with http_answer_piece, or end. head->body is the first piece. To a HEAD pieces are
- * dropped, so end at once. on_gone may still come until http_answer_end. */
-void http_answer_begin(struct http_request *request, const struct http_answer *head, void (*on_more)(void *user),
-                       void *user);
+/* A body whose length isn't known: chunked for 1.1 (closing for 1.0). on_more is called each time the
+ * output has emptied: write the next piece with http_answer_piece, or end. head->body is the first
+ * piece. To a HEAD pieces are dropped, so end at once. on_gone may still come until http_answer_end. */
+void http_answer_begin(struct http_request *request, const struct http_answer *head,
+                       void (*on_more)(void *user), void *user);
 void http_answer_piece(struct http_request *request, struct str piece);
-void http_answer_end(struct http_request *request, bool complete); /* false: cut, so that the client notices */
+/* complete = false: cut, so that the client notices. */
+void http_answer_end(struct http_request *request, bool complete);
 
 void http_body_more(struct http_request *request); /* go on reading a streamed body */
 
 /* gzip (RFC 1952) of `in`, appended; level 1..9. */
 void http_gzip(struct buf *out, struct str in, int level);
-/* Does an Accept-Encoding value allow gzip (q > 0)? Does an Accept value allow this type? (RFC 9110, 12.5) */
+/* Does an Accept-Encoding value allow gzip (q > 0)? Does an Accept value allow this type? (RFC 9110,
+ * 12.5) */
 bool http_accepts_gzip(struct str accept_encoding);
 bool http_accepts(struct str accept, const char *media_type);

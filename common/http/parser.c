@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The parser. A header is parsed when all of it is there: what llhttp then sees is one contiguous text, so nothing is
- * pieced together, and a client that sends slowly holds no more than its own bytes. The scan before it looks at lines
- * only and refuses early what can never become a request: a line end other than CRLF, a folded line, a request line
- * that is none, anything too large. llhttp judges the rest, and decodes chunked bodies.
+ * The parser. A header is parsed when all of it is there: what llhttp then sees is one contiguous text, so
+ * nothing is pieced together, and a client that sends slowly holds no more than its own bytes. The scan
+ * before it looks at lines only and refuses early what can never become a request: a line end other than
+ * CRLF, a folded line, a request line that is none, anything too large. llhttp judges the rest, and decodes
+ * chunked bodies.
  */
 #include "common/http/parser.h"
 
@@ -26,8 +27,8 @@ struct http_parser {
         struct http_field *fields; /* room for lines - 1 */
 
         bool chunked;
-        uint64_t left;       /* sized: still to come; chunked: still allowed */
-        const char *framing; /* chunked: the input's first byte that is not known to be data */
+        uint64_t left;        /* sized: still to come; chunked: still allowed */
+        const char *framing;  /* chunked: the input's first byte that is not known to be data */
         size_t framing_bytes; /* since the last data */
         size_t line_bytes;    /* of the framing line in hand */
         bool trailers;        /* the size line after the last data has ended */
@@ -44,7 +45,7 @@ static bool is_token_char(unsigned char c)
         return c && strchr("!#$%&'*+-.^_`|~", c);
 }
 
-/* --- scanning ---------------------------------------------------------------------------------------------------- */
+/* --- scanning ------------------------------------------------------------------------------------------- */
 
 /* method SP target SP HTTP/1.x; whole: the line has ended. */
 static int request_line_judge(const struct http_parser *p, struct str line, bool whole)
@@ -85,7 +86,8 @@ static int line_judge(const struct http_parser *p, struct str line)
                 return request_line_judge(p, line, true);
         if (p->lines > p->limits.header_fields)
                 return 431;
-        return line.p[0] == ' ' || line.p[0] == '\t' || line.p[0] == ':' ? 400 : 0; /* obs-fold, an empty name */
+        return line.p[0] == ' ' || line.p[0] == '\t' || line.p[0] == ':' ? 400
+                                                                         : 0; /* obs-fold, an empty name */
 }
 
 static int rest_judge(const struct http_parser *p, struct str rest)
@@ -129,14 +131,14 @@ int http_parser_scan(struct http_parser *p, struct str input, size_t *ret_length
                 p->lines++;
         }
         int status = p->scanned < input.n
-                             ? rest_judge(p, (struct str){input.p + p->scanned, input.n - p->scanned})
-                             : 0;
+                         ? rest_judge(p, (struct str){input.p + p->scanned, input.n - p->scanned})
+                         : 0;
         if (!status)
                 *ret_length = 0;
         return status;
 }
 
-/* --- the header -------------------------------------------------------------------------------------------------- */
+/* --- the header ----------------------------------------------------------------------------------------- */
 
 static int on_target(llhttp_t *llhttp, const char *at, size_t n)
 {
@@ -183,13 +185,13 @@ static int on_body_end(llhttp_t *llhttp)
 }
 
 static const llhttp_settings_t callbacks = {
-        .on_url = on_target,
-        .on_header_field = on_name,
-        .on_header_value = on_value,
-        .on_headers_complete = on_head_end,
-        .on_body = on_data,
-        .on_chunk_header = on_chunk,
-        .on_message_complete = on_body_end,
+    .on_url = on_target,
+    .on_header_field = on_name,
+    .on_header_value = on_value,
+    .on_headers_complete = on_head_end,
+    .on_body = on_data,
+    .on_chunk_header = on_chunk,
+    .on_message_complete = on_body_end,
 };
 
 int http_parser_head(struct http_parser *p, struct arena *arena, struct str text, struct http_head *ret_head)
@@ -215,10 +217,11 @@ int http_parser_head(struct http_parser *p, struct arena *arena, struct str text
         return http_head_judge(ret_head);
 }
 
-/* --- the body ---------------------------------------------------------------------------------------------------- */
+/* --- the body ------------------------------------------------------------------------------------------- */
 
-/* What surrounds chunks, up to `to`: every line must end with CRLF, none may be folded or without a name, and there
- * may not be much of it. The first line that is not empty is a size; if no data follow, the next are trailers. */
+/* What surrounds chunks, up to `to`: every line must end with CRLF, none may be folded or without a
+ * name, and there may not be much of it. The first line that is not empty is a size; if no data follow,
+ * the next are trailers. */
 static int framing_judge(struct http_parser *p, const char *to)
 {
         for (const char *c = p->framing; c < to; c++) {
@@ -290,8 +293,8 @@ int http_parser_body_begin(struct http_parser *p, const struct http_head *head, 
         return 0;
 }
 
-static int chunked_decode(struct http_parser *p, struct str input, size_t *ret_consumed, struct str *ret_piece,
-                          bool *ret_end)
+static int chunked_decode(struct http_parser *p, struct str input, size_t *ret_consumed,
+                          struct str *ret_piece, bool *ret_end)
 {
         p->piece = (struct str){NULL, 0};
         p->joined.n = 0;
@@ -323,7 +326,7 @@ int http_parser_body(struct http_parser *p, struct str input, size_t *ret_consum
         return 0;
 }
 
-/* --- life -------------------------------------------------------------------------------------------------------- */
+/* --- life ----------------------------------------------------------------------------------------------- */
 
 struct http_parser *http_parser_new(const struct http_parser_limits *limits)
 {

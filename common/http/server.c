@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A listener and its connections on one loop: accepting within the bound, one coarse tick for all deadlines (a
- * connection's is a plain store, so a request sets no timer), the Date text, and exchanges recycled with their memory.
+ * A listener and its connections on one loop: accepting within the bound, one coarse tick for all deadlines
+ * (a connection's is a plain store, so a request sets no timer), the Date text, and exchanges recycled with
+ * their memory.
  */
 #include "common/http/connection.h"
 
@@ -19,18 +20,18 @@ enum {
 };
 
 const struct http_limits http_default_limits = {
-        .header_bytes = 16 * 1024,
-        .header_fields = 100,
-        .target_bytes = 8 * 1024,
-        .body_bytes = 1024 * 1024,
-        .pipelined = 16,
-        .header_us = 10 * CLOCK_SECOND_US,
-        .body_us = 10 * CLOCK_SECOND_US,
-        .keep_alive_us = 75 * CLOCK_SECOND_US,
-        .write_us = 30 * CLOCK_SECOND_US,
+    .header_bytes = 16 * 1024,
+    .header_fields = 100,
+    .target_bytes = 8 * 1024,
+    .body_bytes = 1024 * 1024,
+    .pipelined = 16,
+    .header_us = 10 * CLOCK_SECOND_US,
+    .body_us = 10 * CLOCK_SECOND_US,
+    .keep_alive_us = 75 * CLOCK_SECOND_US,
+    .write_us = 30 * CLOCK_SECOND_US,
 };
 
-/* --- exchanges --------------------------------------------------------------------------------------------------- */
+/* --- exchanges ------------------------------------------------------------------------------------------ */
 
 struct http_exchange *http_exchange_new(struct http_connection *c)
 {
@@ -76,12 +77,12 @@ void http_exchange_recycle(struct http_server *server, struct http_exchange *x)
         buf_recycle(&x->body);
         buf_recycle(&x->held);
         *x = (struct http_exchange){
-                .request.arena = x->request.arena, .body = x->body, .held = x->held, .next = server->spare};
+            .request.arena = x->request.arena, .body = x->body, .held = x->held, .next = server->spare};
         server->spare = x;
         server->n_spare++;
 }
 
-/* --- time -------------------------------------------------------------------------------------------------------- */
+/* --- time ----------------------------------------------------------------------------------------------- */
 
 const char *http_server_date(struct http_server *server)
 {
@@ -95,9 +96,9 @@ const char *http_server_date(struct http_server *server)
         static const char days[7][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
         static const char months[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                            "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-        snprintf(server->date, sizeof(server->date), "%s, %02d %s %04d %02d:%02d:%02d GMT", days[tm.tm_wday % 7],
-                 tm.tm_mday % 100, months[tm.tm_mon % 12], (tm.tm_year + 1900) % 10000, tm.tm_hour % 100,
-                 tm.tm_min % 100, tm.tm_sec % 100);
+        snprintf(server->date, sizeof(server->date), "%s, %02d %s %04d %02d:%02d:%02d GMT",
+                 days[tm.tm_wday % 7], tm.tm_mday % 100, months[tm.tm_mon % 12], (tm.tm_year + 1900) % 10000,
+                 tm.tm_hour % 100, tm.tm_min % 100, tm.tm_sec % 100);
         server->date_until_us = now + CLOCK_SECOND_US - utc % CLOCK_SECOND_US;
         return server->date;
 }
@@ -136,7 +137,7 @@ static int64_t tick_for(const struct http_limits *limits)
         return shortest / 8 < TICK_US ? shortest / 8 : TICK_US;
 }
 
-/* --- life -------------------------------------------------------------------------------------------------------- */
+/* --- life ----------------------------------------------------------------------------------------------- */
 
 static void on_accept(void *arg, struct stream *stream, const char *peer_address)
 {
@@ -155,15 +156,16 @@ void http_server_forget(struct http_connection *c)
         server_update(server);
 }
 
-int http_server_new(struct loop *loop, const struct http_server_options *options, const struct http_ops *ops, void *arg,
-                    struct http_server **ret_server, int *ret_port)
+int http_server_new(struct loop *loop, const struct http_server_options *options, const struct http_ops *ops,
+                    void *arg, struct http_server **ret_server, int *ret_port)
 {
         struct http_server *server = mem_zalloc(sizeof(*server));
         server->loop = loop;
         server->options = *options;
         server->ops = ops;
         server->arg = arg;
-        int r = stream_listen(loop, options->address, options->tls, on_accept, server, &server->listener, ret_port);
+        int r = stream_listen(loop, options->address, options->tls, on_accept, server, &server->listener,
+                              ret_port);
         if (r < 0) {
                 free(server);
                 return r;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Small readers and writers around a request: a field by name, percent-decoding, what the client accepts, gzip.
+ * Small readers and writers around a request: a field by name, percent-decoding, what the client accepts,
+ * gzip.
  */
 #include "common/http/http.h"
 
@@ -40,7 +41,7 @@ int http_decode(struct arena *arena, struct str text, bool form, struct str *ret
         return 0;
 }
 
-/* --- Accept and Accept-Encoding (RFC 9110, 12.4.2 and 12.5) -------------------------------------------------------- */
+/* --- Accept and Accept-Encoding (RFC 9110, 12.4.2 and 12.5) --------------------------------------------- */
 
 /* A weight in thousandths; what is malformed counts as 1. */
 static int weight_of(struct str parameters)
@@ -54,7 +55,8 @@ static int weight_of(struct str parameters)
                 if (value.n == 0 || value.p[0] != '0')
                         return 1000;
                 int weight = 0, place = 100;
-                for (size_t i = 2; i < value.n && i < 5 && value.p[i] >= '0' && value.p[i] <= '9'; i++, place /= 10)
+                for (size_t i = 2; i < value.n && i < 5 && value.p[i] >= '0' && value.p[i] <= '9';
+                     i++, place /= 10)
                         weight += (value.p[i] - '0') * place;
                 return weight;
         }
@@ -103,7 +105,7 @@ bool http_accepts(struct str accept, const char *media_type)
         return weight > 0;
 }
 
-/* --- gzip -------------------------------------------------------------------------------------------------------- */
+/* --- gzip ----------------------------------------------------------------------------------------------- */
 
 void http_gzip(struct buf *out, struct str in, int level)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The listener: a socket of its own per thread on a shared port, and a stream for each connection it accepts.
+ * The listener: a socket of its own per thread on a shared port, and a stream for each connection it
+ * accepts.
  */
 #include "common/loop/stream_internal.h"
 
@@ -41,15 +42,16 @@ static void close_fd(int *fd)
 static const char *peer_text(const struct sockaddr *address, char text[INET6_ADDRSTRLEN])
 {
         if (address->sa_family == AF_INET)
-                return inet_ntop(AF_INET, &((const struct sockaddr_in *)address)->sin_addr, text, INET6_ADDRSTRLEN);
+                return inet_ntop(AF_INET, &((const struct sockaddr_in *)address)->sin_addr, text,
+                                 INET6_ADDRSTRLEN);
         const struct in6_addr *six = &((const struct sockaddr_in6 *)address)->sin6_addr;
         if (IN6_IS_ADDR_V4MAPPED(six))
                 return inet_ntop(AF_INET, &six->s6_addr[12], text, INET6_ADDRSTRLEN);
         return inet_ntop(AF_INET6, six, text, INET6_ADDRSTRLEN);
 }
 
-static void on_connection(struct evconnlistener *events, evutil_socket_t fd, struct sockaddr *address, int length,
-                          void *arg)
+static void on_connection(struct evconnlistener *events, evutil_socket_t fd, struct sockaddr *address,
+                          int length, void *arg)
 {
         struct stream_listener *l = arg;
         char text[INET6_ADDRSTRLEN];
@@ -78,8 +80,8 @@ static void on_resume(void *arg)
         listener_update(l);
 }
 
-/* accept failed. Out of descriptors or memory the connection stays in the backlog, and asking again at once would
- * turn in circles. */
+/* accept failed. Out of descriptors or memory the connection stays in the backlog, and asking again at
+ * once would turn in circles. */
 static void on_accept_error(struct evconnlistener *events, void *arg)
 {
         struct stream_listener *l = arg;
@@ -101,7 +103,8 @@ static int listener_socket(const char *address, bool shared, int *ret_fd, int *r
         int one = 1;
         if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0 ||
             (shared && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one)) < 0) ||
-            setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)) < 0 || /* accepted sockets inherit it */
+            setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)) <
+                0 || /* accepted sockets inherit it */
             bind(fd, (struct sockaddr *)&at, (socklen_t)length) < 0)
                 return -errno;
         int port = loop_address_port(fd);
@@ -120,14 +123,15 @@ int stream_address_free(const char *address)
         return listener_socket(address, false, &fd, &port);
 }
 
-int stream_listen(struct loop *loop, const char *address, struct stream_tls *tls, stream_accept_fn on_accept, void *arg,
-                  struct stream_listener **ret_listener, int *ret_port)
+int stream_listen(struct loop *loop, const char *address, struct stream_tls *tls, stream_accept_fn on_accept,
+                  void *arg, struct stream_listener **ret_listener, int *ret_port)
 {
         int fd, port;
         int r = listener_socket(address, true, &fd, &port);
         if (r < 0)
                 return r;
-        signal(SIGPIPE, SIG_IGN); /* writing to a peer that has gone is an error of that stream, not of the process */
+        signal(SIGPIPE,
+               SIG_IGN); /* writing to a peer that has gone is an error of that stream, not of the process */
         struct stream_listener *l = mem_zalloc(sizeof(*l));
         l->loop = loop;
         l->tls = tls;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A byte stream on a bufferevent. A plain one writes its output to the socket by itself at the end of the turn, and
- * leaves to the bufferevent only what the socket did not take: a bufferevent alone first waits until the socket is
- * writable, which costs two epoll_ctl and another epoll_wait per answer. TLS writes through its bufferevent.
+ * A byte stream on a bufferevent. A plain one writes its output to the socket by itself at the end of the
+ * turn, and leaves to the bufferevent only what the socket did not take: a bufferevent alone first waits
+ * until the socket is writable, which costs two epoll_ctl and another epoll_wait per answer. TLS writes
+ * through its bufferevent.
  */
 #include "common/loop/stream_internal.h"
 
@@ -21,7 +22,7 @@
 enum {
         STREAM_LINGER_US = 2 * CLOCK_SECOND_US, /* drop input after the answer for so long, */
         STREAM_LINGER_BYTES = 256 * 1024,       /* and at most so much */
-        STREAM_STALL_US = 10 * CLOCK_SECOND_US, /* a finishing stream whose peer takes nothing for so long is cut */
+        STREAM_STALL_US = 10 * CLOCK_SECOND_US, /* a finishing peer that takes nothing for so long is cut */
 };
 
 enum stream_state {
@@ -121,7 +122,7 @@ static void on_turn_end(void *arg)
         stream_drained(s);
 }
 
-/* --- the bufferevent's callbacks -------------------------------------------------------------------------------- */
+/* --- the bufferevent's callbacks ------------------------------------------------------------------------ */
 
 static void on_readable(struct bufferevent *bev, void *arg)
 {
@@ -170,7 +171,7 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
                 s->ops->on_closed(s->arg, 0);
 }
 
-/* --- life ------------------------------------------------------------------------------------------------------- */
+/* --- life ----------------------------------------------------------------------------------------------- */
 
 struct stream *stream_new(struct loop *loop, int fd, struct ssl_st *ssl, struct stream_list *finishing)
 {
@@ -262,7 +263,7 @@ void stream_abort(struct stream *s)
         stream_free(s);
 }
 
-/* --- input and output ------------------------------------------------------------------------------------------- */
+/* --- input and output ----------------------------------------------------------------------------------- */
 
 struct str stream_peek(struct stream *s)
 {
@@ -286,8 +287,8 @@ void stream_pause(struct stream *s, bool paused)
 static void stream_written(struct stream *s, size_t n)
 {
         s->queued += n;
-        /* Whoever writes on each on_drained to a fast reader would never let the turn end: from the second time on it
-         * goes by the poll, with everybody else. */
+        /* Whoever writes on each on_drained to a fast reader would never let the turn end: from the
+         * second time on it goes by the poll, with everybody else. */
         if (!s->tls && !s->waiting && s->told_us == loop_now_us(s->loop))
                 stream_wait(s);
         else

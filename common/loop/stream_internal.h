@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What stream.c, listener.c and tls.c share: how a listener makes a stream, and how a stream that is finishing is
- * kept by its listener until it ends.
+ * What stream.c, listener.c and tls.c share: how a listener makes a stream, and how a stream that is
+ * finishing is kept by its listener until it ends.
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The certificate and its settings: TLS 1.2 and 1.3 with forward secrecy, http/1.1 by ALPN. A reload puts a new
- * context beside the old one; connections keep the one they began with.
+ * The certificate and its settings: TLS 1.2 and 1.3 with forward secrecy, http/1.1 by ALPN. A reload puts a
+ * new context beside the old one; connections keep the one they began with.
  */
 #include "common/loop/stream_internal.h"
 
@@ -51,7 +51,8 @@ static SSL_CTX *context_new(const char *certificate, const char *key, const char
         return NULL;
 }
 
-int stream_tls_new(const char *certificate, const char *key, struct stream_tls **ret_tls, const char **ret_error)
+int stream_tls_new(const char *certificate, const char *key, struct stream_tls **ret_tls,
+                   const char **ret_error)
 {
         SSL_CTX *ctx = context_new(certificate, key, ret_error);
         if (!ctx)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Arbitrary bytes through the HTTP parser, twice: at once, and in pieces cut at places that derive from the bytes. Both
- * must understand the same requests, and refuse or not alike; and whatever is accepted must keep what the rest of the
- * gateway relies on. Each look at the input is at a copy of just its size, so that reading past its end is found.
+ * Arbitrary bytes through the HTTP parser, twice: at once, and in pieces cut at places that derive from the
+ * bytes. Both must understand the same requests, and refuse or not alike; and whatever is accepted must
+ * keep what the rest of the gateway relies on. Each look at the input is at a copy of just its size, so
+ * that reading past its end is found.
  */
 #include "common/http/parser.h"
 
@@ -11,7 +12,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static const struct http_parser_limits limits = {.header_bytes = 2048, .header_fields = 20, .target_bytes = 512};
+static const struct http_parser_limits limits = {
+    .header_bytes = 2048, .header_fields = 20, .target_bytes = 512};
 enum { BODY_BYTES = 4096 };
 
 struct run {
@@ -73,7 +75,8 @@ static void tell_request(struct run *run)
                 tell(&run->story, head->fields[i].name);
                 tell(&run->story, head->fields[i].value);
         }
-        buf_printf(&run->story, "%d %d %d %d\n", head->keep_alive, head->chunked, head->sized, head->expects_continue);
+        buf_printf(&run->story, "%d %d %d %d\n", head->keep_alive, head->chunked, head->sized,
+                   head->expects_continue);
         tell(&run->story, buf_str(&run->body));
         run->ended = !head->keep_alive;
 }

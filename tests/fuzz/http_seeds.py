@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Writes the requests of the edge table as seeds for http_fuzz: http_seeds.py FOLDER. Long ones are left out: what they
 test are limits, and http_fuzz has small ones."""

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A server for the edge suite and the benchmark of common/http alone. It answers GET with a fixed 70-byte JSON, other
- * methods with their body, and a few paths that exercise what handlers may do:
+ * A server for the edge suite and the benchmark of common/http alone. It answers GET with a fixed 70-byte
+ * JSON, other methods with their body, and a few paths that exercise what handlers may do:
  *   /later    answers 20 ms later, so that pipelined answers would overtake it
  *   /stream   answers a body of chunks (?n= pieces of 1000 bytes)
  *   /upload   takes the body in pieces and answers its length
  *   /early    answers before the body came
- * Options: --listen ADDRESS, --certificate FILE --key FILE, and the limits in milliseconds: --header-ms --body-ms
- * --keep-alive-ms --write-ms. Prints "ready PORT".
  */
 #include "common/base/clock.h"
 #include "common/http/http.h"
@@ -33,7 +31,8 @@ static const struct http_field json = {{"Content-Type", 12}, {"application/json"
 
 static void answer(struct http_request *request, struct str body)
 {
-        http_answer(request, &(struct http_answer){.status = 200, .fields = &json, .n_fields = 1, .body = body});
+        http_answer(request,
+                    &(struct http_answer){.status = 200, .fields = &json, .n_fields = 1, .body = body});
 }
 
 static void on_later(void *arg)
@@ -79,15 +78,16 @@ static void on_request(void *arg, struct http_request *request)
                 if (!request->streamed)
                         answer(request, STR("0"));
         } else if (request->method == HTTP_GET || request->method == HTTP_HEAD) {
-                http_answer(request,
-                            &(struct http_answer){
-                                    .status = 200,
-                                    .fields = &json,
-                                    .n_fields = 1,
-                                    .body = STR("{\"name\":\"members/0190a7c2f1\",\"displayName\":\"Wang Xiulan\","
-                                                "\"state\":\"A\"}\n"),
-                                    .body_static = true,
-                            });
+                http_answer(
+                    request,
+                    &(struct http_answer){
+                        .status = 200,
+                        .fields = &json,
+                        .n_fields = 1,
+                        .body = STR("{\"name\":\"members/0190a7c2f1\",\"displayName\":\"Wang Xiulan\","
+                                    "\"state\":\"A\"}\n"),
+                        .body_static = true,
+                    });
         } else {
                 answer(request, request->body);
         }
@@ -117,15 +117,16 @@ static void on_refused(void *arg, const struct http_request *request, int status
         static const struct {
                 int status;
                 const char *type;
-        } problems[] = {{400, "malformed-request"},   {408, "request-timeout"},    {413, "payload-too-large"},
-                        {414, "uri-too-long"},        {417, "expectation-failed"}, {431, "header-too-large"},
-                        {501, "not-implemented"},     {505, "http-version-not-supported"}};
+        } problems[] = {{400, "malformed-request"},  {408, "request-timeout"},
+                        {413, "payload-too-large"},  {414, "uri-too-long"},
+                        {417, "expectation-failed"}, {431, "header-too-large"},
+                        {501, "not-implemented"},    {505, "http-version-not-supported"}};
         (void)arg;
         (void)request;
         for (size_t i = 0; i < ARRAY_LEN(problems); i++)
                 if (problems[i].status == status)
-                        buf_printf(body, "{\"type\":\"urn:nuanxin:problem:%s\",\"status\":%d}", problems[i].type,
-                                   status);
+                        buf_printf(body, "{\"type\":\"urn:nuanxin:problem:%s\",\"status\":%d}",
+                                   problems[i].type, status);
         *ret_content_type = "application/problem+json";
 }
 
@@ -187,8 +188,10 @@ int main(int n, char **text)
                                             .on_body = on_body,
                                             .on_gone = on_gone,
                                             .on_refused = on_refused};
-        struct http_server_options options = {
-                .address = "127.0.0.1:0", .limits = http_default_limits, .max_connections = 10000, .utc_us = utc_us};
+        struct http_server_options options = {.address = "127.0.0.1:0",
+                                              .limits = http_default_limits,
+                                              .max_connections = 10000,
+                                              .utc_us = utc_us};
         const char *certificate = NULL, *key = NULL, *error = "unknown option";
         struct stream_tls *tls = NULL;
         if (options_read(n, text, &options, &certificate, &key) < 0 ||

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Runs edge_table.py against a server: tests/http/edge_cases.py 127.0.0.1:8080 [name part]. Every case is sent at once,
 and once more in small pieces; the answers must be exactly those of the table, in order, and the connection must stay

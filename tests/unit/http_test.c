@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The pure parts of common/http: scanning and parsing byte by byte, what a head means, bodies, decoding, negotiation,
- * gzip. What needs a socket is in tests/http.
+ * The pure parts of common/http: scanning and parsing byte by byte, what a head means, bodies, decoding,
+ * negotiation, gzip. What needs a socket is in tests/http.
  */
 #include "common/http/http.h"
 #include "common/http/parser.h"
@@ -52,7 +52,10 @@ static void a_head_is_understood(void)
 {
         _cleanup_(arena_freep) struct arena *arena = arena_new(4096);
         struct http_head head;
-        CHECK_INT(parse(arena, "PUT /a/b?c=d?e HTTP/1.1\r\nHost: x:80\r\nX-A: \t v w \r\nContent-Length: 12\r\n\r\n", &head), 0);
+        CHECK_INT(parse(arena,
+                        "PUT /a/b?c=d?e HTTP/1.1\r\nHost: x:80\r\nX-A: \t v w \r\nContent-Length: 12\r\n\r\n",
+                        &head),
+                  0);
         CHECK(str_is(head.method, "PUT") && str_is(head.target, "/a/b?c=d?e"));
         CHECK(str_is(head.path, "/a/b") && str_is(head.query, "c=d?e") && str_is(head.host, "x:80"));
         CHECK_INT(head.n_fields, 3);
@@ -75,12 +78,12 @@ static void connections_stay_or_close(void)
                 const char *text;
                 bool keep_alive;
         } cases[] = {
-                {"GET / HTTP/1.1\r\nHost: x\r\n\r\n", true},
-                {"GET / HTTP/1.1\r\nHost: x\r\nConnection: a, Close\r\n\r\n", false},
-                {"GET / HTTP/1.1\r\nHost: x\r\nConnection: closer\r\n\r\n", true},
-                {"GET / HTTP/1.0\r\n\r\n", false},
-                {"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", true},
-                {"GET / HTTP/1.0\r\nConnection: keep-alive, close\r\n\r\n", false},
+            {"GET / HTTP/1.1\r\nHost: x\r\n\r\n", true},
+            {"GET / HTTP/1.1\r\nHost: x\r\nConnection: a, Close\r\n\r\n", false},
+            {"GET / HTTP/1.1\r\nHost: x\r\nConnection: closer\r\n\r\n", true},
+            {"GET / HTTP/1.0\r\n\r\n", false},
+            {"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", true},
+            {"GET / HTTP/1.0\r\nConnection: keep-alive, close\r\n\r\n", false},
         };
         _cleanup_(arena_freep) struct arena *arena = arena_new(4096);
         for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -130,9 +133,12 @@ static void chunks_are_joined_however_they_are_cut(void)
                 struct buf body = {0};
                 bool end = false;
                 while (!end && at < sizeof(body_text) - 1) {
-                        size_t n = sizeof(body_text) - 1 - at < step ? sizeof(body_text) - 1 - at : step, consumed = 0;
+                        size_t n = sizeof(body_text) - 1 - at < step ? sizeof(body_text) - 1 - at : step,
+                               consumed = 0;
                         struct str piece = {NULL, 0};
-                        CHECK_INT(http_parser_body(parser, str_bytes(body_text + at, n), &consumed, &piece, &end), 0);
+                        CHECK_INT(
+                            http_parser_body(parser, str_bytes(body_text + at, n), &consumed, &piece, &end),
+                            0);
                         buf_add_str(&body, piece);
                         at += consumed;
                 }
@@ -167,7 +173,8 @@ static void percent_decoding(void)
         CHECK_TEXT(got.p, "a b c暖");
         CHECK_INT(http_decode(arena, STR(""), true, &got), 0);
         CHECK_INT(got.n, 0);
-        static const char *const bad[] = {"%", "%2", "a%zz", "%00", "%ff", "%C0%80", "%ED%A0%80", "%+1", "% 1"};
+        static const char *const bad[] = {"%",      "%2",        "a%zz", "%00", "%ff",
+                                          "%C0%80", "%ED%A0%80", "%+1",  "% 1"};
         for (size_t i = 0; i < ARRAY_LEN(bad); i++)
                 CHECK_INT(http_decode(arena, str_of(bad[i]), true, &got), -EINVAL);
 }
@@ -183,14 +190,17 @@ static void accept_is_weighed(void)
         CHECK(!http_accepts(STR("application/json;q=0.000, */*;q=0.5"), "application/json"));
         CHECK(http_accepts(STR("application/*;q=0, application/json;q=0.001"), "application/json"));
         CHECK(!http_accepts(STR("application/jsonx, app/*"), "application/json"));
-        CHECK(http_accepts_gzip(STR("gzip")) && http_accepts_gzip(STR("br, *;q=0.5")) && http_accepts_gzip(STR("GZIP;q=1")));
-        CHECK(!http_accepts_gzip(STR("")) && !http_accepts_gzip(STR("br")) && !http_accepts_gzip(STR("gzip;q=0, *")));
+        CHECK(http_accepts_gzip(STR("gzip")) && http_accepts_gzip(STR("br, *;q=0.5")) &&
+              http_accepts_gzip(STR("GZIP;q=1")));
+        CHECK(!http_accepts_gzip(STR("")) && !http_accepts_gzip(STR("br")) &&
+              !http_accepts_gzip(STR("gzip;q=0, *")));
         CHECK(!http_accepts_gzip(STR("identity, *;q=0")) && http_accepts_gzip(STR("*;q=0, gzip ; q=0.3")));
 }
 
 static void fields_are_found_by_name(void)
 {
-        const struct http_field fields[] = {{STR("Accept"), STR("a")}, {STR("ACCEPT"), STR("b")}, {STR("x"), STR("")}};
+        const struct http_field fields[] = {
+            {STR("Accept"), STR("a")}, {STR("ACCEPT"), STR("b")}, {STR("x"), STR("")}};
         struct http_request request = {.fields = fields, .n_fields = ARRAY_LEN(fields)};
         CHECK(str_is(http_field_value(&request, "accept"), "a"));
         CHECK(http_field_value(&request, "X").p != NULL && http_field_value(&request, "X").n == 0);
@@ -223,18 +233,19 @@ static void gzip_can_be_undone(void)
 int main(void)
 {
         static const struct check_case cases[] = {
-                {"a head is found byte by byte", a_head_is_found_byte_by_byte},
-                {"a head is understood", a_head_is_understood},
-                {"an absolute target replaces Host", an_absolute_target_replaces_host},
-                {"connections stay or close", connections_stay_or_close},
-                {"limits are exact", limits_are_exact},
-                {"refusals name their reason", refusals_name_their_reason},
-                {"chunks are joined however they are cut", chunks_are_joined_however_they_are_cut},
-                {"chunks beyond the limit are refused when announced", chunks_beyond_the_limit_are_refused_when_announced},
-                {"percent-decoding", percent_decoding},
-                {"Accept is weighed", accept_is_weighed},
-                {"fields are found by name", fields_are_found_by_name},
-                {"gzip can be undone", gzip_can_be_undone},
+            {"a head is found byte by byte", a_head_is_found_byte_by_byte},
+            {"a head is understood", a_head_is_understood},
+            {"an absolute target replaces Host", an_absolute_target_replaces_host},
+            {"connections stay or close", connections_stay_or_close},
+            {"limits are exact", limits_are_exact},
+            {"refusals name their reason", refusals_name_their_reason},
+            {"chunks are joined however they are cut", chunks_are_joined_however_they_are_cut},
+            {"chunks beyond the limit are refused when announced",
+             chunks_beyond_the_limit_are_refused_when_announced},
+            {"percent-decoding", percent_decoding},
+            {"Accept is weighed", accept_is_weighed},
+            {"fields are found by name", fields_are_found_by_name},
+            {"gzip can be undone", gzip_can_be_undone},
         };
         return CHECK_MAIN(cases);
 }
