@@ -335,11 +335,12 @@ static void *write_main(void *arg)
                         server_finished(server, &calls); /* unanswered: the server is being freed */
                         return NULL;
                 }
-                if (calls.first && load(lane))
+                bool idle = !calls.first;
+                if (!idle && load(lane))
                         batch_run(lane, &calls);
-                else if (calls.first)
+                else if (!idle)
                         refuse_all(lane, &calls);
-                housekeep(lane, lane_depth(&server->write) == 0);
+                housekeep(lane, idle);
         }
 }
 
