@@ -11,8 +11,6 @@
 
 #include "common/base/log.h"
 
-#include <inttypes.h>
-
 /* How many rows one sweep looks at beyond those that were added meanwhile. */
 #define SWEEP_ROWS 500
 
@@ -29,8 +27,14 @@ static int64_t request_hash(const struct rpc_call *call)
 /* A sealed answer opens only in its own place. */
 static const char *context_of(struct rpc_call *call)
 {
-        return arena_printf(call->arena, "rpc_answer/%s/%016" PRIx64 "/%s", call->actor, call->served->contract->id,
-                            call->key);
+        const char *parts[] = {"rpc_answer/", call->actor, "/", call->served->contract->name, "/", call->key};
+        size_t n = 0;
+        for (size_t i = 0; i < ARRAY_LEN(parts); i++)
+                n += strlen(parts[i]);
+        char *context = arena_alloc(call->arena, n + 1), *end = context;
+        for (size_t i = 0; i < ARRAY_LEN(parts); i++)
+                end = stpcpy(end, parts[i]);
+        return context;
 }
 
 static int replay(struct write_lane *lane, struct rpc_call *call, const struct store_rows *row)

@@ -5,14 +5,14 @@
  */
 #include "common/rpc/write_lane.h"
 
-#include <ctype.h>
-
 /* "account:ID": the kinds of Principal.Kind in lower case. */
 const char *audit_actor(struct arena *arena, const Principal *p)
 {
         static const char *const kinds[] = {"anonymous", "account", "member", "client", "service", "operator"};
         const char *kind = (size_t)p->kind < ARRAY_LEN(kinds) ? kinds[p->kind] : "unknown";
-        return arena_printf(arena, "%s:%s", kind, p->id);
+        char *actor = arena_alloc(arena, strlen(kind) + 1 + strlen(p->id) + 1);
+        stpcpy(stpcpy(stpcpy(actor, kind), ":"), p->id);
+        return actor;
 }
 
 int audit_load(struct write_lane *lane)

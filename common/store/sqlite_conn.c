@@ -9,6 +9,7 @@
 #include "common/base/log.h"
 
 #include <assert.h>
+#include <pthread.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -171,10 +172,19 @@ static int set_up_writer(struct store_conn *conn)
         return result == SQLITE_OK ? 0 : conn_error(conn, result);
 }
 
+/* Nobody asks SQLite how much memory it holds: counting it takes a lock for each allocation. Once a process, before
+ * the first connection. */
+static void configure_engine(void)
+{
+        sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
 int conn_open(struct store *store, struct store_writer *writer, struct store_conn **ret_conn,
               const char **ret_error)
 {
         _cleanup_(store_conn_closep) struct store_conn *conn = mem_zalloc(sizeof(*conn));
+        static pthread_once_t configured = PTHREAD_ONCE_INIT;
+        pthread_once(&configured, configure_engine);
         int flags = SQLITE_OPEN_NOMUTEX | (writer ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY);
 
         conn->writer = writer;
