@@ -32,8 +32,13 @@ void connection_drop(struct connection *connection, int error);
 void command_head(struct buf *out, size_t n_words);
 void command_word(struct buf *out, struct str word);
 
-/* --- replies (reply.c): hiredis's parser, building struct cache_reply in an arena ----------------------- */
+/* --- replies (reply.c): hiredis's parser, building struct cache_reply ----------------------------------- */
 
-struct redisReader;
-struct redisReader *reply_reader_new(struct arena *arena);
+struct reply_reader;
+struct reply_reader *reply_reader_new(void);
+struct reply_reader *reply_reader_free(struct reply_reader *reader); /* takes NULL */
+void reply_feed(struct reply_reader *reader, struct str bytes);
+/* 1: a reply, lent until the next call; 0: none is whole yet; -EPROTO: what came is no reply, or a single one
+ * beyond 64 MiB. No feeding after that. */
+int reply_next(struct reply_reader *reader, const struct cache_reply **ret_reply) MUST_USE;
 bool reply_is_error(const struct cache_reply *reply, const char *code); /* "NOSCRIPT" */

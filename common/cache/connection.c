@@ -8,7 +8,6 @@
 #include "common/base/id.h"
 #include "common/cache/cache_internal.h"
 
-#include <hiredis/read.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -24,7 +23,6 @@ enum {
         PAUSE_MAX_TCP_US = 1000 * 1000,
         READ_SIZE = 64 * 1024,
         READS_PER_TURN = 16,
-        REPLY_MAX = 64 * 1024 * 1024, /* bytes of replies that are not whole yet */
 };
 
 enum connection_state {
@@ -51,10 +49,9 @@ struct connection {
         int greetings;    /* replies to the greeting that are still to come */
         struct buf out;
         size_t out_sent;
-        struct redisReader *reader;
-        struct arena *arena; /* the reply being read */
-        bool reading;        /* on_reply is under way */
-        int broken;          /* what to give up with when it is over */
+        struct reply_reader *reader;
+        bool reading; /* on_reply is under way */
+        int broken;   /* what to give up with when it is over */
 };
 
 /* --- out ------------------------------------------------------------------------------------------------ */
@@ -145,21 +142,19 @@ static void on_greeted(struct connection *connection, const struct cache_reply *
 
 static void take_replies(struct connection *connection)
 {
-        void *reply;
+        const struct cache_reply *reply;
         connection->reading = true;
         while (!connection->broken) {
-                if (redisReaderGetReply(connection->reader, &reply) != REDIS_OK)
-                        connection->broken = -EPROTO;
-                if (!reply)
+                int r = reply_next(connection->reader, &reply);
+                if (r < 0)
+                        connection->broken = r;
+                if (r <= 0)
                         break;
                 if (connection->state == CONNECTION_UP)
                         connection->ops->on_reply(connection->arg, reply);
                 else
                         on_greeted(connection, reply);
-                arena_reset(connection->arena);
         }
-        if (connection->reader->len > REPLY_MAX)
-                connection->broken = -EPROTO;
         connection->reading = false;
 }
 
@@ -176,8 +171,7 @@ static void connection_read(struct connection *connection)
                         connection_lost(connection, n < 0 ? -errno : -ECONNRESET);
                         return;
                 }
-                if (redisReaderFeed(connection->reader, bytes, (size_t)n) != REDIS_OK)
-                        abort(); /* out of memory */
+                reply_feed(connection->reader, str_bytes(bytes, (size_t)n));
                 take_replies(connection);
                 if (connection->broken) {
                         connection_lost(connection, connection->broken);
@@ -198,10 +192,7 @@ static void connection_close(struct connection *connection)
         connection->fd = -1;
         connection->broken = 0;
         connection->out.n = connection->out_sent = 0;
-        if (connection->reader)
-                redisReaderFree(connection->reader);
-        connection->reader = NULL;
-        arena_reset(connection->arena);
+        connection->reader = reply_reader_free(connection->reader);
 }
 
 static void connection_pause(struct connection *connection)
@@ -261,7 +252,7 @@ static void connection_open(struct connection *connection)
         }
         if (family != AF_UNIX)
                 setsockopt(connection->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-        connection->reader = reply_reader_new(connection->arena);
+        connection->reader = reply_reader_new();
         connection->watch = loop_fd_new(connection->loop, connection->fd, on_ready, connection);
         connection->state = CONNECTION_CONNECTING;
         if (connect(connection->fd, (struct sockaddr *)&connection->address, connection->address_size) < 0 &&
@@ -290,7 +281,7 @@ static int address_unix(const char *path, struct connection *connection)
         if (!*path || strlen(path) >= sizeof(address->sun_path))
                 return -EINVAL;
         address->sun_family = AF_UNIX;
-        strcpy(address->sun_path, path);
+        memcpy(address->sun_path, path, strlen(path));
         connection->address_size = sizeof(*address);
         return 0;
 }
@@ -335,7 +326,6 @@ int connection_new(struct loop *loop, const struct cache_options *options, const
         connection->pause_us = PAUSE_MIN_US;
         connection->turn = (struct loop_turn){.fn = on_turn_end, .arg = connection};
         connection->timer = loop_timer_new(loop, on_timer, connection);
-        connection->arena = arena_new(4096);
         connection->state = CONNECTION_PAUSING;
         loop_timer_set(connection->timer, 0);
         *ret_connection = connection;
@@ -349,7 +339,6 @@ struct connection *connection_free(struct connection *connection)
         connection_close(connection);
         loop_turn_cancel(connection->loop, &connection->turn);
         loop_timer_free(connection->timer);
-        arena_free(connection->arena);
         buf_done(&connection->out);
         if (connection->password)
                 explicit_bzero(connection->password, strlen(connection->password));

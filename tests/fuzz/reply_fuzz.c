@@ -5,9 +5,6 @@
  */
 #include "common/cache/cache_internal.h"
 
-#include <hiredis/read.h>
-#include <stdlib.h>
-
 static unsigned walk(const struct cache_reply *reply)
 {
         unsigned sum = (unsigned)reply->integer;
@@ -36,19 +33,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 return 0;
         struct str bytes = str_bytes(data + 1, size - 1);
         size_t cut = bytes.n ? data[0] % (bytes.n + 1) : 0;
-        _cleanup_(arena_freep) struct arena *arena = arena_new(4096);
-        struct redisReader *reader = reply_reader_new(arena);
+        struct reply_reader *reader = reply_reader_new();
         const struct str parts[] = {{bytes.p, cut}, {bytes.p + cut, bytes.n - cut}};
-        for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
-                void *reply = NULL;
-                if (redisReaderFeed(reader, parts[i].p, parts[i].n) != REDIS_OK)
-                        break;
-                while (redisReaderGetReply(reader, &reply) == REDIS_OK && reply) {
+        int r = 0;
+        for (size_t i = 0; i < ARRAY_LEN(parts) && r == 0; i++) {
+                const struct cache_reply *reply;
+                reply_feed(reader, parts[i]);
+                while ((r = reply_next(reader, &reply)) == 1)
                         sum += walk(reply);
-                        arena_reset(arena);
-                }
         }
-        redisReaderFree(reader);
+        reply_reader_free(reader);
         __asm__ volatile("" : : "r"(sum)); /* so that it is really read */
         return 0;
 }
