@@ -29,7 +29,7 @@ static const struct rate_figure figures[RATE_KINDS][RATE_CLASSES] = {
                 [NUANXIN__RATE_CLASS__RATE_LOGIN] = {50, EVERY(1)},
         },
         [RATE_ACCOUNT] = {
-                [NUANXIN__RATE_CLASS__RATE_LOGIN] = {10, EVERY(6)},
+                [NUANXIN__RATE_CLASS__RATE_LOGIN] = {20, EVERY(6)},
         },
 };
 
