@@ -68,15 +68,20 @@ static bool holds(const Principal *p, int permission, struct str path)
         return grants_hold(p->grants, p->n_grants, permission, path);
 }
 
+static bool any_reaches(Grant *const *grants, size_t n, struct str path)
+{
+        for (size_t i = 0; i < n; i++)
+                if (path_has(path, grants[i]->organization))
+                        return true;
+        return false;
+}
+
 /* Does any grant reach there, whatever its role? Who has none must not learn that there is something. */
 static bool reaches(const Principal *p, struct str path)
 {
-        if (p->kind == KIND(MEMBER))
-                return true;
-        for (size_t i = 0; i < p->n_grants; i++)
-                if (path_has(path, p->grants[i]->organization))
-                        return true;
-        return false;
+        if (p->client[0] && !any_reaches(p->client_grants, p->n_client_grants, path))
+                return false;
+        return p->kind == KIND(MEMBER) || any_reaches(p->grants, p->n_grants, path);
 }
 
 static int refuse_permission(struct rpc_call *call)
