@@ -26,6 +26,7 @@ enum contract_wkt {
 struct contract_field {
         const char *name;      /* member_id */
         const char *json_name; /* memberId */
+        struct str json_key;   /* "memberId": with its quotes and colon, to write */
         const struct contract_message *message; /* of a message field, else NULL */
         Nuanxin__Privacy privacy;
         bool required, uuid, unique, output_only, internal;

@@ -67,17 +67,28 @@ static int32_t nanos_cut(struct str *s)
         return nanos;
 }
 
-/* As many digits as needed of 0, 3, 6 or 9. */
-static void nanos_write(struct buf *out, int32_t nanos)
+/* Exactly n digits of v, then the character `after` unless it is 0. */
+static void digits_write(struct buf *out, unsigned v, unsigned n, char after)
 {
+        char text[11];
+        text[n] = after;
+        for (unsigned i = n; i > 0; v /= 10)
+                text[--i] = (char)('0' + v % 10);
+        buf_add(out, text, n + (after != 0));
+}
+
+/* As many digits as needed of 0, 3, 6 or 9, then the unit. */
+static void nanos_write(struct buf *out, unsigned nanos, char unit)
+{
+        buf_add_char(out, nanos ? '.' : unit);
         if (nanos == 0)
                 return;
         if (nanos % 1000000 == 0)
-                buf_printf(out, ".%03d", nanos / 1000000);
+                digits_write(out, nanos / 1000000, 3, unit);
         else if (nanos % 1000 == 0)
-                buf_printf(out, ".%06d", nanos / 1000);
+                digits_write(out, nanos / 1000, 6, unit);
         else
-                buf_printf(out, ".%09d", nanos);
+                digits_write(out, nanos, 9, unit);
 }
 
 /* --- times (days after Howard Hinnant, "chrono-compatible low-level date algorithms") ----------------------- */
@@ -154,10 +165,16 @@ static void timestamp_to_json(struct buf *out, const Timestamp *t)
         int64_t day = s / 86400 - (s % 86400 < 0), rest = s - day * 86400, year;
         int month, d;
         civil_from_days(day, &year, &month, &d);
-        buf_printf(out, "\"%04d-%02d-%02dT%02d:%02d:%02d", (int)year, month, d, (int)(rest / 3600),
-                   (int)(rest / 60 % 60), (int)(rest % 60));
-        nanos_write(out, t->nanos < 0 || t->nanos > 999999999 ? 0 : t->nanos);
-        buf_add_z(out, "Z\"");
+        unsigned second = (unsigned)rest;
+        buf_add_char(out, '"');
+        digits_write(out, (unsigned)year, 4, '-');
+        digits_write(out, (unsigned)month, 2, '-');
+        digits_write(out, (unsigned)d, 2, 'T');
+        digits_write(out, second / 3600, 2, ':');
+        digits_write(out, second / 60 % 60, 2, ':');
+        digits_write(out, second % 60, 2, 0);
+        nanos_write(out, t->nanos < 0 || t->nanos > 999999999 ? 0 : (unsigned)t->nanos, 'Z');
+        buf_add_char(out, '"');
 }
 
 /* --- durations ----------------------------------------------------------------------------------------------- */
@@ -186,8 +203,8 @@ static void duration_to_json(struct buf *out, const Duration *d)
         bool negative = d->seconds < 0 || nanos < 0;
         uint64_t seconds = d->seconds < 0 ? 0 - (uint64_t)d->seconds : (uint64_t)d->seconds;
         buf_printf(out, "\"%s%" PRIu64, negative ? "-" : "", seconds);
-        nanos_write(out, nanos < 0 ? -nanos : nanos);
-        buf_add_z(out, "s\"");
+        nanos_write(out, (unsigned)(nanos < 0 ? -nanos : nanos), 's');
+        buf_add_char(out, '"');
 }
 
 /* --- field masks --------------------------------------------------------------------------------------------- */

@@ -176,13 +176,9 @@ static bool field_written(const struct contract_field *f, const ProtobufCFieldDe
         return pb->type != PROTOBUF_C_TYPE_MESSAGE && (f->required || f->output_only);
 }
 
-bool transcode_field_to_json(struct buf *out, const struct contract_message *type, unsigned field, const void *message)
+static void field_write(struct buf *out, const struct contract_field *f, const ProtobufCFieldDescriptor *pb,
+                        const void *message)
 {
-        const struct contract_field *f = &type->fields[field];
-        const ProtobufCFieldDescriptor *pb = &type->pb->fields[field];
-
-        if (!field_written(f, pb, message))
-                return false;
         const void *value = field_value(message, pb);
         if (f->is_map)
                 map_write(out, f->message, *(void ***)(uintptr_t)value, *field_count(message, pb));
@@ -190,7 +186,15 @@ bool transcode_field_to_json(struct buf *out, const struct contract_message *typ
                 list_write(out, f, pb, *(char *const *)value, *field_count(message, pb));
         else
                 value_write(out, f, pb, value);
-        return true;
+}
+
+bool transcode_field_to_json(struct buf *out, const struct contract_message *type, unsigned field, const void *message)
+{
+        const ProtobufCFieldDescriptor *pb = &type->pb->fields[field];
+        bool written = field_written(&type->fields[field], pb, message);
+        if (written)
+                field_write(out, &type->fields[field], pb, message);
+        return written;
 }
 
 void transcode_to_json(struct buf *out, const struct contract_message *type, const void *message)
@@ -199,19 +203,16 @@ void transcode_to_json(struct buf *out, const struct contract_message *type, con
                 wkt_to_json(out, type->wkt, message);
                 return;
         }
-        bool first = true;
-        buf_add_char(out, '{');
+        char before = '{';
         for (unsigned i = 0; i < type->n_fields; i++) {
-                size_t before = out->n;
-                if (!first)
-                        buf_add_char(out, ',');
-                buf_add_char(out, '"');
-                buf_add_z(out, type->fields[i].json_name);
-                buf_add(out, "\":", 2);
-                if (transcode_field_to_json(out, type, i, message))
-                        first = false;
-                else
-                        out->n = before;
+                const struct contract_field *f = &type->fields[i];
+                const ProtobufCFieldDescriptor *pb = &type->pb->fields[i];
+                if (!field_written(f, pb, message))
+                        continue;
+                buf_add_char(out, before);
+                before = ',';
+                buf_add_str(out, f->json_key);
+                field_write(out, f, pb, message);
         }
-        buf_add_char(out, '}');
+        buf_add_z(out, before == '{' ? "{}" : "}");
 }

@@ -96,7 +96,8 @@ static void emit_field(struct buf *out, const struct model *m, const struct mess
                        unsigned *pattern)
 {
         const Nuanxin__FieldRule *r = f->rule;
-        buf_printf(out, "        {.name = \"%s\", .json_name = \"%s\"", f->name, f->json);
+        buf_printf(out, "        {.name = \"%s\", .json_name = \"%s\", .json_key = {\"\\\"%s\\\":\", %zu}", f->name, f->json,
+                   f->json, strlen(f->json) + 3);
         if (f->message)
                 buf_printf(out, ", .message = &%s", constant_of(m, f->message));
         if (r->privacy)
