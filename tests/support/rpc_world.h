@@ -11,6 +11,7 @@
 
 #include "contract/internal_v1.h"
 #include "contract/membership_v1.h"
+#include <fcntl.h>
 #include <ftw.h>
 #include <unistd.h>
 
@@ -31,13 +32,17 @@ struct got {
 struct world {
         char root[64];
         struct loop *loop;
+        bool own_loop;
+        void (*reply)(void *arg, const struct bus_peer *to, struct str envelope, struct str payload); /* or NULL */
+        void *reply_arg;
+        const struct rpc_service *service;
+        struct rpc_client *client; /* whom its consumers pull by; the test's */
         struct store *store;
         struct keyring *keyring;
         struct metric_registry *metrics;
         struct rpc_server *server;
         struct loop_timer *timer;
         struct arena *arena;
-        int64_t shift_us; /* of the service's clock */
         struct clock clock;
         struct got got[WORLD_ANSWERS];
         size_t n_sent, n_got, awaited;
@@ -140,6 +145,20 @@ static inline int remind(struct rpc_call *call, const char *key, struct str payl
         return r == 0 && w->failures_left-- > 0 ? -EINVAL : r;
 }
 
+static inline int things(struct rpc_call *call, const char *key, unsigned limit)
+{
+        static const char sql[] = "SELECT name FROM thing WHERE name > $1 ORDER BY name LIMIT $2";
+        _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
+        OrganizationChanged event = NUANXIN__MEMBERSHIP__V1__ORGANIZATION_CHANGED__INIT;
+        int r = store_query(rpc_db(call), sql, &rows, TEXTZ(key), I64(limit));
+        while (r == 0 && (r = store_next(rows)) == 1) {
+                event.code = store_text_dup(rows, 0, rpc_arena(call));
+                r = rpc_snapshot_add(call, &membership_v1_organization_changed_msg, &event, event.code, "43",
+                                     event.code);
+        }
+        return r;
+}
+
 static inline int follow(struct rpc_call *call, const struct rpc_event *events, size_t n)
 {
         static const char sql[] = "INSERT INTO seen (seq, subject) VALUES ($1, $2)"; /* twice is an error */
@@ -184,8 +203,12 @@ static const struct rpc_consumer world_consumers[] = {
         {0},
 };
 static const struct rpc_due_kind world_due[] = {{"remind", remind}, {0}};
-static const struct rpc_service world_service = {
-        .name = "test", .methods = world_methods, .consumers = world_consumers, .due = world_due};
+static const struct rpc_snapshot world_snapshots[] = {{"thing", things}, {0}};
+static const struct rpc_service world_service = {.name = "test",
+                                                 .methods = world_methods,
+                                                 .consumers = world_consumers,
+                                                 .snapshots = world_snapshots,
+                                                 .due = world_due};
 
 /* --- its world -------------------------------------------------------------------------------------------------- */
 
@@ -228,19 +251,18 @@ static inline void world_write(struct world *w)
         world_must(store_migrate(store_writer_conn(writer), rpc_migrations, rpc_n_migrations, &error), "rpc", error);
         world_must(store_migrate(store_writer_conn(writer), world_schema, 1, &error), "schema", error);
         rpc_server_open_readers(w->server);
-        rpc_server_become_writer(w->server, writer, NULL);
+        rpc_server_become_writer(w->server, writer, w->client);
 }
 
-static inline void world_start(struct world *w, const struct rpc_service *service)
+static inline void world_start(struct world *w)
 {
-        world_contract[PUT].permission_id = world_contract[SLOW].permission_id = -1;
         for (unsigned i = 0; i < contract_n_permissions; i++)
                 for (size_t m = PUT; m <= OPEN; m++)
                         if (strcmp(contract_permissions[i], world_contract[m].permission) == 0)
                                 world_contract[m].permission_id = (int)i;
         world_contract[SECRET].secret_answer = world_contract[OPEN].secret_answer = true;
         world_contract[OPEN].session = NUANXIN__SESSION_EFFECT__SESSION_OPEN;
-        const struct rpc_server_options options = {.service = service,
+        const struct rpc_server_options options = {.service = w->service,
                                                    .instance = "one",
                                                    .loop = w->loop,
                                                    .store = w->store,
@@ -248,16 +270,27 @@ static inline void world_start(struct world *w, const struct rpc_service *servic
                                                    .clock = &w->clock,
                                                    .metrics = w->metrics,
                                                    .state = w,
-                                                   .reply = world_on_reply,
-                                                   .reply_arg = w};
+                                                   .reply = w->reply ? w->reply : world_on_reply,
+                                                   .reply_arg = w->reply ? w->reply_arg : w};
         world_must(rpc_server_new(&options, &w->server), "server", NULL);
 }
 
-static inline struct world *world_new(void)
+/* Moves the service's clock. It reads the file through a mapping of its own, as in a real process. */
+static inline void world_shift(struct world *w, int64_t us)
+{
+        char path[128];
+        snprintf(path, sizeof(path), "%s/clock", w->root);
+        int fd = open(path, O_WRONLY | O_CREAT, 0600);
+        world_must(pwrite(fd, &us, sizeof(us), 0) == sizeof(us) ? 0 : -EIO, "clock", NULL);
+        close(fd);
+}
+
+static inline struct world *world_make(struct loop *loop, const struct rpc_service *service)
 {
         struct world *w = mem_zalloc(sizeof(*w));
         char path[128];
         const char *error = "";
+        w->service = service;
         snprintf(w->root, sizeof(w->root), "/tmp/nuanxin-rpc-XXXXXX");
         world_must(mkdtemp(w->root) ? 0 : -errno, "folder", NULL);
         snprintf(path, sizeof(path), "%s/keys", w->root);
@@ -266,14 +299,22 @@ static inline struct world *world_new(void)
         world_must(keyring_load(path, &w->keyring, &error), "keyring", error);
         snprintf(path, sizeof(path), "sqlite:%s/test.db", w->root);
         world_must(store_open(path, NULL, &w->store, &error), "store", error);
-        w->clock.offset_us = &w->shift_us;
+        world_shift(w, 0);
+        snprintf(path, sizeof(path), "%s/clock", w->root);
+        world_must(clock_init(&w->clock, path), "clock", NULL);
         w->awaited = SIZE_MAX;
-        w->loop = loop_new();
+        w->own_loop = !loop;
+        w->loop = loop ? loop : loop_new();
         w->metrics = metric_registry_new();
         w->arena = arena_new(65536);
         w->timer = loop_timer_new(w->loop, world_on_late, w);
-        world_start(w, &world_service);
+        world_start(w);
         return w;
+}
+
+static inline struct world *world_new(void)
+{
+        return world_make(NULL, &world_service);
 }
 
 static inline int world_unlink(const char *path, const struct stat *st, int type, struct FTW *ftw)
@@ -288,7 +329,7 @@ static inline int world_unlink(const char *path, const struct stat *st, int type
 static inline void world_restart(struct world *w)
 {
         rpc_server_free(w->server);
-        world_start(w, &world_service);
+        world_start(w);
         world_write(w);
 }
 
@@ -296,7 +337,8 @@ static inline void world_done(struct world *w)
 {
         rpc_server_free(w->server);
         loop_timer_free(w->timer);
-        loop_free(w->loop);
+        if (w->own_loop)
+                loop_free(w->loop);
         metric_registry_free(w->metrics);
         store_close(w->store);
         keyring_free(w->keyring);
@@ -315,6 +357,9 @@ struct question {
         unsigned attempt;
         unsigned time_left_ms; /* 0: 10 s */
         const Who *who;        /* NULL: a person with rights */
+        /* Another method than the tiny service's own, and its input. */
+        const struct contract_method *contract;
+        const void *input;
 };
 
 static inline Who *world_who(Nuanxin__Internal__V1__Principal__Kind kind, const char *id)
@@ -345,9 +390,9 @@ static inline size_t world_send(struct world *w, const struct question *q)
         ask.topic = (char *)(q->topic ? q->topic : "a");
         ask.key = (char *)(q->key ? q->key : "");
         ask.limit = 1;
-        message_pack_buf(&packed, &ask);
-        request.method = (uint64_t)q->method;
-        request.input_hash = 7;
+        message_pack_buf(&packed, q->contract ? q->input : &ask);
+        request.method = q->contract ? q->contract->id : (uint64_t)q->method;
+        request.input_hash = q->contract ? q->contract->input_hash : 7;
         request.time_left_ms = q->time_left_ms ? q->time_left_ms : 10000;
         request.principal =
                 (Who *)(q->who ? q->who : world_who(NUANXIN__INTERNAL__V1__PRINCIPAL__KIND__ACCOUNT, "anna"));

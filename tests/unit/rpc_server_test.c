@@ -222,10 +222,10 @@ static void test_due(void)
         CHECK_INT(PROBLEM(ASK(w, .method = PUT, .key = "due")), 0);
         CHECK_INT(world_number(w, "SELECT COUNT(*) FROM rpc_due"), 1);
         w->failures_left = 1;
-        w->shift_us = 3601 * CLOCK_SECOND_US;
+        world_shift(w, 3601 * CLOCK_SECOND_US);
         CHECK(world_until(w, "SELECT attempts FROM rpc_due", 1)); /* undone, and put back */
         CHECK_INT(world_number(w, THINGS), 1);
-        w->shift_us += 10 * CLOCK_SECOND_US;
+        world_shift(w, 3611 * CLOCK_SECOND_US);
         CHECK(world_until(w, "SELECT n FROM thing WHERE name = 'due a'", 1));
         CHECK_INT(world_number(w, "SELECT COUNT(*) FROM rpc_due"), 0);
         world_done(w);
@@ -274,7 +274,7 @@ static void test_expired_answers_go(void)
                 world_send(w, &(struct question){.method = PUT, .client_key = i % 2});
         world_wait(w);
         CHECK_INT(world_number(w, ANSWERS), 50);
-        w->shift_us = 11 * CLOCK_MINUTE_US;
+        world_shift(w, 11 * CLOCK_MINUTE_US);
         CHECK(world_until(w, ANSWERS, 25));
         CHECK_INT(world_number(w, AUDITED), 50);
         world_done(w);
