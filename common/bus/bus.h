@@ -19,7 +19,7 @@ struct bus_options {
          * server.key and client.key (the secret keys of what this process binds and of what it connects),
          * server.pub (the public key of the servers that it calls), peers/NAME.pub (the public keys of the
          * callers that it lets in). */
-        const char *curve_folder;
+        const char *curve_folder; /* what is missing there is -ENOKEY when a socket needs it */
 };
 /* ret_error: a line for a person, static. */
 int bus_new(const struct bus_options *options, struct bus **ret_bus, const char **ret_error) MUST_USE;
