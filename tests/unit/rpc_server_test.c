@@ -130,8 +130,8 @@ static void test_access(void)
         other->grants[0]->role = 3; /* a volunteer */
         CHECK_INT(PROBLEM(ASK(w, .method = PUT, .who = other)), P(PERMISSION_DENIED));
         Who *through = world_who(NUANXIN__INTERNAL__V1__PRINCIPAL__KIND__ACCOUNT, "zoe");
-        through->client = (char *)"app"; /* whose backend holds nothing */
-        CHECK_INT(PROBLEM(ASK(w, .method = PUT, .who = through)), P(PERMISSION_DENIED));
+        through->client = (char *)"app"; /* whose backend reaches nothing */
+        CHECK_INT(PROBLEM(ASK(w, .method = PUT, .who = through)), P(NOT_FOUND));
         CHECK_INT(PROBLEM(ASK(w, .method = PUT, .key = "forget")), P(INTERNAL)); /* fails closed */
         Who *operator = world_who(NUANXIN__INTERNAL__V1__PRINCIPAL__KIND__OPERATOR, "root");
         CHECK_INT(PROBLEM(ASK(w, .method = PUT, .who = operator)), 0);
