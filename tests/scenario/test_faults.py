@@ -26,7 +26,7 @@ def scene(n_members=400, n_activities=20, **stack):
         campaign = s.call("POST", "/v1/campaigns", {"organization": "43", "title": "故障演练", "startTime": rfc3339(-86400),
                                                      "endTime": rfc3339(86400 * 3)}, token=admin).ok()["id"]
         s.call("POST", f"/v1/campaigns/{campaign}:open", token=admin).ok()
-        villages = ["430102001001", "430103002001", "430211001001", "430302001001"]
+        villages = ["430102001001", "430103001001", "430202001001", "430302001001"]
         members = make_members(s, admin, [person(i, villages[i % 4]) for i in range(n_members)])
         activities = [make_activity(s, admin, mode="ONLINE", campaign=campaign) for _ in range(n_activities)]
         # What activity knows of members follows membership's events: wait until the last of them is known.
