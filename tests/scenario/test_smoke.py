@@ -46,7 +46,7 @@ def scope(s):
 @story("members are imported, an activity is opened, they check in, and every level counts them")
 def check_in(s):
     admin = s.login("admin")
-    villages = ["430102001001", "430103001001", "430202001001"]
+    villages = ["430102001001", "430103002001", "430202001001"]
     members = make_members(s, admin, [person(i, villages[i % 3]) for i in range(30)])
     activity = make_activity(s, admin, organization="43", mode="BOTH")
     for i, m in enumerate(members):

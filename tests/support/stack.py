@@ -238,21 +238,22 @@ class Stack:
             time.sleep(min(float(response.headers.get("Retry-After", "1")), 1.0))
 
     def _send(self, method, path, body, headers):
-        for fresh in (False, True):
+        """Broken connections are an OSError for the caller, but for a kept-alive one that had been closed meanwhile."""
+        while True:
             connection = getattr(self._local, "connection", None)
-            if fresh or connection is None:
+            kept = connection is not None
+            if not kept:
                 connection = self._local.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
             try:
                 connection.request(method, path, body, headers)
                 r = connection.getresponse()
                 return Response(r.status, r.headers, r.read())
-            except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
-                # A kept-alive connection that the gateway closed meanwhile; only then is a second try in order.
+            except (OSError, http.client.HTTPException) as e:
                 connection.close()
                 self._local.connection = None
-                if fresh:
-                    raise
-        raise AssertionError("unreachable")
+                idle_closed = isinstance(e, (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError))
+                if not (kept and idle_closed):
+                    raise e if isinstance(e, OSError) else OSError(repr(e)) from e
 
     def login(self, who="admin"):
         person = self.credentials[who]

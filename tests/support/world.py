@@ -31,9 +31,12 @@ def make_members(s, token, people, organization="43"):
     before = {m["id"] for m in list_members(s, token, organization)}
     r = s.call("POST", f"/v1/members:import?organization={organization}", csv_of(people), token=token, headers={"Content-Type": "text/csv"}).ok()
     done = operation_done(s, r, token)
-    assert done["state"] == "SUCCEEDED" and not done.get("rowsRefused"), done
+    assert done["state"] == "SUCCEEDED" and not done.get("rowsRefused"), str(done)[:600]
     made = [m for m in list_members(s, token, organization) if m["id"] not in before]
     assert len(made) == len(people), f"{len(made)} of {len(people)} members are listed"
+    # activity learns of members by following membership's events, in their order: once it knows the last, it knows all.
+    last = max(m["id"] for m in made)
+    wait_until("activity knows the members", lambda: s.call("GET", f"/v1/members/{last}/registrations", token=s.api_key).status == 200, 10)
     return made
 
 
