@@ -120,7 +120,7 @@ def redis_gone():
             assert int(answer.headers["Retry-After"]) >= 1
             time.sleep(0.05)  # a pace, below the local rate limit
         s.redis.start()
-        wait_until("sessions that only Redis knew work again", lambda: s.call("GET", "/v1/organizations/43", token=unknown).status == 200, 10)
+        wait_until("sessions that only Redis knew work again", lambda: s.call("GET", "/v1/organizations/430102", token=unknown).status == 200, 10)
         s.login("admin")
 
 
