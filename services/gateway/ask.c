@@ -90,11 +90,13 @@ static size_t rate_key(char out[ASK_KEY_SIZE], const struct caller *x, const str
         return n + 32;
 }
 
+#define NUMBER_SIZE 21
+
 static struct str number(char **at, int64_t value)
 {
-        char *start = *at;
-        *at += sprintf(start, "%" PRId64, value);
-        return (struct str){start, (size_t)(*at - start)};
+        struct str text = {*at, (size_t)snprintf(*at, NUMBER_SIZE, "%" PRId64, value)};
+        *at += NUMBER_SIZE;
+        return text;
 }
 
 /* --- the answer ------------------------------------------------------------------------------------------------------ */
@@ -156,7 +158,7 @@ static void batch_send(struct callers *c)
 {
         struct batch *b = c->filling;
         struct str keys[BATCH_QUESTIONS], args[3 * BATCH_QUESTIONS];
-        char key_text[BATCH_QUESTIONS][ASK_KEY_SIZE], numbers[3 * BATCH_QUESTIONS * 21], *at = numbers;
+        char key_text[BATCH_QUESTIONS][ASK_KEY_SIZE], numbers[3 * BATCH_QUESTIONS * NUMBER_SIZE], *at = numbers;
 
         c->filling = NULL;
         b->asked_us = loop_now_us(c->loop);

@@ -6,6 +6,7 @@
 
 #include "services/gateway/etag.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #define PAGES 3
@@ -30,10 +31,8 @@ static void page_make(struct page *p, const char *path, const char *content_type
         char hash[17];
         uint64_t h = str_hash(plain);
         hex_encode(hash, &h, sizeof(h));
-        memcpy(p->tag, "\"", 2);
-        strcat(strcat(p->tag, hash), "\"");
-        memcpy(p->gzip_tag, "\"", 2);
-        strcat(strcat(strcat(p->gzip_tag, hash), ETAG_GZIP), "\"");
+        snprintf(p->tag, sizeof(p->tag), "\"%s\"", hash);
+        snprintf(p->gzip_tag, sizeof(p->gzip_tag), "\"%s" ETAG_GZIP "\"", hash);
 }
 
 struct pages *pages_new(void)

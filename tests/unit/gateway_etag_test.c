@@ -1,6 +1,7 @@
-// SPDX-License-Identifier: Apache-2.0
-//
-// Lists of entity tags.
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Lists of entity tags.
+ */
 // uses: services/gateway/etag.c
 #include "services/gateway/etag.h"
 #include "tests/support/check.h"

@@ -1,6 +1,7 @@
-// SPDX-License-Identifier: Apache-2.0
-//
-// Whose request it is behind proxies.
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Whose request it is behind proxies.
+ */
 // uses: services/gateway/forwarded.c
 #include "services/gateway/forwarded.h"
 #include "tests/support/check.h"

@@ -1,6 +1,7 @@
-// SPDX-License-Identifier: Apache-2.0
-//
-// Problem details and the language they come in.
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Problem details and the language they come in.
+ */
 // uses: services/gateway/problem.c
 #include "services/gateway/problem.h"
 #include "tests/support/check.h"

@@ -1,6 +1,7 @@
-// SPDX-License-Identifier: Apache-2.0
-//
-// GCRA's arithmetic and the sizes of leases.
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * GCRA's arithmetic and the sizes of leases.
+ */
 // uses: services/gateway/rate.c
 #include "services/gateway/rate.h"
 #include "tests/support/check.h"

@@ -1,6 +1,7 @@
-// SPDX-License-Identifier: Apache-2.0
-//
-// The route trie over the real contract, and over a few made-up methods.
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The route trie over the real contract, and over a few made-up methods.
+ */
 // uses: services/gateway/route.c
 #include "services/gateway/route.h"
 #include "tests/support/check.h"
