@@ -11,7 +11,7 @@
 
 #define STATE(name)   NUANXIN__MEMBERSHIP__V1__OPERATION__STATE__##name
 #define MAX_BYTES     (1ll << 30)
-#define ROWS_A_STEP   500
+#define ROWS_A_STEP   1000
 #define STEP_IS_FULL  4096 /* what on_row stops with: nothing else says so */
 #define DUE_KIND      "import-members"
 

@@ -195,11 +195,14 @@ const char *member_state_name(Member__State state)
         return (unsigned)state < N_STATES ? names[state] : names[0];
 }
 
-void member_number(const char *id, char out[MEMBER_NUMBER_SIZE])
+#define NUMBER_EPOCH_S 1577836800 /* 2020 */
+
+void member_number(int64_t now_us, const char *id, char out[MEMBER_NUMBER_SIZE])
 {
-        uint64_t value = str_hash(str_of(id));
+        uint64_t seconds = (uint64_t)(now_us / 1000000 - NUMBER_EPOCH_S) % 900000000, random = str_hash(str_of(id)) % 1000000;
         int sum = 0;
-        snprintf(out, MEMBER_NUMBER_SIZE, "%015llu", (unsigned long long)(100000000000000 + value % 900000000000000));
+        snprintf(out, MEMBER_NUMBER_SIZE, "%09llu%06llu", (unsigned long long)(100000000 + seconds),
+                 (unsigned long long)random);
         /* Luhn: from the right every second digit doubled, beginning with the one before the check digit. */
         for (int i = 14; i >= 0; i--) {
                 int d = out[i] - '0';

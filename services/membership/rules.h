@@ -43,8 +43,9 @@ bool member_is_live(Member__State state); /* neither ended nor deceased: the ID 
 const char *member_state_name(Member__State state); /* as in JSON */
 
 #define MEMBER_NUMBER_SIZE 17
-/* The number on the card, from a fresh id: 15 digits, the first not 0, and a Luhn check digit. Another may have it. */
-void member_number(const char *id, char out[MEMBER_NUMBER_SIZE]);
+/* The number on the card: nine digits that grow with time (so that new ones stand side by side in the index), six from a
+ * fresh id, and a Luhn check digit. Another may have it already. */
+void member_number(int64_t now_us, const char *id, char out[MEMBER_NUMBER_SIZE]);
 
 /* --- organisations ------------------------------------------------------------------------------------------------------ */
 

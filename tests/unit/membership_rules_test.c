@@ -168,7 +168,7 @@ static void test_member_number(void)
                 char id[16], number[MEMBER_NUMBER_SIZE];
                 int sum = 0;
                 snprintf(id, sizeof(id), "%d", i);
-                member_number(id, number);
+                member_number(1779984000000000ll + i * 1000003, id, number);
                 CHECK_INT(strlen(number), 16);
                 CHECK(number[0] != '0');
                 for (int j = 0; j < 16; j++) {
