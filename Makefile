@@ -161,7 +161,7 @@ $(TESTGEN)/$(TEST_PROTO).pb-c.c: tests/contract/proto/$(TEST_PROTO).proto
 	@mkdir -p $(TESTGEN)
 	protoc-c -Itests/contract/proto -Iproto -I/usr/include --c_out=$(TESTGEN) $<
 $(TESTGEN)/%.o: $(TESTGEN)/%.c $(TESTGEN)/$(TEST_PROTO).pb-c.c | $(PBC_H)
-	$(CC) -std=gnu17 $(CFLAGS) $(SANFLAGS) -w -I$(TESTGEN) $(CPPFLAGS) -c -o $@ $<
+	$(CC) -std=gnu17 $(CFLAGS) $(SANFLAGS) -w -I$(TESTGEN) $(CPPFLAGS) -MMD -MP -c -o $@ $<
 TEST_CONTRACT_USERS := $(addprefix $(BUILD)/tests/,unit/json_test unit/contract_test json/roundtrip)
 $(TEST_CONTRACT_USERS): $(TEST_CONTRACT)
 $(TEST_CONTRACT_USERS): private CPPFLAGS := -I$(TESTGEN) $(CPPFLAGS)

@@ -195,13 +195,27 @@ static bool items_unique(struct check *c, const ProtobufCFieldDescriptor *pb, co
         return true;
 }
 
+/* A map's key as JSON has it. */
+static struct str key_text(struct arena *arena, const ProtobufCFieldDescriptor *pb, const void *key)
+{
+        int64_t wide = 0;
+        if (field_is_text(pb))
+                return str_of(*(char *const *)key);
+        if (pb->type == PROTOBUF_C_TYPE_BOOL)
+                return *(const protobuf_c_boolean *)key ? STR("true") : STR("false");
+        if (field_size(pb) == 4)
+                return str_of(arena_printf(arena, "%" PRId32, *(const int32_t *)key));
+        memcpy(&wide, key, sizeof(wide));
+        return str_of(arena_printf(arena, "%" PRId64, wide));
+}
+
 /* A map's key and value meet the rules of the map's own field where they are text. */
 static void check_entry(struct check *c, const struct contract_field *f, void *entry, const struct pointer *up)
 {
         const struct contract_message *type = f->message;
         const ProtobufCFieldDescriptor *key = &type->pb->fields[0], *value = &type->pb->fields[1];
         const void *k = field_value(entry, key), *v = field_value(entry, value);
-        struct pointer at = {.up = up, .key = field_is_text(key) ? str_of(*(char *const *)k) : STR("?")};
+        struct pointer at = {.up = up, .key = key_text(c->arena, key, k)};
         if (field_is_text(key) && f->max_length)
                 check_length(c, f, str_code_points(at.key), true, &at);
         if (value->type == PROTOBUF_C_TYPE_MESSAGE) {

@@ -48,6 +48,15 @@ static void check_problem(const struct enum_value *v, struct refusals *r)
                 refuse(r, v->place, "%s: title and detail are needed, in English and Chinese", v->name);
 }
 
+/* With two names for one number a value could not be written back as it was read. */
+static void check_alias(const struct enumeration *e, size_t index, struct refusals *r)
+{
+        for (size_t i = 0; i < index; i++)
+                if (e->values[i].number == e->values[index].number)
+                        refuse(r, e->values[index].place, "%s: has the number of %s", e->values[index].name,
+                               e->values[i].name);
+}
+
 void check_enums(const struct model *m, struct refusals *r)
 {
         for (size_t i = 0; i < m->n_enums; i++) {
@@ -55,6 +64,8 @@ void check_enums(const struct model *m, struct refusals *r)
                 bool problems = strcmp(e->name, "nuanxin.Problem") == 0;
                 for (size_t v = 0; v < e->n_values; v++) {
                         const struct enum_value *value = &e->values[v];
+                        if (package_is_ours(e->place.file->package))
+                                check_alias(e, v, r);
                         if (problems)
                                 check_problem(value, r);
                         for (size_t p = 0; value->role && p < value->role->n_permissions; p++)

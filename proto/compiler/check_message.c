@@ -191,6 +191,18 @@ static void check_event(const struct message *x, struct refusals *r)
         }
 }
 
+#define DEPTH_MAX 32 /* of what is decoded: common/contract/message.h */
+
+static unsigned depth_of(const struct message *x)
+{
+        unsigned most = 0;
+        for (size_t i = 0; i < x->n_fields; i++) {
+                unsigned below = x->fields[i].message ? depth_of(x->fields[i].message) : 0;
+                most = below > most ? below : most;
+        }
+        return most + 1;
+}
+
 void check_messages(const struct model *m, struct refusals *r)
 {
         for (size_t i = 0; i < m->n_messages; i++) {
@@ -201,5 +213,7 @@ void check_messages(const struct model *m, struct refusals *r)
                         check_field(x, &x->fields[f], r);
                 if (x->event)
                         check_event(x, r);
+                if (depth_of(x) > DEPTH_MAX)
+                        refuse(r, x->place, "%s: nested deeper than %d: nobody could read it", short_of(x), DEPTH_MAX);
         }
 }

@@ -11,6 +11,7 @@
 #include "source.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 
 static const char style[] =
         ":root{color-scheme:light dark;--bg:#fff;--fg:#1d2329;--dim:#5d6873;--line:#dde2e7;--soft:#f5f7f9;--code:#f0f3f5;"
@@ -34,13 +35,14 @@ static const char style[] =
         "h4{font-size:.85rem;margin:1.1rem 0 .3rem;color:var(--dim);font-weight:600}"
         "table{border-collapse:collapse;width:100%;font-size:14px}th,td{text-align:left;vertical-align:top;padding:.4rem "
         ".6rem .4rem 0;border-top:1px solid var(--line)}th{color:var(--dim);font-weight:600;border-top:0}"
-        ".dim{color:var(--dim)}.route{font:600 15px ui-monospace,Menlo,Consolas,monospace;overflow-wrap:anywhere}"
+        "td:first-child code{overflow-wrap:normal}.dim{color:var(--dim)}.route{font:600 15px ui-monospace,Menlo,Consolas,monospace;overflow-wrap:anywhere}"
         ".GET{color:var(--get)}.POST,.PUT{color:var(--post)}.PATCH{color:var(--patch)}.DELETE{color:var(--delete)}"
         ".tag{display:inline-block;border:1px solid var(--line);border-radius:4px;padding:0 .4em;font-size:12px;"
         "color:var(--dim);margin-right:.3em;white-space:nowrap}"
         "@media(max-width:60rem){.page{display:block}nav{position:static;height:auto;border-right:0;border-bottom:1px solid "
-        "var(--line)}main{padding:1rem}"
-        "td:first-child{min-width:7rem}}"
+        "var(--line);max-height:45vh}nav ul{columns:2}main{padding:1rem}}"
+        "@media(max-width:40rem){table,tbody,tr,td{display:block}th{display:none}tr{padding:.5rem 0;border-top:1px solid "
+        "var(--line)}tr:first-child{padding:0;border:0}td{border:0;padding:.1rem 0}}"
         "@media print{nav{display:none}.page{display:block}}";
 
 /* --- pieces ---------------------------------------------------------------------------------------------------- */
@@ -169,7 +171,7 @@ static void request_rows(struct buf *out, struct arena *a, const struct method *
 static void curl(struct buf *out, struct arena *a, const struct method *x)
 {
         struct buf body = {0}, line = {0};
-        struct json j = {.out = &body, .lines = 1};
+        struct json j = {.out = &body, .lines = JSON_DEPTH_MAX, .indent = true};
         buf_add_z(&line, "curl");
         if (strcmp(x->http, "GET") != 0)
                 buf_printf(&line, " -X %s", x->http);
@@ -323,38 +325,54 @@ static void all_problems(struct buf *out, const struct model *m)
 
 /* --- the page ------------------------------------------------------------------------------------------------------------ */
 
-static void navigation(struct buf *out, const struct model *m)
+/* As the files say it: what belongs together stands together. */
+static int by_place(const void *a, const void *b)
 {
-        const char *last = "";
-        buf_add_z(out, "<nav><a href=\"#top\"><b>Nuanxin 暖心</b></a>\n");
-        for (size_t i = 0; i < m->n_methods; i++) {
-                const struct method *x = &m->methods[i];
-                if (!x->http)
-                        continue;
-                const char *service = http_service(m->arena, x);
-                if (strcmp(service, last) != 0)
-                        buf_printf(out, "%s<h2><a href=\"#%s\">%s</a></h2><ul>\n", last[0] ? "</ul>" : "", service, service);
-                last = service;
-                buf_printf(out, "<li><a href=\"#%s.%s\">%s</a>\n", service, x->rpc, x->rpc);
-        }
-        buf_printf(out, "%s<h2>More</h2><ul><li><a href=\"#types\">Types</a><li><a href=\"#events\">Events</a><li>"
-                        "<a href=\"#problems\">Problems</a><li><a href=\"/openapi.json\">openapi.json</a></ul></nav>\n",
-                   last[0] ? "</ul>" : "");
+        const struct method *x = *(const struct method *const *)a, *y = *(const struct method *const *)b;
+        int c = strcmp(x->place.file->name, y->place.file->name);
+        for (size_t i = 0; i < x->place.n && c == 0; i++)
+                c = (x->place.path[i] > y->place.path[i]) - (x->place.path[i] < y->place.path[i]);
+        return c;
 }
 
-static void methods(struct buf *out, const struct model *m)
+/* Calls each method over HTTP with whether it is the first of its service. */
+static void each_method(struct buf *out, const struct model *m,
+                        void (*write)(struct buf *out, const struct model *m, const struct method *x, bool first))
 {
-        const char *last = "";
-        for (size_t i = 0; i < m->n_methods; i++) {
-                const struct method *x = &m->methods[i];
-                if (!x->http)
-                        continue;
-                const char *service = http_service(m->arena, x);
-                if (strcmp(service, last) != 0)
-                        buf_printf(out, "<h2 id=\"%s\">%s</h2>\n", service, service);
-                last = service;
-                method(out, m, x);
-        }
+        const struct method **list = ARENA_ARRAY(m->arena, const struct method *, m->n_methods + 1);
+        size_t n = 0;
+        for (size_t i = 0; i < m->n_methods; i++)
+                if (m->methods[i].http)
+                        list[n++] = &m->methods[i];
+        if (n)
+                qsort(list, n, sizeof(*list), by_place);
+        for (size_t i = 0; i < n; i++)
+                write(out, m, list[i],
+                      i == 0 || strcmp(http_service(m->arena, list[i]), http_service(m->arena, list[i - 1])) != 0);
+}
+
+static void navigation_line(struct buf *out, const struct model *m, const struct method *x, bool first)
+{
+        const char *service = http_service(m->arena, x);
+        if (first)
+                buf_printf(out, "</ul><h2><a href=\"#%s\">%s</a></h2><ul>\n", service, service);
+        buf_printf(out, "<li><a href=\"#%s.%s\">%s</a>\n", service, x->rpc, x->rpc);
+}
+
+static void navigation(struct buf *out, const struct model *m)
+{
+        buf_add_z(out, "<nav><ul><li><a href=\"#top\"><b>Nuanxin 暖心</b></a>\n");
+        each_method(out, m, navigation_line);
+        buf_add_z(out, "</ul><h2>More</h2><ul><li><a href=\"#types\">Types</a><li><a href=\"#events\">Events</a><li>"
+                       "<a href=\"#problems\">Problems</a><li><a href=\"/openapi.json\">openapi.json</a></ul></nav>\n");
+}
+
+static void method_section(struct buf *out, const struct model *m, const struct method *x, bool first)
+{
+        const char *service = http_service(m->arena, x);
+        if (first)
+                buf_printf(out, "<h2 id=\"%s\">%s</h2>\n", service, service);
+        method(out, m, x);
 }
 
 void emit_docs(struct buf *out, const struct model *m, const char *hash)
@@ -374,7 +392,7 @@ void emit_docs(struct buf *out, const struct model *m, const char *hash)
                         "<code>TOKEN</code>, which is the token of a session (<a href=\"#Membership.CreateSession\">"
                         "CreateSession</a>) or an app backend's API key.</p>\n"
                         "<p class=\"dim\">Contract %.12s, also as <a href=\"/openapi.json\">openapi.json</a>.</p>\n", hash);
-        methods(out, m);
+        each_method(out, m, method_section);
         types(out, m);
         all_problems(out, m);
         buf_add_z(out, "</main></div></body></html>\n");

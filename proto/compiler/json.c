@@ -6,6 +6,13 @@
 
 #include <assert.h>
 
+static void line_break(struct json *j)
+{
+        buf_add_char(j->out, '\n');
+        for (unsigned i = 0; j->indent && i < j->depth; i++)
+                buf_add_z(j->out, "  ");
+}
+
 static void separate(struct json *j)
 {
         if (j->after_key) {
@@ -16,7 +23,7 @@ static void separate(struct json *j)
                 buf_add_char(j->out, ',');
         j->more[j->depth] = true;
         if (j->depth > 0 && j->depth <= j->lines)
-                buf_add_char(j->out, '\n');
+                line_break(j);
 }
 
 static void quote(struct buf *out, const char *text)
@@ -45,6 +52,8 @@ void json_open(struct json *j, char bracket)
 void json_close(struct json *j, char bracket)
 {
         j->depth--;
+        if (j->indent && j->more[j->depth + 1])
+                line_break(j);
         buf_add_char(j->out, bracket);
 }
 
@@ -52,7 +61,7 @@ void json_key(struct json *j, const char *key)
 {
         separate(j);
         quote(j->out, key);
-        buf_add_char(j->out, ':');
+        buf_add_z(j->out, j->indent ? ": " : ":");
         j->after_key = true;
 }
 

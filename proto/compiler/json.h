@@ -7,7 +7,7 @@
 
 #include "common/base/str.h"
 
-#define JSON_DEPTH_MAX 64
+#define JSON_DEPTH_MAX 128 /* messages nest 32 deep, each perhaps in a list */
 
 struct json {
         struct buf *out;
@@ -15,6 +15,7 @@ struct json {
         bool more[JSON_DEPTH_MAX]; /* something stands at this level already */
         bool after_key;
         unsigned lines; /* levels that are broken into lines */
+        bool indent;    /* for people */
 };
 
 void json_open(struct json *j, char bracket);                   /* { or [ */

@@ -133,6 +133,11 @@ REFUSALS = [
      "method GetThing: SESSION_OPEN needs the field principal in nuanxin.test.v1.Thing"),
     ("a stream", HEAD + "service Things {\nrpc GetThing(GetThingRequest) returns (stream Thing) { " + GET + RULE + " }\n}\n",
      9, "method GetThing: streams are refused"),
+    ("two names for one number", HEAD + "enum E {\noption allow_alias = true;\nZERO = 0;\nNIL = 0;\n}\n", 11,
+     "NIL: has the number of ZERO"),
+    ("messages nested too deep", HEAD + "message M0 { int32 a = 1; }\n"
+     + "".join(f"message M{i} {{ M{i - 1} m = 1; }}\n" for i in range(1, 33)), 40,
+     "M32: nested deeper than 32: nobody could read it"),
     ("a role with a permission that nobody asks for",
      GOOD + 'enum Role {\nNOBODY = 0;\nBOSS = 1 [(nuanxin.role) = {permissions: ["thing.read", "thing.eat"]}];\n}\n', 13,
      'BOSS: unknown permission "thing.eat": no method asks for it'),

@@ -211,6 +211,17 @@ static void checks_maps(void)
         m->labels = &entry;
         m->n_labels = 1;
         CHECK_TEXT(validate(&test_v1_ruled_msg, m), "/labels/a~1~0b maxLength; /labels/a~1~0b maxLength");
+        Everything *e = message_new(arena, &test_v1_everything_msg);
+        Everything__TextsEntry *text = message_new(arena, &test_v1_everything__texts_entry_msg);
+        struct buf longer = {0};
+        for (int i = 0; i < 1001; i++)
+                buf_add_char(&longer, 'a');
+        text->key = -7;
+        text->value = word(buf_z(&longer));
+        e->texts = &text;
+        e->n_texts = 1;
+        CHECK_TEXT(validate(&test_v1_everything_msg, e), "/texts/-7 maxLength");
+        buf_done(&longer);
 }
 
 static void clears_what_callers_may_not_set(void)
