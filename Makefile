@@ -42,7 +42,7 @@ TOOLS_C  := $(wildcard deploy/*/main.c)
 TOOLS    := $(patsubst deploy/%/main.c,$(BUILD)/bin/nuanxin-%,$(TOOLS_C))
 UNIT     := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/*_test.c))
 
-.PHONY: unit-programs print-cppflags all run demo test bench fuzz lock lint format help unit clean deps
+.PHONY: programs unit-programs print-cppflags all run demo test bench fuzz lock lint format help unit clean deps
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -76,6 +76,7 @@ lint: ## style, layering, names
 	@exec tests/lint/run
 
 unit-programs: $(UNIT)
+programs: unit-programs $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/http/*.c tests/json/*.c))
 print-cppflags:
 	@echo $(CPPFLAGS)
 unit: $(UNIT) ## build and run the unit tests
