@@ -12,12 +12,12 @@ def rfc3339(seconds_from_now):
     return t.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def operation_done(s, operation, token):
+def operation_done(s, operation, token, seconds=60):
     def ended():
         o = s.call("GET", f"/v1/membership/operations/{operation['operation']}", token=token).ok()
         return o if o["state"] in ("SUCCEEDED", "FAILED") else None
 
-    return wait_until("the import has ended", ended, 60)
+    return wait_until("the import has ended", ended, seconds)
 
 
 def list_members(s, token, organization="43"):
