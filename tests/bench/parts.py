@@ -22,6 +22,7 @@ ROUNDS = int(os.environ.get("BENCH_ROUNDS", "5"))
 SECONDS = int(os.environ.get("BENCH_SECONDS", "4"))
 GROWTH = int(os.environ.get("BENCH_GROWTH_MEMBERS", "3200000"))
 SESSIONS = 10000
+BACKENDS = 8  # app backends that opened the sessions: each has a rate limit of its own, beside its sessions'
 REVOCATION_BOUND_S = 5.0
 OUT = os.path.join(ROOT, "build", "bench")
 figures = []
@@ -107,8 +108,9 @@ class World:
         self.s, self.admin = s, s.login("admin")
         rng, codes = random.Random(529), villages()
         self.members = make_members(s, self.admin, [person(i, rng.choice(codes)) for i in range(SESSIONS)])
-        headers = {"Authorization": "Bearer " + s.api_key}
-        answers = s.load([("POST", "/v1/sessions:exchange", {"member": m["id"]}, headers) for m in self.members], 64)
+        keys = [json.loads(s.cli("client", "create", f"bench {i}", "app_backend@43", "--json").stdout)["apiKey"] for i in range(BACKENDS)]
+        answers = s.load([("POST", "/v1/sessions:exchange", {"member": m["id"]}, {"Authorization": "Bearer " + keys[i % BACKENDS]})
+                          for i, m in enumerate(self.members)], 64)
         self.tokens = [a.ok()["token"] for a in answers]
 
     def reads(self):
