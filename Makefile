@@ -44,6 +44,8 @@ UNIT     := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/uni
 
 .PHONY: programs unit-programs print-cppflags all run demo test bench fuzz lock lint format help unit clean deps
 .SECONDARY:
+.SUFFIXES:
+MAKEFLAGS += --no-builtin-rules
 .DELETE_ON_ERROR:
 
 all: $(BINS) $(TOOLS) ## build everything
