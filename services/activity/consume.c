@@ -19,7 +19,10 @@ static int on_organization(struct rpc_call *call, const OrganizationChanged *eve
 
 static int on_member(struct rpc_call *call, const MemberStateChanged *event)
 {
-        struct member member = {event->organization, event->state == NUANXIN__MEMBERSHIP__V1__MEMBER__STATE__ACTIVE};
+        struct member member = {
+                .organization = event->organization,
+                .active = event->state == NUANXIN__MEMBERSHIP__V1__MEMBER__STATE__ACTIVE,
+        };
         return member_save(rpc_db(call), event->member, &member);
 }
 

@@ -42,7 +42,9 @@ int handle_cancel_registration(struct rpc_call *call, const CancelRegistrationRe
                                Registration *response);
 int due_promote(struct rpc_call *call, const char *activity, struct str payload);
 
+int prepare_create_checkin(struct rpc_call *call, const CreateCheckinRequest *request);
 int handle_create_checkin(struct rpc_call *call, const CreateCheckinRequest *request, Checkin *response);
+int prepare_batch_create_checkins(struct rpc_call *call, const BatchCreateCheckinsRequest *request);
 int handle_batch_create_checkins(struct rpc_call *call, const BatchCreateCheckinsRequest *request,
                                  BatchCreateCheckinsResponse *response);
 int handle_list_checkins(struct rpc_call *call, const ListCheckinsRequest *request, ListCheckinsResponse *response);
@@ -71,10 +73,10 @@ int require_member_or_staff(struct rpc_call *call, const char *self, const char 
 int find_campaign(struct rpc_call *call, const char *id, struct campaign *ret) MUST_USE;
 int find_activity(struct rpc_call *call, const char *id, struct activity *ret) MUST_USE;
 
-/* The member's organisation: as the projection has it, or, of a member's own session, as its grant says. -> problem:
- * `unknown` or `inactive`, else PROBLEM_NONE. */
+/* The member's organisation, as the projection has it, or, of a member's own session, as its grant says; and its path,
+ * "" if that is not known. problem: `unknown` or `inactive`, else PROBLEM_NONE. */
 struct who {
-        const char *member, *organization;
+        const char *member, *organization, *path;
         Nuanxin__Problem problem;
 };
 int find_member(struct rpc_call *call, const char *id, Nuanxin__Problem unknown, Nuanxin__Problem inactive,

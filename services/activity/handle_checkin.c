@@ -3,6 +3,9 @@
  * Check-ins: who is it, may it count, keep the earliest. Whether a scan counts depends on the scan and on the activity
  * alone (rules.h), and which of several scans an attendance keeps is a total order (store.h): so devices may upload what
  * they gathered in any order, and repeat it, and the end is the same.
+ *
+ * A card's signature takes longer to verify than all that the store does for a scan, so that is prepared in the slow
+ * lane, and the write lane only looks at what came out.
  */
 #include "handle.h"
 
@@ -23,25 +26,52 @@ static void fill(struct rpc_call *call, Checkin *out, const struct attendance *t
 
 /* --- who is it ----------------------------------------------------------------------------------------------------- */
 
-static void identify_by_card(struct rpc_call *call, const char *token, int64_t occurred_us, struct who *ret)
+static int64_t occurred_us(const struct rpc_call *call, const Scan *scan)
+{
+        return scan->occurred_time ? rpc_timestamp_us(scan->occurred_time) : rpc_now(call);
+}
+
+static struct who identify_by_card(struct rpc_call *call, const Scan *scan)
 {
         struct card card;
         /* At the time of the scan: a card that expires while the device is offline was good. */
-        int r = card_verify(rpc_keyring(call), str_of(token), occurred_us, &card);
-        if (r != 0 && r != CARD_E_EXPIRED) {
-                *ret = (struct who){"", "", NUANXIN__PROBLEM__PROBLEM_CHECKIN_CARD_FORGED};
-                return;
-        }
-        ret->member = arena_strdup(rpc_arena(call), card.member);
-        ret->organization = arena_strdup(rpc_arena(call), card.organization);
-        ret->problem = r == 0 ? NUANXIN__PROBLEM__PROBLEM_NONE : NUANXIN__PROBLEM__PROBLEM_CHECKIN_CARD_EXPIRED;
+        int r = card_verify(rpc_keyring(call), str_of(scan->card), occurred_us(call, scan), &card);
+        if (r != 0 && r != CARD_E_EXPIRED)
+                return (struct who){"", "", "", NUANXIN__PROBLEM__PROBLEM_CHECKIN_CARD_FORGED};
+        return (struct who){
+                .member = arena_strdup(rpc_arena(call), card.member),
+                .organization = arena_strdup(rpc_arena(call), card.organization),
+                .path = "", /* not needed where a card is shown */
+                .problem = r == 0 ? NUANXIN__PROBLEM__PROBLEM_NONE : NUANXIN__PROBLEM__PROBLEM_CHECKIN_CARD_EXPIRED,
+        };
+}
+
+/* What is prepared: whose card it is, for each scan by card. */
+static int prepare(struct rpc_call *call, Scan *const *scans, size_t n)
+{
+        struct who *cards = ARENA_ARRAY(rpc_arena(call), struct who, n);
+        for (size_t i = 0; i < n; i++)
+                if (scans[i]->who_case == NUANXIN__ACTIVITY__V1__SCAN__WHO_CARD)
+                        cards[i] = identify_by_card(call, scans[i]);
+        rpc_prepared_set(call, cards);
+        return 0;
+}
+
+int prepare_create_checkin(struct rpc_call *call, const CreateCheckinRequest *request)
+{
+        return prepare(call, &request->scan, 1);
+}
+
+int prepare_batch_create_checkins(struct rpc_call *call, const BatchCreateCheckinsRequest *request)
+{
+        return prepare(call, request->scans, request->n_scans);
 }
 
 static int identify_by_code(struct rpc_call *call, const char *activity, const char *typed, struct who *ret)
 {
         char code[REGISTRATION_CODE_SIZE];
         struct registration g;
-        *ret = (struct who){"", "", NUANXIN__PROBLEM__PROBLEM_CHECKIN_CODE_INVALID};
+        *ret = (struct who){"", "", "", NUANXIN__PROBLEM__PROBLEM_CHECKIN_CODE_INVALID};
         if (registration_code_parse(str_of(typed), code) != 0)
                 return 0;
         int r = registration_of_code(rpc_db(call), rpc_arena(call), activity, code, &g);
@@ -49,17 +79,18 @@ static int identify_by_code(struct rpc_call *call, const char *activity, const c
         if (r == ACTIVITY_E_ABSENT)
                 return 0;
         if (r == 0)
-                *ret = (struct who){g.member, g.organization, NUANXIN__PROBLEM__PROBLEM_NONE};
+                *ret = (struct who){g.member, g.organization, g.path, NUANXIN__PROBLEM__PROBLEM_NONE};
         return r;
 }
 
-static int identify(struct rpc_call *call, const char *activity, const Scan *scan, int64_t occurred_us,
+/* card: as prepared. */
+static int identify(struct rpc_call *call, const char *activity, const Scan *scan, const struct who *card,
                     struct who *ret, int *ret_way)
 {
         switch (scan->who_case) {
         case NUANXIN__ACTIVITY__V1__SCAN__WHO_CARD:
                 *ret_way = WAY_CARD;
-                identify_by_card(call, scan->card, occurred_us, ret);
+                *ret = *card;
                 return 0;
         case NUANXIN__ACTIVITY__V1__SCAN__WHO_CODE:
                 *ret_way = WAY_CODE;
@@ -84,15 +115,16 @@ static int identify(struct rpc_call *call, const char *activity, const Scan *sca
 /* What a scan comes to: counted (problem is PROBLEM_NONE) or to be kept as refused. */
 struct judged {
         struct scan_context context;
+        const char *member_path; /* of a scan online */
         struct attendance scan;
         Nuanxin__Problem problem;
 };
 
-static int judge(struct rpc_call *call, const char *activity, const Scan *scan, struct judged *ret)
+static int judge(struct rpc_call *call, const char *activity, const Scan *scan, const struct who *card,
+                 struct judged *ret)
 {
-        int64_t occurred_us = scan->occurred_time ? rpc_timestamp_us(scan->occurred_time) : rpc_now(call);
         struct who who;
-        int way = 0, r = identify(call, activity, scan, occurred_us, &who, &way);
+        int way = 0, r = identify(call, activity, scan, card, &who, &way);
         if (r == 0)
                 r = scan_context_load(rpc_db(call), rpc_arena(call), activity, who.member, who.organization,
                                       &ret->context);
@@ -100,6 +132,7 @@ static int judge(struct rpc_call *call, const char *activity, const Scan *scan, 
                 return rpc_refuse(call, NUANXIN__PROBLEM__PROBLEM_NOT_FOUND);
         if (r != 0)
                 return r;
+        ret->member_path = who.path;
         ret->scan = (struct attendance){
                 .id = rpc_new_id(call),
                 .activity = activity,
@@ -108,12 +141,12 @@ static int judge(struct rpc_call *call, const char *activity, const Scan *scan, 
                 .way = way,
                 .device = scan->device,
                 .nonce = scan->nonce,
-                .occurred_us = occurred_us,
+                .occurred_us = occurred_us(call, scan),
                 .created_us = rpc_now(call),
         };
         struct scan_facts facts = {
                 .now_us = rpc_now(call),
-                .occurred_us = occurred_us,
+                .occurred_us = ret->scan.occurred_us,
                 .way = way,
                 .identity = who.problem,
                 .organization_known = ret->context.organization_known,
@@ -187,23 +220,17 @@ static int keep(struct rpc_call *call, struct judged *judged, Checkin *out)
 /* On site: who runs the check-in at the activity. Online: the member too, or an app backend for its member. */
 static int require(struct rpc_call *call, const struct judged *judged)
 {
-        struct str activity_path = str_of(judged->context.path), member_path = {0};
-        struct organization organization;
+        struct str activity_path = str_of(judged->context.path);
         if (judged->scan.way != WAY_ONLINE)
                 return rpc_require(call, activity_path);
-        int r = organization_load(rpc_db(call), rpc_arena(call), str_of(judged->scan.organization), &organization);
-        if (r != 0 && r != ACTIVITY_E_ABSENT)
-                return r;
-        if (r == 0)
-                member_path = str_of(organization.path);
-        return require_member_or_staff(call, "checkin.self", "checkin.write", judged->scan.member, member_path,
-                                       activity_path);
+        return require_member_or_staff(call, "checkin.self", "checkin.write", judged->scan.member,
+                                       str_of(judged->member_path), activity_path);
 }
 
 int handle_create_checkin(struct rpc_call *call, const CreateCheckinRequest *request, Checkin *response)
 {
         struct judged judged;
-        int r = judge(call, request->activity, request->scan, &judged);
+        int r = judge(call, request->activity, request->scan, rpc_prepared(call), &judged);
         if (r == 0)
                 r = require(call, &judged);
         if (r == 0)
@@ -217,6 +244,7 @@ int handle_create_checkin(struct rpc_call *call, const CreateCheckinRequest *req
 int handle_batch_create_checkins(struct rpc_call *call, const BatchCreateCheckinsRequest *request,
                                  BatchCreateCheckinsResponse *response)
 {
+        const struct who *cards = rpc_prepared(call);
         struct activity a;
         int r = find_activity(call, request->activity, &a);
         if (r == 0)
@@ -228,7 +256,7 @@ int handle_batch_create_checkins(struct rpc_call *call, const BatchCreateCheckin
         for (size_t i = 0; r == 0 && i < request->n_scans; i++) {
                 struct judged judged;
                 Checkin *out = message_new(rpc_arena(call), &activity_v1_checkin_msg);
-                r = judge(call, a.id, request->scans[i], &judged);
+                r = judge(call, a.id, request->scans[i], &cards[i], &judged);
                 if (r == 0)
                         r = keep(call, &judged, out);
                 response->checkins[response->n_checkins++] = out;

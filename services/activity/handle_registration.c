@@ -41,22 +41,16 @@ static int refuse(struct rpc_call *call, Nuanxin__Problem problem, const struct 
 static int find_participant(struct rpc_call *call, const char *given, const struct activity *a, struct who *ret)
 {
         const char *id = given[0] ? given : rpc_principal(call)->member;
-        struct organization organization = {.path = ""};
         if (!id[0])
                 return rpc_invalid(call, "/member", "required", "is required", "必填");
         int r = find_member(call, id, NUANXIN__PROBLEM__PROBLEM_MEMBER_UNKNOWN,
                             NUANXIN__PROBLEM__PROBLEM_MEMBER_NOT_TAKING_PART, ret);
-        if (r != 0)
-                return r;
-        r = organization_load(rpc_db(call), rpc_arena(call), str_of(ret->organization), &organization);
-        if (r != 0 && r != ACTIVITY_E_ABSENT)
-                return r;
-        bool known = r == 0;
-        r = require_member_or_staff(call, "registration.self", "registration.write", id, str_of(organization.path),
-                                    str_of(a->path));
+        if (r == 0)
+                r = require_member_or_staff(call, "registration.self", "registration.write", id, str_of(ret->path),
+                                            str_of(a->path));
         if (r == 0 && ret->problem != NUANXIN__PROBLEM__PROBLEM_NONE)
                 r = rpc_refuse(call, ret->problem, id);
-        if (r == 0 && !known)
+        if (r == 0 && !ret->path[0])
                 r = rpc_refuse(call, NUANXIN__PROBLEM__PROBLEM_ORGANIZATION_UNKNOWN, ret->organization);
         return r;
 }
@@ -285,15 +279,12 @@ int handle_list_member_registrations(struct rpc_call *call, const ListMemberRegi
 {
         struct arena *arena = rpc_arena(call);
         struct str filter = str_of(request->member), key;
-        struct organization organization = {.path = ""};
-        struct member member = {.organization = ""};
+        struct member member = {.path = ""};
         _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
         int r = member_load(rpc_db(call), arena, request->member, &member);
-        if (r == 0)
-                r = organization_load(rpc_db(call), arena, str_of(member.organization), &organization);
         if (r == 0 || r == ACTIVITY_E_ABSENT)
                 r = require_member_or_staff(call, "registration.self", "registration.read", request->member,
-                                            str_of(organization.path), str_of(organization.path));
+                                            str_of(member.path), str_of(member.path));
         if (r == 0)
                 r = rpc_page_start(call, request->page_token, filter, &key);
         if (r == 0)

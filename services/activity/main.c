@@ -35,8 +35,8 @@ static const struct rpc_method methods[] = {
         ACTIVITY_V1_LIST_REGISTRATIONS(handle_list_registrations),
         ACTIVITY_V1_LIST_MEMBER_REGISTRATIONS(handle_list_member_registrations),
         ACTIVITY_V1_CANCEL_REGISTRATION(handle_cancel_registration),
-        ACTIVITY_V1_CREATE_CHECKIN(handle_create_checkin),
-        ACTIVITY_V1_BATCH_CREATE_CHECKINS(handle_batch_create_checkins),
+        ACTIVITY_V1_CREATE_CHECKIN_PREPARED(prepare_create_checkin, handle_create_checkin),
+        ACTIVITY_V1_BATCH_CREATE_CHECKINS_PREPARED(prepare_batch_create_checkins, handle_batch_create_checkins),
         ACTIVITY_V1_LIST_CHECKINS(handle_list_checkins),
         {0},
 };

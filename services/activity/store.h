@@ -33,6 +33,7 @@ int organization_ancestors(struct store_conn *db, struct arena *arena, const cha
 struct member {
         const char *organization; /* code */
         bool active;
+        const char *path; /* read only: of the organisation; "" if that is not known */
 };
 int member_load(struct store_conn *db, struct arena *arena, const char *id, struct member *ret) MUST_USE;
 int member_save(struct store_conn *db, const char *id, const struct member *member) MUST_USE;

@@ -92,11 +92,16 @@ int organization_save(struct store_conn *db, struct arena *arena, const struct o
 
 int member_load(struct store_conn *db, struct arena *arena, const char *id, struct member *ret)
 {
-        static const char sql[] = "SELECT organization, active FROM member WHERE id = $1";
+        static const char sql[] = "SELECT m.organization, m.active, o.path FROM member m "
+                                  "LEFT JOIN organization o ON o.code = m.organization WHERE m.id = $1";
         _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
         int r = first_row(store_query(db, sql, &rows, TEXTZ(id)), rows);
         if (r == 0)
-                *ret = (struct member){.organization = store_text_dup(rows, 0, arena), .active = store_i64(rows, 1)};
+                *ret = (struct member){
+                        .organization = store_text_dup(rows, 0, arena),
+                        .active = store_i64(rows, 1),
+                        .path = store_text_dup(rows, 2, arena),
+                };
         return r;
 }
 
