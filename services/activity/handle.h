@@ -86,7 +86,5 @@ int find_member(struct rpc_call *call, const char *id, Nuanxin__Problem unknown,
 int check_etag(struct rpc_call *call, const char *etag, int64_t revision) MUST_USE;
 char *etag_of(struct rpc_call *call, int64_t revision);
 
-/* Does an update with this mask concern the field? An absent mask: every one. */
-bool mask_has(const Google__Protobuf__FieldMask *mask, const char *field);
-/* Refuses a mask that names anything else than these (NULL-terminated). */
-int check_mask(struct rpc_call *call, const Google__Protobuf__FieldMask *mask, const char *const *fields) MUST_USE;
+/* Is the field to be changed: does the mask name it, or, without one, is it given? */
+bool is_changed(const Google__Protobuf__FieldMask *mask, const char *field, bool given);

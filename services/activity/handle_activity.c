@@ -37,10 +37,16 @@ static void fill(struct rpc_call *call, Activity *out, const struct activity *a)
         out->etag = etag_of(call, a->revision);
 }
 
-/* What the contract's rules cannot say: fields that depend on one another. */
+/* What the contract's rules cannot say, or not of an update. */
 static int check_together(struct rpc_call *call, const struct activity *a)
 {
         int r = 0;
+        if (!a->title[0])
+                r = rpc_invalid(call, "/title", "required", "is required", "必填");
+        if (!a->category)
+                r = rpc_invalid(call, "/category", "required", "is required", "必填");
+        if (!a->mode)
+                r = rpc_invalid(call, "/mode", "required", "is required", "必填");
         if (a->start_us >= a->end_us)
                 r = rpc_invalid(call, "/endTime", "range", "must be after startTime", "须晚于 startTime");
         else if (a->end_us - a->start_us > ACTIVITY_LONGEST_US)
@@ -69,36 +75,6 @@ static int emit_value(struct rpc_call *call, const struct contract_message *type
 
 /* --- making -------------------------------------------------------------------------------------------------------- */
 
-static void apply(struct activity *a, const Activity *given, const Google__Protobuf__FieldMask *mask)
-{
-        if (mask_has(mask, "title"))
-                a->title = given->title;
-        if (mask_has(mask, "description"))
-                a->description = given->description;
-        if (mask_has(mask, "category"))
-                a->category = (int)given->category;
-        if (mask_has(mask, "mode"))
-                a->mode = (int)given->mode;
-        if (mask_has(mask, "place"))
-                a->place = given->place;
-        if (mask_has(mask, "link"))
-                a->link = given->link;
-        if (mask_has(mask, "start_time"))
-                a->start_us = rpc_timestamp_us(given->start_time);
-        if (mask_has(mask, "end_time"))
-                a->end_us = rpc_timestamp_us(given->end_time);
-        if (mask_has(mask, "registration_start_time"))
-                a->registration_start_us = rpc_timestamp_us(given->registration_start_time);
-        if (mask_has(mask, "registration_end_time"))
-                a->registration_end_us = rpc_timestamp_us(given->registration_end_time);
-        if (mask_has(mask, "capacity"))
-                a->capacity = given->capacity;
-        if (mask_has(mask, "no_waiting_list"))
-                a->no_waiting_list = given->no_waiting_list;
-        if (mask_has(mask, "registration_required"))
-                a->registration_required = given->registration_required;
-}
-
 /* The campaign is one of the organiser's, or of an organisation above it, and is not over. */
 static int check_campaign(struct rpc_call *call, const char *id, struct str organizer_path)
 {
@@ -119,12 +95,24 @@ int handle_create_activity(struct rpc_call *call, const CreateActivityRequest *r
                 .id = rpc_new_id(call),
                 .campaign = given->campaign,
                 .organization = given->organization,
+                .title = given->title,
+                .description = given->description,
+                .category = (int)given->category,
+                .mode = (int)given->mode,
+                .place = given->place,
+                .link = given->link,
+                .start_us = rpc_timestamp_us(given->start_time),
+                .end_us = rpc_timestamp_us(given->end_time),
+                .registration_start_us = rpc_timestamp_us(given->registration_start_time),
+                .registration_end_us = rpc_timestamp_us(given->registration_end_time),
+                .capacity = given->capacity,
+                .no_waiting_list = given->no_waiting_list,
+                .registration_required = given->registration_required,
                 .status = ACTIVITY_DRAFT,
                 .created_us = rpc_now(call),
                 .updated_us = rpc_now(call),
                 .revision = 1,
         };
-        apply(&a, given, NULL);
         int r = organization_path(call, str_of(a.organization), &path);
         if (r == 0)
                 r = check_together(call, &a);
@@ -220,6 +208,36 @@ static int end_when_due(struct rpc_call *call, const struct activity *a)
         return rpc_due_add(call, DUE_END, a->id, a->end_us, (struct str){0});
 }
 
+static void apply(struct activity *a, const ActivityChanges *c, const Google__Protobuf__FieldMask *mask)
+{
+        if (is_changed(mask, "title", c->title[0]))
+                a->title = c->title;
+        if (is_changed(mask, "description", c->description[0]))
+                a->description = c->description;
+        if (is_changed(mask, "category", c->category))
+                a->category = (int)c->category;
+        if (is_changed(mask, "mode", c->mode))
+                a->mode = (int)c->mode;
+        if (is_changed(mask, "place", c->place[0]))
+                a->place = c->place;
+        if (is_changed(mask, "link", c->link[0]))
+                a->link = c->link;
+        if (is_changed(mask, "start_time", c->start_time))
+                a->start_us = rpc_timestamp_us(c->start_time);
+        if (is_changed(mask, "end_time", c->end_time))
+                a->end_us = rpc_timestamp_us(c->end_time);
+        if (is_changed(mask, "registration_start_time", c->registration_start_time))
+                a->registration_start_us = rpc_timestamp_us(c->registration_start_time);
+        if (is_changed(mask, "registration_end_time", c->registration_end_time))
+                a->registration_end_us = rpc_timestamp_us(c->registration_end_time);
+        if (is_changed(mask, "capacity", c->capacity))
+                a->capacity = c->capacity;
+        if (is_changed(mask, "no_waiting_list", c->no_waiting_list))
+                a->no_waiting_list = c->no_waiting_list;
+        if (is_changed(mask, "registration_required", c->registration_required))
+                a->registration_required = c->registration_required;
+}
+
 /* Places of a draft come and go freely; later there are registrations, which only a limit that stays one can count. */
 static int change_capacity(struct rpc_call *call, struct activity *a, int64_t was)
 {
@@ -255,17 +273,10 @@ static bool is_over(const struct activity *a)
 
 int handle_update_activity(struct rpc_call *call, const UpdateActivityRequest *request, Activity *response)
 {
-        static const char *const fields[] = {
-                "title", "description", "category", "mode", "place", "link", "start_time", "end_time",
-                "registration_start_time", "registration_end_time", "capacity", "no_waiting_list",
-                "registration_required", NULL,
-        };
         struct activity a;
         int r = find_activity(call, request->activity, &a);
         if (r == 0)
                 r = rpc_require(call, str_of(a.path));
-        if (r == 0)
-                r = check_mask(call, request->update_mask, fields);
         if (r == 0)
                 r = check_etag(call, request->etag, a.revision);
         if (r == 0 && is_over(&a))

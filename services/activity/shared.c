@@ -99,26 +99,12 @@ int check_etag(struct rpc_call *call, const char *etag, int64_t revision)
         return 0;
 }
 
-bool mask_has(const Google__Protobuf__FieldMask *mask, const char *field)
+bool is_changed(const Google__Protobuf__FieldMask *mask, const char *field, bool given)
 {
         if (!mask || mask->n_paths == 0)
-                return true;
+                return given;
         for (size_t i = 0; i < mask->n_paths; i++)
                 if (strcmp(mask->paths[i], field) == 0)
                         return true;
         return false;
-}
-
-int check_mask(struct rpc_call *call, const Google__Protobuf__FieldMask *mask, const char *const *fields)
-{
-        for (size_t i = 0; mask && i < mask->n_paths; i++) {
-                size_t f = 0;
-                while (fields[f] && strcmp(fields[f], mask->paths[i]) != 0)
-                        f++;
-                if (!fields[f])
-                        return rpc_invalid(call, "/updateMask", "in",
-                                           arena_printf(rpc_arena(call), "%s cannot be changed", mask->paths[i]),
-                                           arena_printf(rpc_arena(call), "%s 不可更改", mask->paths[i]));
-        }
-        return 0;
 }

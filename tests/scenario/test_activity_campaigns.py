@@ -99,6 +99,10 @@ def update(s):
     s.call("PATCH", path, {"title": "迟"}, token=admin, headers={"If-Match": f'"{a["etag"]}"'}).refused(412, "precondition-failed")
     s.call("PATCH", f"/v1/activities/{a['id']}?updateMask=organization", {"organization": COUNTY}, token=admin).refused(400, "invalid-argument")
     s.call("PATCH", f"/v1/activities/{a['id']}?updateMask=title", {"title": ""}, token=admin).refused(400, "invalid-argument")
+    c = s.call("PATCH", f"/v1/activities/{a['id']}", {"place": "礼堂"}, token=admin).ok()
+    expect("without a mask what is given", (c["title"], c["place"], c["description"]), ("新", "礼堂", "keep"))
+    d = s.call("PATCH", f"/v1/activities/{a['id']}?updateMask=description,place", {"place": "广场"}, token=admin).ok()
+    expect("with a mask also what is not given", (d.get("description", ""), d["place"]), ("", "广场"))
 
 
 @story("a list shows a subtree, page by page, each activity once")
