@@ -33,6 +33,7 @@ struct loop {
         bool running;
         _Atomic(bool) stopped;
         _Atomic(struct posted *) posted; /* newest first */
+        struct posted *held;             /* taken from there, oldest first: the loop's thread only */
         int wake_fd;
         struct event wake;
 };
@@ -85,30 +86,54 @@ void loop_post(struct loop *loop, loop_fn fn, void *arg)
                 loop_wake(loop);
 }
 
-static struct posted *take_posted(struct loop *loop)
+/* Moves what was posted behind what is held. */
+static void take_posted(struct loop *loop)
 {
-        struct posted *newest = atomic_exchange_explicit(&loop->posted, NULL, memory_order_acquire),
-                      *oldest = NULL;
+        struct posted *newest = atomic_exchange_explicit(&loop->posted, NULL, memory_order_acquire), *oldest = NULL;
+        struct posted **last = &loop->held;
         while (newest) {
                 struct posted *next = newest->next;
                 newest->next = oldest;
                 oldest = newest;
                 newest = next;
         }
-        return oldest;
+        while (*last)
+                last = &(*last)->next;
+        *last = oldest;
+}
+
+static void drop_held(struct loop *loop, bool all, const void *arg)
+{
+        struct posted **at = &loop->held;
+        while (*at) {
+                struct posted *p = *at;
+                if (!all && p->arg != arg) {
+                        at = &p->next;
+                        continue;
+                }
+                *at = p->next;
+                free(p);
+        }
+}
+
+void loop_post_cancel(struct loop *loop, void *arg)
+{
+        take_posted(loop); /* the wake-up for what stays is still to come */
+        drop_held(loop, false, arg);
 }
 
 /* The eventfd is watched by edges, so that it need not be read. */
 static void on_wake(evutil_socket_t fd, short what, void *arg)
 {
+        struct loop *loop = arg;
+        struct posted *p;
         (void)fd;
         (void)what;
-        struct posted *p = take_posted(arg);
-        while (p) {
-                struct posted *next = p->next;
+        take_posted(loop);
+        while ((p = loop->held)) {
+                loop->held = p->next;
                 p->fn(p->arg);
                 free(p);
-                p = next;
         }
 }
 
@@ -148,12 +173,8 @@ struct loop *loop_free(struct loop *loop)
 {
         if (!loop)
                 return NULL;
-        struct posted *p = take_posted(loop);
-        while (p) {
-                struct posted *next = p->next;
-                free(p);
-                p = next;
-        }
+        take_posted(loop);
+        drop_held(loop, true, NULL);
         event_del(&loop->wake);
         event_base_free(loop->base);
         close(loop->wake_fd);

@@ -24,6 +24,8 @@ int64_t loop_now_us(const struct loop *loop); /* monotonic, read once a turn */
 /* From any thread: fn(arg) runs on the loop's thread soon, in order of posting. Wakes the loop at most
  * once for what is posted meanwhile. */
 void loop_post(struct loop *loop, loop_fn fn, void *arg);
+/* On the loop's thread: what was posted with this arg will not run. For its owner's end. */
+void loop_post_cancel(struct loop *loop, void *arg);
 
 /* Runs once, after all that this turn had to do; adding the same hook twice in a turn is once. Embed it. */
 struct loop_turn {

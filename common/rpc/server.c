@@ -371,6 +371,7 @@ struct rpc_server *rpc_server_free(struct rpc_server *server)
         flights_free(server->flights);
         readers_free(server->readers);
         loop_turn_cancel(server->options.loop, &server->turn_end);
+        loop_post_cancel(server->options.loop, server);
         pthread_mutex_destroy(&server->done_lock);
         free(server->threads);
         free(server->served);

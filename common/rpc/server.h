@@ -84,7 +84,7 @@ struct rpc_server_options {
 };
 
 int rpc_server_new(const struct rpc_server_options *options, struct rpc_server **ret_server) MUST_USE;
-/* Stops and joins the lanes; what is still queued is not answered. The loop must not turn any more. */
+/* Stops and joins the lanes; what is still queued is not answered. */
 struct rpc_server *rpc_server_free(struct rpc_server *server);
 
 /* A request pair from the bus (its Envelope already unpacked; lent). Takes the payload. Always answers, once. */

@@ -336,12 +336,52 @@ static void the_admin_port_serves_its_pages_on_loopback_only(void)
         loop_free(a.loop);
 }
 
+/* --- posts that are taken back ---------------------------------------------------------------------------------- */
+
+static void append(void *arg)
+{
+        struct buf *text = arg;
+        buf_add_char(text, 'x');
+}
+
+struct canceller {
+        struct loop *loop;
+        struct buf *victim;
+};
+
+static void cancel_other(void *arg)
+{
+        struct canceller *c = arg;
+        loop_post_cancel(c->loop, c->victim);
+}
+
+static void a_cancelled_post_is_silent_and_others_stay(void)
+{
+        struct loop *loop = loop_new();
+        struct buf gone = {0}, stays = {0};
+        struct canceller c = {loop, &gone};
+        loop_post(loop, append, &gone);
+        loop_post(loop, append, &stays);
+        loop_post_cancel(loop, &gone);
+        loop_post(loop, cancel_other, &c); /* from within a post, too */
+        loop_post(loop, append, &gone);
+        loop_post(loop, append, &stays);
+        loop_post(loop, (loop_fn)loop_stop, loop);
+        loop_run(loop);
+        CHECK_INT(gone.n, 0);
+        CHECK_INT(stays.n, 2);
+        buf_done(&gone);
+        buf_done(&stays);
+        loop_free(loop);
+}
+
 int main(void)
 {
         static const struct check_case cases[] = {
             {"a turn's end comes once, after all of its work", turn_end_comes_once_after_all_work},
             {"a hook may queue another; a cancelled one is silent",
              a_hook_may_queue_another_and_be_cancelled},
+            {"a cancelled post is silent, others stay", a_cancelled_post_is_silent_and_others_stay},
             {"timers are never early", timers_are_never_early},
             {"a cleared timer is silent, a new time replaces the old",
              a_cleared_timer_is_silent_and_a_new_time_replaces_the_old},

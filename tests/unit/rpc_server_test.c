@@ -5,6 +5,8 @@
  */
 #include "tests/support/rpc_world.h"
 
+#include "nuanxin/type/role.pb-c.h"
+
 #define PROBLEM(got) ((int)(got)->reply.problem)
 #define P(name)      NUANXIN__PROBLEM__PROBLEM_##name
 #define THINGS       "SELECT COALESCE(SUM(n), 0) FROM thing"
@@ -127,11 +129,18 @@ static void test_access(void)
         other->grants[0]->organization = (char *)"44";
         CHECK_INT(PROBLEM(ASK(w, .method = PUT, .who = other)), P(NOT_FOUND));
         other = world_who(NUANXIN__INTERNAL__V1__PRINCIPAL__KIND__ACCOUNT, "zoe");
-        other->grants[0]->role = 3; /* a volunteer */
+        other->grants[0]->role = NUANXIN__TYPE__ROLE__ROLE_VOLUNTEER;
         CHECK_INT(PROBLEM(ASK(w, .method = PUT, .who = other)), P(PERMISSION_DENIED));
         Who *through = world_who(NUANXIN__INTERNAL__V1__PRINCIPAL__KIND__ACCOUNT, "zoe");
         through->client = (char *)"app"; /* whose backend reaches nothing */
         CHECK_INT(PROBLEM(ASK(w, .method = PUT, .who = through)), P(NOT_FOUND));
+        Grant backend = NUANXIN__INTERNAL__V1__GRANT__INIT, *backends[] = {&backend};
+        backend.role = NUANXIN__TYPE__ROLE__ROLE_APP_BACKEND;
+        backend.organization = (char *)"4301";
+        through->client_grants = backends;
+        through->n_client_grants = 1;
+        CHECK_INT(PROBLEM(ASK(w, .method = PUT, .who = through)), P(PERMISSION_DENIED));
+        CHECK_INT(PROBLEM(ASK(w, .method = GET, .who = through)), 0); /* what both may */
         CHECK_INT(PROBLEM(ASK(w, .method = PUT, .key = "forget")), P(INTERNAL)); /* fails closed */
         Who *operator = world_who(NUANXIN__INTERNAL__V1__PRINCIPAL__KIND__OPERATOR, "root");
         CHECK_INT(PROBLEM(ASK(w, .method = PUT, .who = operator)), 0);
