@@ -210,7 +210,11 @@ void call_answer(struct rpc_call *call, const void *response)
 
 void call_refused(struct rpc_call *call)
 {
-        const struct call_said *said = &call->said;
+        struct call_said *said = &call->said;
+        if (said->problem == NUANXIN__PROBLEM__PROBLEM_NONE) {
+                log_error("a handler refused without saying why", "method=%s", call->served->contract->name);
+                said->problem = NUANXIN__PROBLEM__PROBLEM_INTERNAL;
+        }
         size_t n = said->violations ? said->violations->n : 0;
         Nuanxin__Internal__V1__Refusal refusal = NUANXIN__INTERNAL__V1__REFUSAL__INIT;
         Nuanxin__Internal__V1__RefusalViolation violations[ARRAY_LEN(said->violations->items)],

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define READERS_MAX    64 /* more are not waited for */
+#define READERS_MAX    64 /* beyond that, who was silent longest is known by the store's row alone */
 #define STILL_THERE_US (10 * CLOCK_MINUTE_US) /* how often one that has not moved is stored again */
 
 struct reader {
@@ -38,24 +38,31 @@ struct readers *readers_free(struct readers *readers)
         return NULL;
 }
 
+/* Under the lock: its place, maybe a new one, then without a name. */
+static struct reader *find(struct readers *readers, const char *name)
+{
+        struct reader *oldest = &readers->items[0];
+        for (size_t i = 0; i < readers->n; i++) {
+                if (strcmp(readers->items[i].name, name) == 0)
+                        return &readers->items[i];
+                if (readers->items[i].seen_us < oldest->seen_us)
+                        oldest = &readers->items[i];
+        }
+        if (readers->n < READERS_MAX)
+                oldest = &readers->items[readers->n++];
+        *oldest = (struct reader){0};
+        return oldest;
+}
+
 void readers_note(struct readers *readers, const char *name, int64_t position, int64_t now_us)
 {
-        size_t i = 0;
         pthread_mutex_lock(&readers->lock);
-        while (i < readers->n && strcmp(readers->items[i].name, name) != 0)
-                i++;
-        if (i < READERS_MAX) {
-                struct reader *reader = &readers->items[i];
-                bool fresh = i == readers->n;
-                if (fresh) {
-                        readers->n++;
-                        snprintf(reader->name, sizeof(reader->name), "%s", name);
-                }
-                if (fresh || position != reader->position || now_us - reader->seen_us > STILL_THERE_US) {
-                        reader->changed = true;
-                        reader->position = position;
-                        reader->seen_us = now_us;
-                }
+        struct reader *reader = find(readers, name);
+        if (!reader->name[0] || position != reader->position || now_us - reader->seen_us > STILL_THERE_US) {
+                snprintf(reader->name, sizeof(reader->name), "%s", name);
+                reader->changed = true;
+                reader->position = position;
+                reader->seen_us = now_us;
         }
         pthread_mutex_unlock(&readers->lock);
 }

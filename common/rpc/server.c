@@ -11,9 +11,9 @@
 
 #include <stdlib.h>
 
-#define POOL_MOST    256 /* calls kept for reuse */
-#define CALL_ARENA   4096
-#define RETRY_MS     1000
+#define POOL_MOST  128 /* calls kept for reuse */
+#define CALL_ARENA 4096
+#define RETRY_MS   1000
 
 static const struct metric_family commit_family = {
         "nuanxin_commit_seconds", "Duration of the write lane's commits.", METRIC_HISTOGRAM};

@@ -36,7 +36,7 @@ static void read_one(struct store_conn *db, struct rpc_call *call)
         int r = call_handle(call, &response);
         if (r == 0)
                 call_answer(call, response);
-        else if (r == RPC_REFUSED)
+        else if (r == RPC_REFUSED || r == RPC_KEPT)
                 call_refused(call);
         else if (r == RPC_LATER)
                 call->parked = true;

@@ -104,9 +104,35 @@ static inline int enter(struct rpc_call *call, const Ask *ask, Told *told)
         return r == 0 ? thing_count(call, ask->topic, &told->position) : r;
 }
 
+/* "43,430102" */
+static inline char *scope(struct rpc_call *call)
+{
+        const char *codes[64];
+        char *text = (char *)"";
+        size_t n = rpc_scope(call, codes);
+        for (size_t i = 0; i < n; i++)
+                text = arena_printf(rpc_arena(call), "%s%s%s", text, i ? "," : "", codes[i]);
+        return text;
+}
+
+static inline int page(struct rpc_call *call, const Ask *ask, Told *told)
+{
+        struct str from;
+        int r = rpc_page_start(call, ask->key, STR("filter"), &from);
+        told->position = (int64_t)from.n;
+        told->next_key = rpc_page_token(call, STR("filter"), STR("\0key"));
+        told->epoch = rpc_page_token(call, STR("another"), STR("\0key"));
+        return r;
+}
+
 static inline int get(struct rpc_call *call, const Ask *ask, Told *told)
 {
-        int r = rpc_require(call, WORLD_PATH);
+        int r = strcmp(ask->key, "own") == 0 ? rpc_require_member(call, ask->topic, WORLD_PATH)
+                                             : rpc_require(call, WORLD_PATH);
+        if (r == 0 && strcmp(ask->key, "scope") == 0)
+                told->next_key = scope(call);
+        if (r == 0 && strcmp(ask->topic, "page") == 0)
+                return page(call, ask, told);
         return r == 0 ? thing_count(call, ask->topic, &told->position) : r;
 }
 
@@ -117,6 +143,14 @@ static inline int await(struct rpc_call *call, const Ask *ask, Told *told)
         if (r != 0 || told->position || rpc_deadline_near(call))
                 return r;
         return rpc_later(call, 0);
+}
+
+static inline int nothing(struct rpc_call *call, const Ask *ask, Told *told)
+{
+        (void)call;
+        (void)ask;
+        (void)told;
+        return 0;
 }
 
 static inline int prepare(struct rpc_call *call, const Ask *ask)
@@ -168,6 +202,18 @@ static inline int follow(struct rpc_call *call, const struct rpc_event *events, 
         return r;
 }
 
+/* The codes that begin with 43 are below 43, and so on. */
+static inline int world_path(struct rpc_call *call, struct str code, struct str *ret_path)
+{
+        struct buf path = {0};
+        for (size_t n = 2; n <= code.n; n += 2)
+                buf_printf(&path, "/%.*s", (int)n, code.p);
+        buf_add_char(&path, '/');
+        *ret_path = arena_str(rpc_arena(call), buf_str(&path));
+        buf_done(&path);
+        return code.n >= 2 && code.p[0] == '4' ? 0 : rpc_refuse(call, NUANXIN__PROBLEM__PROBLEM_NOT_FOUND);
+}
+
 #define WORLD_METHOD(id_, name_, lane_, permission_)                                                         \
         {                                                                                                    \
                 .id = (id_), .input_hash = 7, .name = "test." name_, .service = "test",                      \
@@ -175,7 +221,7 @@ static inline int follow(struct rpc_call *call, const struct rpc_event *events, 
                 .output = &internal_v1_pull_snapshot_response_msg, .permission = (permission_),              \
                 .permission_id = -1, .lane = NUANXIN__LANE__##lane_                                          \
         }
-enum { PUT = 1, GET, AWAIT, SLOW, SECRET, OPEN };
+enum { PUT = 1, GET, AWAIT, SLOW, SECRET, OPEN, AT };
 static struct contract_method world_contract[] = {
         [PUT] = WORLD_METHOD(PUT, "Put", WRITE, "member.write"),
         [GET] = WORLD_METHOD(GET, "Get", READ, "member.read"),
@@ -183,6 +229,7 @@ static struct contract_method world_contract[] = {
         [SLOW] = WORLD_METHOD(SLOW, "Slow", SLOW_WRITE, "member.write"),
         [SECRET] = WORLD_METHOD(SECRET, "Secret", WRITE, "member.write"),
         [OPEN] = WORLD_METHOD(OPEN, "Open", WRITE, "public"),
+        [AT] = WORLD_METHOD(AT, "At", READ, "member.read"),
 };
 static const struct rpc_method world_methods[] = {
         {&world_contract[PUT], (rpc_handle)put, NULL},
@@ -191,6 +238,7 @@ static const struct rpc_method world_methods[] = {
         {&world_contract[SLOW], (rpc_handle)slow, (rpc_prepare)prepare},
         {&world_contract[SECRET], (rpc_handle)put, NULL},
         {&world_contract[OPEN], (rpc_handle)enter, NULL},
+        {&world_contract[AT], (rpc_handle)nothing, NULL},
         {0},
 };
 static const struct store_migration world_schema[] = {
@@ -208,7 +256,8 @@ static const struct rpc_service world_service = {.name = "test",
                                                  .methods = world_methods,
                                                  .consumers = world_consumers,
                                                  .snapshots = world_snapshots,
-                                                 .due = world_due};
+                                                 .due = world_due,
+                                                 .organization_path = world_path};
 
 /* --- its world -------------------------------------------------------------------------------------------------- */
 
@@ -257,10 +306,11 @@ static inline void world_write(struct world *w)
 static inline void world_start(struct world *w)
 {
         for (unsigned i = 0; i < contract_n_permissions; i++)
-                for (size_t m = PUT; m <= OPEN; m++)
+                for (size_t m = PUT; m <= AT; m++)
                         if (strcmp(contract_permissions[i], world_contract[m].permission) == 0)
                                 world_contract[m].permission_id = (int)i;
         world_contract[SECRET].secret_answer = world_contract[OPEN].secret_answer = true;
+        world_contract[AT].at = "topic";
         world_contract[OPEN].session = NUANXIN__SESSION_EFFECT__SESSION_OPEN;
         const struct rpc_server_options options = {.service = w->service,
                                                    .instance = "one",
@@ -431,12 +481,17 @@ static inline struct got *world_ask(struct world *w, const struct question *q)
 }
 #define ASK(w, ...) world_ask((w), &(struct question){__VA_ARGS__})
 
-static inline int64_t world_position(struct world *w, const struct got *got)
+static inline Told *world_told(struct world *w, const struct got *got)
 {
         ProtobufCMessage *told;
         if (message_unpack(w->arena, &internal_v1_pull_snapshot_response_msg, got->payload.p, got->payload.n, &told))
-                return -1;
-        return ((Told *)told)->position;
+                return message_new(w->arena, &internal_v1_pull_snapshot_response_msg);
+        return (Told *)told;
+}
+
+static inline int64_t world_position(struct world *w, const struct got *got)
+{
+        return world_told(w, got)->position;
 }
 
 /* One number from the store, by a reader of its own. */

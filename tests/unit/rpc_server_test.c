@@ -5,6 +5,7 @@
  */
 #include "tests/support/rpc_world.h"
 
+#include "common/rpc/lane.h"
 #include "nuanxin/type/role.pb-c.h"
 
 #define PROBLEM(got) ((int)(got)->reply.problem)
@@ -145,6 +146,61 @@ static void test_access(void)
         Who *operator = world_who(NUANXIN__INTERNAL__V1__PRINCIPAL__KIND__OPERATOR, "root");
         CHECK_INT(PROBLEM(ASK(w, .method = PUT, .who = operator)), 0);
         CHECK_INT(world_number(w, THINGS), 2);
+        world_done(w);
+}
+
+static void test_at(void)
+{
+        struct world *w = begin();
+        CHECK_INT(PROBLEM(ASK(w, .method = AT, .topic = "430102")), 0);
+        CHECK_INT(PROBLEM(ASK(w, .method = AT, .topic = "4401")), P(NOT_FOUND)); /* out of scope */
+        CHECK_INT(PROBLEM(ASK(w, .method = AT, .topic = "9")), P(NOT_FOUND));    /* unknown */
+        world_done(w);
+}
+
+static void test_members(void)
+{
+        struct world *w = begin();
+        Who *member = world_who(NUANXIN__INTERNAL__V1__PRINCIPAL__KIND__MEMBER, "m1");
+        member->member = (char *)"m1";
+        CHECK_INT(PROBLEM(ASK(w, .method = GET, .topic = "m1", .key = "own", .who = member)), 0);
+        CHECK_INT(PROBLEM(ASK(w, .method = GET, .topic = "m2", .key = "own", .who = member)), P(NOT_FOUND));
+        CHECK_INT(PROBLEM(ASK(w, .method = GET, .topic = "m1", .who = member)), P(PERMISSION_DENIED));
+        Who *staff = world_who(NUANXIN__INTERNAL__V1__PRINCIPAL__KIND__ACCOUNT, "anna");
+        CHECK_INT(PROBLEM(ASK(w, .method = GET, .topic = "m1", .key = "own", .who = staff)), 0);
+        world_done(w);
+}
+
+static void test_scopes(void)
+{
+        struct world *w = begin();
+        Grant client[2] = {NUANXIN__INTERNAL__V1__GRANT__INIT, NUANXIN__INTERNAL__V1__GRANT__INIT};
+        Grant *clients[] = {&client[0], &client[1]};
+        Who *who = world_who(NUANXIN__INTERNAL__V1__PRINCIPAL__KIND__ACCOUNT, "anna");
+        CHECK_TEXT(world_told(w, ASK(w, .method = GET, .key = "scope", .who = who))->next_key, "43");
+        who->client = (char *)"app";
+        who->client_grants = clients;
+        who->n_client_grants = 2;
+        client[0].role = client[1].role = NUANXIN__TYPE__ROLE__ROLE_APP_BACKEND;
+        client[0].organization = (char *)"4301";
+        client[1].organization = (char *)"44";
+        CHECK_TEXT(world_told(w, ASK(w, .method = GET, .key = "scope", .who = who))->next_key, "4301");
+        Who *operator = world_who(NUANXIN__INTERNAL__V1__PRINCIPAL__KIND__OPERATOR, "root");
+        CHECK_TEXT(world_told(w, ASK(w, .method = GET, .key = "scope", .who = operator))->next_key, "*");
+        world_done(w);
+}
+
+static void test_pages(void)
+{
+        struct world *w = begin();
+        Told *first = world_told(w, ASK(w, .method = GET, .topic = "page"));
+        CHECK_INT(first->position, 0);
+        CHECK_INT(world_position(w, ASK(w, .method = GET, .topic = "page", .key = first->next_key)), 4);
+        struct got *other = ASK(w, .method = GET, .topic = "page", .key = first->epoch); /* another filter's */
+        CHECK_INT(PROBLEM(other), P(PAGE_TOKEN_INVALID));
+        CHECK_INT(PROBLEM(ASK(w, .method = GET, .topic = "page", .key = "AAAA")), P(PAGE_TOKEN_INVALID));
+        CHECK_INT(rpc_page_size(0), 50);
+        CHECK_INT(rpc_page_size(5000), 1000);
         world_done(w);
 }
 
@@ -289,6 +345,22 @@ static void test_expired_answers_go(void)
         world_done(w);
 }
 
+/* A queue that stands for a whole interval is overload; a burst that drains is not. */
+static void test_shed(void)
+{
+        struct shed shed = {.target_us = 5, .interval_us = 100};
+        int64_t now = 1000;
+        CHECK(!shed_decide(&shed, now, 400)); /* one long wait says nothing */
+        for (int i = 1; i < 10; i++)
+                CHECK(!shed_decide(&shed, now + 10 * i, 400));
+        CHECK(shed_decide(&shed, now + 100, 400)); /* all of them, for a whole interval */
+        CHECK(!shed_decide(&shed, now + 101, 9));  /* within twice the target it is served */
+        CHECK(shed_decide(&shed, now + 102, 11));
+        CHECK(!shed_decide(&shed, now + 103, 5));  /* the queue was short once */
+        CHECK(!shed_decide(&shed, now + 104, 11));
+        CHECK(!shed_decide(&shed, now + 900, 400)); /* after a pause it begins anew */
+}
+
 int main(void)
 {
         static const struct check_case cases[] = {
@@ -298,6 +370,10 @@ int main(void)
                 {"while the first runs, a second is told so and a retry waits", test_in_flight},
                 {"a refusal undoes the writes and is kept itself", test_refusals},
                 {"access is decided by grants, and fails closed", test_access},
+                {"the organisation that a request names decides", test_at},
+                {"a member's session reaches what is its own", test_members},
+                {"through an app backend the scope is what both may", test_scopes},
+                {"a page token works only where it comes from", test_pages},
                 {"secret answers are not kept, and not made twice", test_secrets},
                 {"slow work is prepared outside the transaction", test_slow},
                 {"a lost batch runs again one by one", test_lost_batch},
@@ -307,6 +383,7 @@ int main(void)
                 {"a consumer of the own outbox sees each event once", test_own_consumer},
                 {"draining finishes what is in hand", test_drain},
                 {"expired answers are swept", test_expired_answers_go},
+                {"only a standing queue is shed", test_shed},
         };
         return CHECK_MAIN(cases);
 }
