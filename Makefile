@@ -1,22 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Nuanxin: build, run, test. `make help` lists what there is.
-# BUILD=dir builds elsewhere; SAN=asan|tsan|fuzz builds under a sanitizer (in build/asan …).
+# BUILD=dir builds elsewhere; SAN=asan|tsan|fuzz builds under a sanitizer (in build/asan …); V=1 shows the commands.
 
 SAN    ?=
 BUILD  ?= build$(if $(SAN),/$(SAN))
 HTTP   ?= 127.0.0.1:8080
 VAR    ?= var
 MEMBERS ?= 20000
+SECONDS_EACH ?= 60
 
-CC      ?= gcc
+ifeq ($(origin CC),default)
+CC      := gcc
+endif
 PKGS    := libzmq libprotobuf-c hiredis libevent libevent_pthreads libevent_openssl openssl libsodium jansson sqlite3 zlib libcurl libqrencode
 LLHTTP  := /usr/share/llhttp
 CFLAGS  ?= -O2 -g
-CPPFLAGS += -D_GNU_SOURCE -I. -I$(BUILD)/gen -isystem /usr/share/include/llhttp $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+PKG_LIBS   := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
+CPPFLAGS += -D_GNU_SOURCE -I. -I$(BUILD)/gen -isystem /usr/share/include/llhttp $(PKG_CFLAGS)
 WARN    := -Wall -Wextra -Werror -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2 -Wno-format-nonliteral -Wundef -Wwrite-strings
 LDFLAGS += -Wl,--as-needed
-LDLIBS  += $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lpthread -lm
+LDLIBS  += $(PKG_LIBS) -lpthread -lm
 ifeq ($(SAN),asan)
 SANFLAGS := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 else ifeq ($(SAN),tsan)
@@ -27,6 +32,12 @@ SANFLAGS := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=al
 WARN     += -Wno-error
 endif
 COMPILE = $(CC) -std=gnu17 $(CFLAGS) $(SANFLAGS) $(WARN) $(CPPFLAGS) -MMD -MP -fno-strict-aliasing
+LINK    = $(CC) $(SANFLAGS) $(LDFLAGS)
+
+# One short line a step; V=1 shows the whole command instead; make -s says nothing.
+Q       := $(if $(V),,@)
+SILENT  := $(findstring s,$(firstword -$(MAKEFLAGS)))
+say     = $(if $(V)$(SILENT),,$(info $1 $2))$(Q)
 
 # --- what there is -------------------------------------------------------------------------------------
 PROTOS   := $(sort $(shell find proto -name '*.proto'))
@@ -42,101 +53,107 @@ TOOLS_C  := $(wildcard deploy/*/main.c)
 TOOLS    := $(patsubst deploy/%/main.c,$(BUILD)/bin/nuanxin-%,$(TOOLS_C))
 UNIT     := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/*_test.c))
 
-.PHONY: programs unit-programs print-cppflags all run demo test bench fuzz lock lint format help unit clean deps
+.PHONY: help run demo all test unit lint bench fuzz lock deps clean programs unit-programs print-cppflags
+.DEFAULT_GOAL := all
 .SECONDARY:
 .SUFFIXES:
 MAKEFLAGS += --no-builtin-rules
 .DELETE_ON_ERROR:
 
-all: $(BINS) $(TOOLS) ## build everything
+# Unless make was given -j itself, on all cores.
+BUILD_ALL = $(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc)) all
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
-
-deps: ## install what is missing (apt; says what it does)
-	@deploy/install-deps
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 8
 
 run: ## build and run the stack with Hunan's organisations: HTTP=127.0.0.1:8080 VAR=var
-	@deploy/install-deps && $(MAKE) --no-print-directory -s all && exec $(BUILD)/bin/nuanxin-runner --http $(HTTP) --var $(VAR)
+	@deploy/install-deps && $(BUILD_ALL) && exec $(BUILD)/bin/nuanxin-runner --http '$(HTTP)' --var '$(VAR)'
 
-demo: ## drive a 5·29 rush against the stack and prove the counts: MEMBERS=20000
-	@deploy/install-deps && $(MAKE) --no-print-directory -s all && exec $(BUILD)/bin/nuanxin-demo --http $(HTTP) --var $(VAR) --members $(MEMBERS)
+demo: ## drive a 5·29 rush against the stack and prove the counts: MEMBERS=20000 HTTP= VAR=
+	@deploy/install-deps && $(BUILD_ALL) && exec $(BUILD)/bin/nuanxin-demo --http '$(HTTP)' --var '$(VAR)' --members '$(MEMBERS)'
 
-test: ## everything that must hold: lint, unit, scenario, fault, sanitizers
+all: $(BINS) $(TOOLS) ## build everything: V=1 shows the commands, SAN=asan|tsan builds under a sanitizer
+
+test: ## everything that must hold, as `tests/run` does; ends with `N passed, N failed`
 	@deploy/install-deps --test && exec tests/run
 
-bench: ## the figures of the README, as ratios taken in one run
-	@deploy/install-deps --test && $(MAKE) --no-print-directory -s all && exec tests/bench/run
-
-fuzz: ## fuzz every parser: SECONDS_EACH=60
-	@deploy/install-deps --test && exec tests/fuzz/run $(SECONDS_EACH)
-
-lock: $(BUILD)/gen/contract.binpb $(BUILD)/bin/contract-compiler ## promise what is new in the contract: rewrites proto/contract.lock
-	$(BUILD)/bin/contract-compiler --descriptors $< --lock proto/contract.lock --update-lock
+unit: $(UNIT) ## the unit tests only
+	@set -e; for t in $(UNIT); do $$t; done
 
 lint: ## style, layering, names
 	@exec tests/lint/run
 
-unit-programs: $(UNIT)
-programs: unit-programs $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/http/*.c tests/json/*.c))
-print-cppflags:
-	@echo $(CPPFLAGS)
-unit: $(UNIT) ## build and run the unit tests
-	@set -e; for t in $(UNIT); do $$t; done
+bench: ## the figures of the README, as ratios taken in one run
+	@deploy/install-deps --test && $(BUILD_ALL) && exec tests/bench/run
+
+fuzz: ## fuzz every parser: SECONDS_EACH=60
+	@deploy/install-deps --test && exec tests/fuzz/run '$(SECONDS_EACH)'
+
+lock: $(BUILD)/gen/contract.binpb $(BUILD)/bin/contract-compiler ## promise what is new in the contract: rewrites proto/contract.lock
+	$(Q)$(BUILD)/bin/contract-compiler --descriptors $< --lock proto/contract.lock --update-lock
+
+deps: ## install what building and running needs (apt; says what it does)
+	@deploy/install-deps
 
 clean: ## remove what was built
 	rm -rf build
 
+# For tests/run and tests/lint: all programs that the tests start; how a header compiles alone.
+unit-programs: $(UNIT)
+programs: unit-programs $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/http/*.c tests/json/*.c) tests/fault/store_worker.c) $(BUILD)/tests/fault/lossy.so
+print-cppflags:
+	@echo $(CPPFLAGS)
+
 # --- generated -----------------------------------------------------------------------------------------
 $(BUILD)/gen/google/protobuf/%.pb-c.c $(BUILD)/gen/google/protobuf/%.pb-c.h: /usr/include/google/protobuf/%.proto
 	@mkdir -p $(BUILD)/gen
-	protoc-c -I/usr/include --c_out=$(BUILD)/gen $<
+	$(call say,PROTOC-C,$<)protoc-c -I/usr/include --c_out=$(BUILD)/gen $<
 $(BUILD)/gen/%.pb-c.c $(BUILD)/gen/%.pb-c.h: proto/%.proto
 	@mkdir -p $(BUILD)/gen
-	protoc-c -Iproto -I/usr/include --c_out=$(BUILD)/gen $<
+	$(call say,PROTOC-C,$<)protoc-c -Iproto -I/usr/include --c_out=$(BUILD)/gen $<
 
 $(BUILD)/gen/contract.binpb: $(PROTOS)
 	@mkdir -p $(BUILD)/gen
-	protoc -Iproto -I/usr/include --include_imports --include_source_info --descriptor_set_out=$@ $(PROTOS)
+	$(call say,PROTOC,$@)protoc -Iproto -I/usr/include --include_imports --include_source_info --descriptor_set_out=$@ $(PROTOS)
 
 # The compiler may use base and the descriptor's own classes only: it makes what the rest is built from.
 COMPILER_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(wildcard proto/compiler/*.c) $(wildcard common/base/*.c)) \
 	$(BUILD)/gen/google/protobuf/descriptor.pb-c.o $(BUILD)/gen/nuanxin/options.pb-c.o $(BUILD)/gen/nuanxin/problem.pb-c.o $(BUILD)/gen/google/api/http.pb-c.o
 $(BUILD)/bin/contract-compiler: $(COMPILER_OBJ)
 	@mkdir -p $(@D)
-	$(CC) $(SANFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(call say,LINK,$@)$(LINK) -o $@ $^ $(LDLIBS)
 $(CONTRACT_C) &: $(BUILD)/gen/contract.binpb $(BUILD)/bin/contract-compiler $(wildcard proto/contract.lock)
 	@mkdir -p $(BUILD)/gen/contract
-	$(BUILD)/bin/contract-compiler --descriptors $< --lock proto/contract.lock --out $(BUILD)/gen/contract
+	$(call say,CONTRACT,$(@D))$(BUILD)/bin/contract-compiler --descriptors $< --lock proto/contract.lock --out $(BUILD)/gen/contract
 	@touch $(CONTRACT_C)
 
 # --- objects -------------------------------------------------------------------------------------------
 $(BUILD)/llhttp/%.o: $(LLHTTP)/%.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(SANFLAGS) -w -DLLHTTP_STRICT_MODE=1 -isystem /usr/share/include/llhttp -c -o $@ $<
+	$(call say,CC,$<)$(CC) $(CFLAGS) $(SANFLAGS) -w -DLLHTTP_STRICT_MODE=1 -isystem /usr/share/include/llhttp -c -o $@ $<
 $(BUILD)/gen/%.o: $(BUILD)/gen/%.c | $(PBC_H)
-	$(CC) -std=gnu17 $(CFLAGS) $(SANFLAGS) -w $(CPPFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC,$<)$(CC) -std=gnu17 $(CFLAGS) $(SANFLAGS) -w $(CPPFLAGS) -MMD -MP -c -o $@ $<
 # Generated headers must stand before anything that may include them is compiled; the compiler itself needs fewer.
 $(BUILD)/common/base/%.o: common/base/%.c
 	@mkdir -p $(@D)
-	$(COMPILE) -c -o $@ $<
+	$(call say,CC,$<)$(COMPILE) -c -o $@ $<
 $(BUILD)/proto/compiler/%.o: proto/compiler/%.c | $(PBC_H)
 	@mkdir -p $(@D)
-	$(COMPILE) -c -o $@ $<
+	$(call say,CC,$<)$(COMPILE) -c -o $@ $<
 $(BUILD)/%.o: %.c | $(PBC_H) $(CONTRACT_C)
 	@mkdir -p $(@D)
-	$(COMPILE) -c -o $@ $<
+	$(call say,CC,$<)$(COMPILE) -c -o $@ $<
 
 LIB_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(COMMON_C)) $(PBC_C:.c=.o) $(CONTRACT_C:.c=.o) \
 	$(patsubst $(LLHTTP)/%.c,$(BUILD)/llhttp/%.o,$(wildcard $(LLHTTP)/*.c))
 $(LIB): $(LIB_OBJ)
 	@rm -f $@
-	ar rcsD $@ $^
+	$(call say,AR,$@)ar rcsD $@ $^
 
 define SERVICE_RULE
 $(BUILD)/bin/$(if $(filter cli,$1),nuanxin,nuanxin-$1): $(patsubst %.c,$(BUILD)/%.o,$(wildcard services/$1/*.c)) $(LIB)
 	@mkdir -p $$(@D)
-	$$(CC) $$(SANFLAGS) $$(LDFLAGS) -o $$@ $$^ $$(LDLIBS)
+	$$(call say,LINK,$$@)$$(LINK) -o $$@ $$^ $$(LDLIBS)
 # A service's schema files are assembled into the object that lists them.
 $(patsubst %.c,$(BUILD)/%.o,$(wildcard services/$1/*.c)): $(wildcard services/$1/schema/*.sql)
 endef
@@ -144,7 +161,7 @@ $(foreach s,$(SERVICES),$(eval $(call SERVICE_RULE,$s)))
 define TOOL_RULE
 $(BUILD)/bin/nuanxin-$1: $(patsubst %.c,$(BUILD)/%.o,$(wildcard deploy/$1/*.c)) $(LIB)
 	@mkdir -p $$(@D)
-	$$(CC) $$(SANFLAGS) $$(LDFLAGS) -o $$@ $$^ $$(LDLIBS)
+	$$(call say,LINK,$$@)$$(LINK) -o $$@ $$^ $$(LDLIBS)
 endef
 $(foreach t,$(notdir $(patsubst %/main.c,%,$(TOOLS_C))),$(eval $(call TOOL_RULE,$t)))
 $(BUILD)/common/rpc/%.o: $(wildcard common/rpc/schema/*.sql)
@@ -155,16 +172,16 @@ TEST_PROTO := nuanxin/test/v1/everything
 TEST_CONTRACT := $(TESTGEN)/contract/contract.o $(TESTGEN)/$(TEST_PROTO).pb-c.o
 $(TESTGEN)/contract.binpb: $(PROTOS) tests/contract/proto/$(TEST_PROTO).proto
 	@mkdir -p $(@D)
-	protoc -Itests/contract/proto -Iproto -I/usr/include --include_imports --include_source_info --descriptor_set_out=$@ \
+	$(call say,PROTOC,$@)protoc -Itests/contract/proto -Iproto -I/usr/include --include_imports --include_source_info --descriptor_set_out=$@ \
 	    $(PROTOS) tests/contract/proto/$(TEST_PROTO).proto
 $(TESTGEN)/contract/contract.c: $(TESTGEN)/contract.binpb $(BUILD)/bin/contract-compiler
-	$(BUILD)/bin/contract-compiler --descriptors $< --lock $(TESTGEN)/none.lock --out $(@D)
+	$(call say,CONTRACT,$(@D))$(BUILD)/bin/contract-compiler --descriptors $< --lock $(TESTGEN)/none.lock --out $(@D)
 	@touch $@
 $(TESTGEN)/$(TEST_PROTO).pb-c.c: tests/contract/proto/$(TEST_PROTO).proto
 	@mkdir -p $(TESTGEN)
-	protoc-c -Itests/contract/proto -Iproto -I/usr/include --c_out=$(TESTGEN) $<
+	$(call say,PROTOC-C,$<)protoc-c -Itests/contract/proto -Iproto -I/usr/include --c_out=$(TESTGEN) $<
 $(TESTGEN)/%.o: $(TESTGEN)/%.c $(TESTGEN)/$(TEST_PROTO).pb-c.c | $(PBC_H)
-	$(CC) -std=gnu17 $(CFLAGS) $(SANFLAGS) -w -I$(TESTGEN) $(CPPFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC,$<)$(CC) -std=gnu17 $(CFLAGS) $(SANFLAGS) -w -I$(TESTGEN) $(CPPFLAGS) -MMD -MP -c -o $@ $<
 TEST_CONTRACT_USERS := $(addprefix $(BUILD)/tests/,unit/json_test unit/contract_test json/roundtrip)
 $(TEST_CONTRACT_USERS): $(TEST_CONTRACT)
 $(TEST_CONTRACT_USERS): private CPPFLAGS := -I$(TESTGEN) $(CPPFLAGS)
@@ -173,13 +190,13 @@ $(TEST_CONTRACT_USERS): private TEST_OBJ := $(TEST_CONTRACT)
 # A test program tests/x/y.c links the library, and the rules of a service it names: // uses: services/activity/rules.c
 $(BUILD)/tests/%: tests/%.c $(LIB) | $(PBC_H) $(CONTRACT_C)
 	@mkdir -p $(@D)
-	$(COMPILE) -o $@ $< $$(sed -n 's|^// uses: ||p' $<) $(TEST_OBJ) $(LIB) $(LDLIBS)
+	$(call say,LINK,$@)$(COMPILE) -o $@ $< $$(sed -n 's|^// uses: ||p' $<) $(TEST_OBJ) $(LIB) $(LDLIBS)
 # For LD_PRELOAD into any program: it stands alone.
 $(BUILD)/tests/%.so: tests/%.c
 	@mkdir -p $(@D)
-	$(CC) -std=gnu17 $(CFLAGS) $(WARN) -D_GNU_SOURCE -shared -fPIC -o $@ $< -ldl
+	$(call say,CC,$<)$(CC) -std=gnu17 $(CFLAGS) $(WARN) -D_GNU_SOURCE -shared -fPIC -o $@ $< -ldl
 $(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(LIB) | $(PBC_H) $(CONTRACT_C)
 	@mkdir -p $(@D)
-	$(COMPILE) -fsanitize=fuzzer -o $@ $< $(LIB) $(LDLIBS)
+	$(call say,LINK,$@)$(COMPILE) -fsanitize=fuzzer -o $@ $< $(LIB) $(LDLIBS)
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
