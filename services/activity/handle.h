@@ -73,8 +73,8 @@ int require_member_or_staff(struct rpc_call *call, const char *self, const char 
 int find_campaign(struct rpc_call *call, const char *id, struct campaign *ret) MUST_USE;
 int find_activity(struct rpc_call *call, const char *id, struct activity *ret) MUST_USE;
 
-/* The member's organisation, as the projection has it, or, of a member's own session, as its grant says; and its path,
- * "" if that is not known. problem: `unknown` or `inactive`, else PROBLEM_NONE. */
+/* The member's organisation, as the projection has it, and its path, "" if that is not known. problem: `unknown` or
+ * `inactive`, else PROBLEM_NONE. */
 struct who {
         const char *member, *organization, *path;
         Nuanxin__Problem problem;

@@ -56,33 +56,16 @@ int find_activity(struct rpc_call *call, const char *id, struct activity *ret)
         return r == ACTIVITY_E_ABSENT ? rpc_refuse(call, NUANXIN__PROBLEM__PROBLEM_NOT_FOUND) : r;
 }
 
-/* The news of this member may be on its way still; the session was opened by who knows. */
-static int find_own(struct rpc_call *call, struct who *who)
-{
-        const Principal *principal = rpc_principal(call);
-        struct organization organization = {.path = ""};
-        if (principal->kind != NUANXIN__INTERNAL__V1__PRINCIPAL__KIND__MEMBER || !principal->n_grants ||
-            strcmp(principal->member, who->member) != 0)
-                return 0;
-        const char *code = principal->grants[0]->organization;
-        int r = organization_load(rpc_db(call), rpc_arena(call), str_of(code), &organization);
-        if (r != 0 && r != ACTIVITY_E_ABSENT)
-                return r;
-        *who = (struct who){who->member, code, organization.path, NUANXIN__PROBLEM__PROBLEM_NONE};
-        return 0;
-}
-
 int find_member(struct rpc_call *call, const char *id, Nuanxin__Problem unknown, Nuanxin__Problem inactive,
                 struct who *ret)
 {
         struct member m;
         int r = member_load(rpc_db(call), rpc_arena(call), id, &m);
-        *ret = (struct who){id, "", "", unknown};
-        if (r == ACTIVITY_E_ABSENT)
-                return find_own(call, ret);
         if (r == 0)
                 *ret = (struct who){id, m.organization, m.path, m.active ? NUANXIN__PROBLEM__PROBLEM_NONE : inactive};
-        return r;
+        else if (r == ACTIVITY_E_ABSENT)
+                *ret = (struct who){id, "", "", unknown};
+        return r == ACTIVITY_E_ABSENT ? 0 : r;
 }
 
 /* --- etags and masks --------------------------------------------------------------------------------------------- */

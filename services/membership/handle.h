@@ -29,6 +29,7 @@ int organization_path(struct rpc_call *call, struct str code, struct str *ret_pa
 
 int emit_organization(struct rpc_call *call, const struct organization *o) MUST_USE;
 int snapshot_organizations(struct rpc_call *call, const char *key, unsigned limit);
+int snapshot_members(struct rpc_call *call, const char *key, unsigned limit);
 
 int handle_get_organization(struct rpc_call *call, const GetOrganizationRequest *request, Organization *response);
 int handle_list_organizations(struct rpc_call *call, const ListOrganizationsRequest *request,

@@ -5,6 +5,7 @@
 #include "services/membership/member.h"
 
 #include "common/base/clock.h"
+#include "common/rpc/server.h"
 #include "contract/internal_v1.h"
 
 #define KIND(name)   NUANXIN__INTERNAL__V1__PRINCIPAL__KIND__##name
@@ -336,4 +337,21 @@ int handle_exchange_session(struct rpc_call *call, const ExchangeSessionRequest 
         response->principal = principal;
         response->member = m.id;
         return 0;
+}
+
+/* --- for those who start late ------------------------------------------------------------------------------------------------ */
+
+int snapshot_members(struct rpc_call *call, const char *key, unsigned limit)
+{
+        struct member_list list = {0};
+        int r = member_states(rpc_db(call), rpc_arena(call), key, limit, &list);
+        for (size_t i = 0; i < list.n && r == 0; i++) {
+                const struct member *m = &list.items[i];
+                MemberStateChanged event = NUANXIN__MEMBERSHIP__V1__MEMBER_STATE_CHANGED__INIT;
+                event.member = m->id;
+                event.organization = m->organization;
+                event.state = m->state;
+                r = rpc_snapshot_add(call, &membership_v1_member_state_changed_msg, &event, m->id, m->organization, m->id);
+        }
+        return r;
 }

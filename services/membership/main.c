@@ -71,6 +71,7 @@ static const struct rpc_consumer consumers[] = {
 
 static const struct rpc_snapshot snapshots[] = {
         {.topic = "organization", .page = snapshot_organizations},
+        {.topic = "member", .page = snapshot_members},
         {0},
 };
 

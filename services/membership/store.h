@@ -162,6 +162,9 @@ int member_by_phone(struct store_conn *db, struct arena *arena, struct str index
 int member_insert(struct store_conn *db, const struct member *m) MUST_USE; /* STORE_E_CONSTRAINT: number is taken */
 /* All but id, organization and created; raises the version. STORE_E_CONSTRAINT: number is taken. */
 int member_update(struct store_conn *db, struct member *m) MUST_USE;
+/* In the order of their ids, after that one; only id, organization and state are filled. */
+int member_states(struct store_conn *db, struct arena *arena, const char *after, int64_t limit,
+                  struct member_list *ret) MUST_USE;
 /* After (path, state, id), all empty or 0 for the first page; state 0: all. */
 struct member_filter {
         struct str path;

@@ -119,6 +119,22 @@ int member_update(struct store_conn *db, struct member *m)
 
 #define IN_ORDER " ORDER BY o.path, m.state, m.id LIMIT $3"
 
+int member_states(struct store_conn *db, struct arena *arena, const char *after, int64_t limit, struct member_list *ret)
+{
+        static const char sql[] = "SELECT id, organization, state FROM member WHERE id > $1 ORDER BY id LIMIT $2";
+        _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
+        int r = store_query(db, sql, &rows, TEXTZ(after), I64(limit));
+        while (r == 0 && (r = store_next(rows)) == 1) {
+                *list_add(ret, arena) = (struct member){
+                        .id = store_text_dup(rows, 0, arena),
+                        .organization = store_text_dup(rows, 1, arena),
+                        .state = (Member__State)store_i64(rows, 2),
+                };
+                r = 0;
+        }
+        return r;
+}
+
 /* What is left of the organisation in which the page before ended. */
 static int list_rest(struct store_conn *db, struct arena *arena, const struct member_filter *f, int64_t limit,
                      struct member_list *ret)
