@@ -346,6 +346,17 @@ static void on_reply(void *arg, struct instance *instance, const Envelope *envel
 
 /* --- calls ------------------------------------------------------------------------------------------------------------- */
 
+/* Appends a request's field 5, the principal, as it came packed. */
+static void add_principal(struct buf *out, struct str packed)
+{
+        size_t left = packed.n;
+        buf_add_char(out, 5 << 3 | 2);
+        for (; left >= 0x80; left >>= 7)
+                buf_add_char(out, (char)(left | 0x80));
+        buf_add_char(out, (char)left);
+        buf_add_str(out, packed);
+}
+
 static void pack_request(struct rpc_pending *p, const struct rpc_request *r)
 {
         Nuanxin__Internal__V1__Request q = NUANXIN__INTERNAL__V1__REQUEST__INIT;
@@ -361,7 +372,8 @@ static void pack_request(struct rpc_pending *p, const struct rpc_request *r)
                 id_new_traceparent(traceparent);
         }
         q.traceparent = traceparent;
-        q.principal = r->principal ? (Nuanxin__Internal__V1__Principal *)r->principal : &nobody;
+        if (!r->principal_packed.p)
+                q.principal = r->principal ? (Nuanxin__Internal__V1__Principal *)r->principal : &nobody;
         if (p->write && !r->idempotency_key.n) {
                 unsigned char random[16];
                 id_random(random, sizeof(random));
@@ -380,6 +392,8 @@ static void pack_request(struct rpc_pending *p, const struct rpc_request *r)
         }
         buf_reserve(&p->request, nuanxin__internal__v1__request__get_packed_size(&q));
         p->request.n = nuanxin__internal__v1__request__pack(&q, (uint8_t *)p->request.p);
+        if (r->principal_packed.p)
+                add_principal(&p->request, r->principal_packed);
         buf_add_str(&p->payload, r->payload);
 }
 

@@ -62,6 +62,7 @@ struct rpc_request {
         const char *service;   /* NULL: method->service; given for the methods that every service has */
         const char *instance;  /* this very instance, or NULL */
         const Nuanxin__Internal__V1__Principal *principal;
+        struct str principal_packed; /* the same, packed, for who has it so: then `principal` is not read */
         struct str payload;    /* packed input */
         struct str traceparent; /* of this hop; {NULL,0}: a new trace */
         struct str idempotency_key; /* {NULL,0}: the client makes one */

@@ -152,6 +152,19 @@ static void buffer_reuse(struct buf *b)
 
 /* --- outputs -------------------------------------------------------------------------------------------------------- */
 
+/* "value", with its quotes; a compressed answer's has its ending. */
+static void add_tag(struct head *h, struct request *r, struct str value, bool gzip)
+{
+        char *text = arena_alloc(r->http->arena, value.n + sizeof(ETAG_GZIP) + 2), *p = text;
+        *p++ = '"';
+        memcpy(p, value.p, value.n);
+        p += value.n;
+        if (gzip)
+                p = put_text(p, ETAG_GZIP);
+        *p++ = '"';
+        head_add(h, "ETag", (struct str){text, (size_t)(p - text)});
+}
+
 /* Has the answer's tag, if any, been seen by the client (304), or is it not the one it asked for (412)? */
 static int tag_status(struct request *r, struct str tag)
 {
@@ -192,8 +205,7 @@ void answer_message(struct request *r, const ProtobufCMessage *message)
         }
         head_add(&h, "Cache-Control", STR("no-store"));
         if (tag.n)
-                head_add(&h, "ETag",
-                         str_of(arena_printf(r->http->arena, "\"%.*s%s\"", (int)tag.n, tag.p, gzip ? ETAG_GZIP : "")));
+                add_tag(&h, r, tag, gzip);
         if (r->route->method->export)
                 head_vary(&h, "Accept");
         answer_send(r, &h, status, body);
@@ -208,6 +220,11 @@ void answer_output(struct request *r, struct str packed)
                 answer_refusal(r, NUANXIN__PROBLEM__PROBLEM_INTERNAL, NULL);
         else
                 answer_message(r, message);
+}
+
+const char *answer_allow(struct request *r)
+{
+        return r->match.routes ? route_allow(r->http->arena, &r->match) : r->allow;
 }
 
 /* --- problems ------------------------------------------------------------------------------------------------------- */
@@ -241,7 +258,7 @@ void answer_problem(struct request *r, const struct problem *problem, uint32_t r
         head_add(&h, "Cache-Control", STR("no-store"));
         head_vary(&h, "Accept-Language");
         if (status == 405)
-                head_add(&h, "Allow", str_of(r->allow));
+                head_add(&h, "Allow", str_of(answer_allow(r)));
         if (status == 401)
                 head_add(&h, "WWW-Authenticate",
                          r->headers.values[HEADER_AUTHORIZATION].p
@@ -262,7 +279,7 @@ void answer_refusal(struct request *r, Nuanxin__Problem value, const char *arg)
 void answer_options(struct request *r)
 {
         struct head h = {0};
-        head_add(&h, "Allow", str_of(r->allow));
+        head_add(&h, "Allow", str_of(answer_allow(r)));
         cors_add_preflight(&h, r);
         answer_send(r, &h, 204, (struct str){NULL, 0});
 }

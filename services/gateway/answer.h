@@ -20,6 +20,7 @@ void head_vary(struct head *head, const char *name);
 /* What every answer carries: request id, timing, rate, CORS, Vary, nosniff. Call it last. */
 void head_common(struct head *head, struct request *request);
 
+const char *answer_allow(struct request *request); /* what may be done with the request's path */
 /* The method's output, packed. */
 void answer_output(struct request *request, struct str packed);
 void answer_message(struct request *request, const ProtobufCMessage *message);

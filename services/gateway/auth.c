@@ -15,7 +15,8 @@
 
 static bool is_token68(unsigned char c)
 {
-        return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || strchr("-._~+/=", c);
+        return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '_' ||
+               c == '.' || c == '~' || c == '+' || c == '/' || c == '=';
 }
 
 enum auth_kind auth_credential(struct str authorization, struct str *ret_credential)
@@ -27,7 +28,7 @@ enum auth_kind auth_credential(struct str authorization, struct str *ret_credent
         if (!str_case_eq(scheme, STR("bearer")) || token.n == 0 || token.n > CREDENTIAL_MAX)
                 return AUTH_BAD;
         for (size_t i = 0; i < token.n; i++)
-                if (!token.p[i] || !is_token68((unsigned char)token.p[i]))
+                if (!is_token68((unsigned char)token.p[i]))
                         return AUTH_BAD;
         *ret_credential = token;
         return str_starts(token, STR("nxk_")) ? AUTH_KEY : AUTH_SESSION;

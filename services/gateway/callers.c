@@ -4,6 +4,7 @@
  */
 #include "services/gateway/callers.h"
 
+#include "common/base/id.h"
 #include "common/crypto/crypto.h"
 #include "services/gateway/ask.h"
 
@@ -38,9 +39,13 @@ static unsigned slot_of_key(const unsigned char key[32])
         return slot_of((struct str){hex, 64});
 }
 
-static unsigned bucket_of(const unsigned char key[32])
+/* FNV-1a from a secret start. */
+static uint64_t hash_of(const struct callers *c, enum caller_kind kind, struct str name)
 {
-        return ((unsigned)key[0] | (unsigned)key[1] << 8) % CALLERS_BUCKETS;
+        uint64_t h = c->seed ^ (uint64_t)kind;
+        for (size_t i = 0; i < name.n; i++)
+                h = (h ^ (unsigned char)name.p[i]) * 0x100000001b3ull;
+        return h ^ h >> 32;
 }
 
 /* --- the table ---------------------------------------------------------------------------------------------------- */
@@ -65,12 +70,14 @@ static void caller_clear(struct caller *x)
         if (x->principal)
                 nuanxin__internal__v1__principal__free_unpacked(x->principal, NULL);
         x->principal = NULL;
+        free((char *)x->packed.p);
+        x->packed = (struct str){NULL, 0};
         x->client = caller_unpin(x->client);
 }
 
 static void caller_free(struct callers *c, struct caller *x)
 {
-        struct caller **at = &c->buckets[bucket_of(x->key)];
+        struct caller **at = &c->buckets[x->hash % CALLERS_BUCKETS];
         while (*at != x)
                 at = &(*at)->chain;
         *at = x->chain;
@@ -81,6 +88,7 @@ static void caller_free(struct callers *c, struct caller *x)
                 x->leases = lease->next;
                 free(lease);
         }
+        explicit_bzero(x->name, x->name_n);
         free(x);
         c->n--;
 }
@@ -108,36 +116,41 @@ static void on_sweep(void *arg)
         loop_timer_set(c->sweep, SWEEP_US);
 }
 
+static struct caller *caller_new(struct callers *c, enum caller_kind kind, struct str name, uint64_t hash)
+{
+        static const char *const prefixes[] = {[CALLER_SESSION] = "",        [CALLER_KEY] = "",
+                                               [CALLER_CLIENT] = "client:",  [CALLER_ADDRESS] = "address:",
+                                               [CALLER_ACCOUNT] = "account:"};
+        struct buf text = {0};
+        forget_old(c, CALLERS_MAX - 1, 0);
+        struct caller *x = mem_zalloc(sizeof(*x) + name.n);
+        buf_add_z(&text, prefixes[kind]);
+        buf_add_str(&text, name);
+        sha256(x->key, buf_str(&text));
+        explicit_bzero(text.p, text.n);
+        buf_done(&text);
+        memcpy(x->name, name.p ? name.p : "", name.n);
+        x->name_n = name.n;
+        x->hash = hash;
+        x->kind = kind;
+        x->state = kind == CALLER_SESSION || kind == CALLER_KEY ? CALLER_UNKNOWN : CALLER_ALIVE;
+        x->slot_key = slot_of_key(x->key);
+        x->chain = c->buckets[hash % CALLERS_BUCKETS];
+        c->buckets[hash % CALLERS_BUCKETS] = x;
+        c->n++;
+        return x;
+}
+
 struct caller *callers_get(struct callers *c, enum caller_kind kind, struct str name)
 {
-        static const char *const prefixes[] = {
-                [CALLER_CLIENT] = "client:", [CALLER_ADDRESS] = "address:", [CALLER_ACCOUNT] = "account:"};
-        unsigned char key[32];
-        if (kind == CALLER_SESSION || kind == CALLER_KEY) {
-                sha256(key, name);
-        } else {
-                char text[256];
-                size_t n = strlen(prefixes[kind]), more = name.n < sizeof(text) - n ? name.n : sizeof(text) - n;
-                memcpy(text, prefixes[kind], n);
-                memcpy(text + n, name.p ? name.p : "", more);
-                sha256(key, (struct str){text, n + more});
-        }
-        struct caller **bucket = &c->buckets[bucket_of(key)], *x = *bucket;
-        while (x && (x->kind != kind || memcmp(x->key, key, sizeof(key)) != 0))
+        uint64_t hash = hash_of(c, kind, name);
+        struct caller *x = c->buckets[hash % CALLERS_BUCKETS];
+        while (x && (x->hash != hash || x->kind != kind || !secret_equal((struct str){x->name, x->name_n}, name)))
                 x = x->chain;
-        if (!x) {
-                forget_old(c, CALLERS_MAX - 1, 0);
-                x = mem_zalloc(sizeof(*x));
-                memcpy(x->key, key, sizeof(key));
-                x->kind = kind;
-                x->state = kind == CALLER_SESSION || kind == CALLER_KEY ? CALLER_UNKNOWN : CALLER_ALIVE;
-                x->slot_key = slot_of_key(key);
-                x->chain = *bucket;
-                *bucket = x;
-                c->n++;
-        } else {
+        if (x)
                 list_remove(c, x);
-        }
+        else
+                x = caller_new(c, kind, name, hash);
         list_put_first(c, x);
         x->used_us = loop_now_us(c->loop);
         x->pins++;
@@ -166,6 +179,7 @@ struct callers *callers_new(struct loop *loop, struct cache *cache, const struct
         c->metrics.limited = metric_new(metrics, &family_limited, "%s", "");
         c->metrics.gone = metric_new(metrics, &family_gone, "%s", "");
         c->serial = 1;
+        id_random(&c->seed, sizeof(c->seed));
         c->sweep = loop_timer_new(loop, on_sweep, c);
         loop_timer_set(c->sweep, SWEEP_US);
         return c;
@@ -223,6 +237,9 @@ int caller_learn(struct callers *c, struct caller *x, struct str packed, int64_t
                 return -EBADMSG;
         caller_clear(x);
         x->principal = p;
+        char *copy = mem_realloc(NULL, packed.n + 1);
+        memcpy(copy, packed.p, packed.n);
+        x->packed = (struct str){copy, packed.n};
         x->state = CALLER_ALIVE;
         x->until_us = until_us;
         x->checked_us = asked_us;

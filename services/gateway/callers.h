@@ -46,7 +46,7 @@ struct lease {
 };
 
 struct caller {
-        unsigned char key[32];
+        unsigned char key[32]; /* SHA-256 of what it is called: its name in Redis */
         enum caller_kind kind;
         enum caller_state state;
         Nuanxin__Internal__V1__Principal *principal; /* ALIVE sessions and keys; NULL otherwise */
@@ -63,6 +63,10 @@ struct caller {
         int64_t used_us;
         struct lease *leases;
         struct caller *chain, *newer, *older;
+        struct str packed; /* the principal as it came; malloc()ed */
+        uint64_t hash;
+        size_t name_n;
+        char name[]; /* what it is called here: compared, never shown; wiped at the end */
 };
 
 #define CALLERS_BUCKETS 16384
@@ -90,6 +94,7 @@ struct callers {
         int64_t rate_scale;
         int gateway_threads; /* of all gateways that share the load */
         struct callers_metrics metrics;
+        uint64_t seed; /* of the table's hash, so that nobody can aim at one bucket */
         struct caller *buckets[CALLERS_BUCKETS];
         struct caller *newest, *oldest;
         size_t n;

@@ -26,11 +26,11 @@ void cors_add(struct head *h, const struct request *r)
                  STR("ETag, RateLimit, RateLimit-Policy, Retry-After, Server-Timing, X-Request-Id"));
 }
 
-void cors_add_preflight(struct head *h, const struct request *r)
+void cors_add_preflight(struct head *h, struct request *r)
 {
         if (!r->headers.values[HEADER_ACCESS_CONTROL_REQUEST_METHOD].p || !origin_allowed(r))
                 return;
-        head_add(h, "Access-Control-Allow-Methods", str_of(r->allow));
+        head_add(h, "Access-Control-Allow-Methods", str_of(answer_allow(r)));
         head_add(h, "Access-Control-Allow-Headers",
                  STR("Accept-Language, Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, traceparent, "
                      "X-Request-Id"));

@@ -9,4 +9,4 @@
 /* Access-Control-Allow-Origin and what a page may read, and Vary. */
 void cors_add(struct head *head, const struct request *request);
 /* The answer to a preflight, if it is one. */
-void cors_add_preflight(struct head *head, const struct request *request);
+void cors_add_preflight(struct head *head, struct request *request);

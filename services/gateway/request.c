@@ -216,7 +216,6 @@ static bool check_head(struct request *r)
                 }
                 return refuse(r, NUANXIN__PROBLEM__PROBLEM_NOT_FOUND, NULL);
         }
-        r->allow = route_allow(http->arena, &r->match);
         if (http->method == HTTP_OPTIONS) {
                 answer_options(r);
                 return false;
@@ -242,6 +241,7 @@ void request_call(struct request *r, struct str payload, struct str key, bool cl
         const struct rpc_request call = {
                 .method = r->route->method,
                 .principal = request_principal(r),
+                .principal_packed = r->who->packed,
                 .payload = payload,
                 .traceparent = {r->traceparent, ID_TRACEPARENT_SIZE - 1},
                 .idempotency_key = key,

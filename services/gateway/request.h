@@ -34,7 +34,7 @@ struct request {
         struct headers headers;
         struct route *route; /* NULL: no method of the contract */
         struct route_match match;
-        const char *allow; /* for 405 and OPTIONS */
+        const char *allow; /* for 405 and OPTIONS, where it is not the route's */
         const char *address;
         char traceparent[ID_TRACEPARENT_SIZE];
         struct str request_id;
