@@ -174,13 +174,15 @@ static void note_commit(const struct write_lane *lane, struct call_list *calls)
                 call->commit_us = lane->commit_us;
 }
 
-static void give_up(struct rpc_call *call, int error)
+/* It may never have begun: a full disk can refuse even that. */
+static void give_up(struct write_lane *lane, struct rpc_call *call, int error)
 {
+        call_begin(call, lane->db, lane);
         call->result = error;
         if (call->job)
                 return;
         log_error("the store did not take a write", "method=%s error=%d store=\"%s\"", call->served->contract->name,
-                  error, store_last_error(call->writer->db));
+                  error, store_last_error(lane->db));
         call_unavailable(call, RETRY_MS);
 }
 
@@ -192,7 +194,7 @@ static void alone(struct write_lane *lane, struct call_list *calls, struct call_
                 call_list_add(&one, call);
                 int r = write_lane_transaction(lane, write_all, &one);
                 if (r != 0)
-                        give_up(call, r);
+                        give_up(lane, call, r);
                 else
                         note_commit(lane, &one);
                 call_list_join(done, &one);
@@ -273,10 +275,8 @@ static bool load(struct write_lane *lane)
 
 static void refuse_all(struct write_lane *lane, struct call_list *calls)
 {
-        for (struct rpc_call *call = calls->first; call; call = call->next) {
-                call_begin(call, lane->db, lane);
-                give_up(call, -EIO);
-        }
+        for (struct rpc_call *call = calls->first; call; call = call->next)
+                give_up(lane, call, -EIO);
         server_finished(lane->server, calls);
 }
 
