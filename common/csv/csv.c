@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The rows' state machine runs over raw bytes: neither UTF-8 nor GB18030 uses the bytes of a comma, a quote or a
- * line's end inside a longer character, so fields are cut first and converted after.
+ * The rows' state machine runs over raw bytes: neither UTF-8 nor GB18030 uses the bytes of a comma, a quote
+ * or a line's end inside a longer character, so fields are cut first and converted after.
  */
 #include "common/csv/csv.h"
 
@@ -28,10 +28,10 @@ struct csv {
         int64_t offset; /* of the next byte in the file */
         bool started;   /* a byte of the row in hand was seen */
 
-        struct buf raw;                      /* the row's fields one after the other */
-        size_t ends[CSV_MAX_FIELDS];         /* of each field in raw */
-        size_t n;                            /* fields that have ended */
-        struct buf text;                     /* converted fields */
+        struct buf raw;              /* the row's fields one after the other */
+        size_t ends[CSV_MAX_FIELDS]; /* of each field in raw */
+        size_t n;                    /* fields that have ended */
+        struct buf text;             /* converted fields */
         struct str fields[CSV_MAX_FIELDS];
 };
 
@@ -39,7 +39,7 @@ struct csv *csv_new(enum csv_encoding encoding, int64_t row, int64_t offset, csv
 {
         struct csv *csv = mem_zalloc(sizeof(*csv));
         csv->encoding = encoding;
-        csv->converter = encoding == CSV_GB18030 ? iconv_open("UTF-8", "GB18030") : (iconv_t) -1;
+        csv->converter = encoding == CSV_GB18030 ? iconv_open("UTF-8", "GB18030") : (iconv_t)-1;
         csv->row = row;
         csv->offset = offset;
         csv->on_row = on_row;
@@ -51,7 +51,7 @@ struct csv *csv_free(struct csv *csv)
 {
         if (!csv)
                 return NULL;
-        if (csv->converter != (iconv_t) -1)
+        if (csv->converter != (iconv_t)-1)
                 iconv_close(csv->converter);
         buf_done(&csv->raw);
         buf_done(&csv->text);
@@ -121,11 +121,11 @@ static int give_row(struct csv *csv)
         if (csv->fault == CSV_OK && !empty && !decode_fields(csv))
                 csv->fault = CSV_ENCODING;
         struct csv_row row = {
-                .number = csv->row,
-                .end = csv->offset,
-                .fault = csv->fault,
-                .fields = csv->fields,
-                .n = csv->fault == CSV_OK ? csv->n : 0,
+            .number = csv->row,
+            .end = csv->offset,
+            .fault = csv->fault,
+            .fields = csv->fields,
+            .n = csv->fault == CSV_OK ? csv->n : 0,
         };
         csv->state = FIELD_START;
         csv->fault = CSV_OK;

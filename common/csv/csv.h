@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * CSV (RFC 4180) as people really send it: bytes are pushed in pieces of any size, rows come out as UTF-8 fields.
- * CRLF or LF ends a row, a byte order mark is skipped, GB18030 is converted, and what is wrong with one row is told
- * with that row while the rest goes on. It knows nothing of headers or meanings.
+ * CSV (RFC 4180) as people really send it: bytes are pushed in pieces of any size, rows come out as UTF-8
+ * fields. CRLF or LF ends a row, a byte order mark is skipped, GB18030 is converted, and what is wrong with
+ * one row is told with that row while the rest goes on. It knows nothing of headers or meanings.
  */
 #pragma once
 
@@ -40,5 +40,5 @@ DEFINE_CLEANUP(struct csv *, csv_free)
 int csv_push(struct csv *csv, struct str piece) MUST_USE;
 int csv_end(struct csv *csv) MUST_USE; /* gives the last row if no line's end followed it */
 
-/* Is a file UTF-8, piece by piece? Start with state 0, give each result to the next piece; at the end 0 means yes. */
+/* Is a file UTF-8, piece by piece? Start with 0, give each result to the next piece; 0 at the end means yes. */
 uint32_t csv_utf8_scan(uint32_t state, struct str piece);

@@ -17,7 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define PULL_LIMIT    500
+#define PULL_LIMIT    1000
 #define PULL_WAIT_MS  10000
 #define PULL_DEADLINE (20 * CLOCK_SECOND_US)
 #define REST_LEAST    (CLOCK_SECOND_US / 10)

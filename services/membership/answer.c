@@ -38,7 +38,8 @@ int mask_check(struct rpc_call *call, const Google__Protobuf__FieldMask *mask, c
                 while (names[j] && strcmp(names[j], mask->paths[i]) != 0)
                         j++;
                 if (!names[j])
-                        return rpc_invalid(call, "/updateMask", "in", "It names a field that cannot be changed here.",
+                        return rpc_invalid(call, "/updateMask", "in",
+                                           "It names a field that cannot be changed here.",
                                            "包含此处不可修改的字段。");
         }
         return 0;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The consumer of membership's own outbox. A batch's changes are added up in memory and written once each: a thousand
- * new members of one village change five rows. An organisation that moves takes what it has itself from the old chain
- * to the new one; all below it come with events of their own and do the same.
+ * The consumer of membership's own outbox. A batch's changes are added up in memory and written once each: a
+ * thousand new members of one village change five rows. An organisation that moves takes what it has itself
+ * from the old chain to the new one; all below it come with events of their own and do the same.
  */
 #include "services/membership/count.h"
 
@@ -53,11 +53,12 @@ static int batch_add(struct batch *b, struct str organization, int what, bool ow
                         return r;
         }
         size_t i = (str_hash(organization) + (size_t)what * 2 + own) & b->mask;
-        while (b->slots[i].organization.p &&
-               !(str_eq(b->slots[i].organization, organization) && b->slots[i].what == what && b->slots[i].own == own))
+        while (b->slots[i].organization.p && !(str_eq(b->slots[i].organization, organization) &&
+                                               b->slots[i].what == what && b->slots[i].own == own))
                 i = (i + 1) & b->mask;
         if (!b->slots[i].organization.p) {
-                b->slots[i] = (struct change){.organization = arena_str(b->arena, organization), .what = what, .own = own};
+                b->slots[i] = (struct change){
+                    .organization = arena_str(b->arena, organization), .what = what, .own = own};
                 b->used++;
         }
         b->slots[i].n += n;
@@ -143,7 +144,7 @@ int count_apply(struct rpc_call *call, const struct rpc_event *events, size_t n)
         return r == 0 ? batch_write(&batch) : r;
 }
 
-/* The service's own outbox is read in this same transaction: what is counted now, and what comes after, meet exactly. */
+/* The service's own outbox is read in this same transaction: what is counted now and what comes after meet. */
 int count_reset(struct rpc_call *call)
 {
         return count_rebuild(rpc_db(call));

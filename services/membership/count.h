@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Counts over subtrees, kept by following the service's own events: no write of a member touches a row that others
- * share, and no read adds up a subtree.
+ * Counts over subtrees, kept by following the service's own events: no write of a member touches a row that
+ * others share, and no read adds up a subtree.
  */
 #pragma once
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Grants of accounts and clients, between requests, store and principals; and pages of what lies below an organisation.
+ * Grants of accounts and clients, between requests, store and principals; and pages of what lies below an
+ * organisation.
  */
 #include "services/membership/handle.h"
 
@@ -57,15 +58,15 @@ int grants_principal(struct rpc_call *call, const char *holder, Grant ***ret, si
         return 0;
 }
 
-int subtree_page_start(struct rpc_call *call, const char *organization, const char *more, int32_t size, const char *token,
-                       struct subtree_page *ret)
+int subtree_page_start(struct rpc_call *call, const char *organization, const char *more, int32_t size,
+                       const char *token, struct subtree_page *ret)
 {
         struct arena *arena = rpc_arena(call);
         struct organization o;
         struct str key;
         *ret = (struct subtree_page){
-                .what = str_of(arena_printf(arena, "%s\n%s", organization, more)),
-                .size = rpc_page_size(size),
+            .what = str_of(arena_printf(arena, "%s\n%s", organization, more)),
+            .size = rpc_page_size(size),
         };
         int r = find_organization(call, organization, &o);
         if (r == 0)
@@ -79,7 +80,8 @@ int subtree_page_start(struct rpc_call *call, const char *organization, const ch
         return 0;
 }
 
-char *subtree_page_next(struct rpc_call *call, const struct subtree_page *page, const char *path, const char *id)
+char *subtree_page_next(struct rpc_call *call, const struct subtree_page *page, const char *path,
+                        const char *id)
 {
         return rpc_page_token(call, page->what, str_of(arena_printf(rpc_arena(call), "%s\n%s", path, id)));
 }

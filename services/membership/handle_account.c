@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Accounts of people who work for the association. Whatever changes an account's rights raises its generation, and so
- * ends its sessions.
+ * Accounts of people who work for the association. Whatever changes an account's rights raises its
+ * generation, and so ends its sessions.
  */
 #include "services/membership/handle.h"
 
@@ -52,7 +52,7 @@ static int save_account(struct rpc_call *call, struct account *a, Account *respo
         return r == 0 ? account_fill(call, a, response) : r;
 }
 
-/* --- making and reading ------------------------------------------------------------------------------------------------- */
+/* --- making and reading --------------------------------------------------------------------------------- */
 
 static int hash_password(struct rpc_call *call, const char *password, char **ret_hash)
 {
@@ -63,7 +63,7 @@ static int hash_password(struct rpc_call *call, const char *password, char **ret
         return r;
 }
 
-/* Hashing is dear: nothing is hashed for who may not make accounts there (the dispatcher refuses that call after). */
+/* Hashing is dear: nothing is hashed for who may not make accounts there; the dispatcher refuses them after. */
 int prepare_create_account(struct rpc_call *call, const CreateAccountRequest *request)
 {
         struct str path;
@@ -84,13 +84,13 @@ int handle_create_account(struct rpc_call *call, const CreateAccountRequest *req
         struct role_grant grants[ROLE_GRANT_MAX];
         const Account *asked = request->account;
         struct account a = {
-                .id = rpc_new_id(call),
-                .login = login_normalize(rpc_arena(call), asked->login),
-                .display_name = asked->display_name,
-                .organization = asked->organization,
-                .password = rpc_prepared(call),
-                .generation = 1,
-                .created = rpc_now(call),
+            .id = rpc_new_id(call),
+            .login = login_normalize(rpc_arena(call), asked->login),
+            .display_name = asked->display_name,
+            .organization = asked->organization,
+            .password = rpc_prepared(call),
+            .generation = 1,
+            .created = rpc_now(call),
         };
         if (!a.password)
                 return rpc_refuse(call, PROBLEM(PERMISSION_DENIED), "account.write");
@@ -112,17 +112,19 @@ int handle_get_account(struct rpc_call *call, const GetAccountRequest *request, 
         return r == 0 ? account_fill(call, &a, response) : r;
 }
 
-int handle_list_accounts(struct rpc_call *call, const ListAccountsRequest *request, ListAccountsResponse *response)
+int handle_list_accounts(struct rpc_call *call, const ListAccountsRequest *request,
+                         ListAccountsResponse *response)
 {
         struct arena *arena = rpc_arena(call);
         struct account *accounts = ARENA_ARRAY(arena, struct account, LISTED_MAX + 1);
         char **paths = ARENA_ARRAY(arena, char *, LISTED_MAX + 1);
         struct subtree_page page;
         size_t n = 0;
-        int r = subtree_page_start(call, request->organization, "", request->page_size, request->page_token, &page);
+        int r = subtree_page_start(call, request->organization, "", request->page_size, request->page_token,
+                                   &page);
         if (r == 0)
-                r = account_list(rpc_db(call), arena, page.path, page.after_path, page.after_id, page.size + 1, accounts,
-                                 paths, &n);
+                r = account_list(rpc_db(call), arena, page.path, page.after_path, page.after_id,
+                                 page.size + 1, accounts, paths, &n);
         if (r == 0 && (int64_t)n > page.size) {
                 n = (size_t)page.size;
                 response->next_page_token = subtree_page_next(call, &page, paths[n - 1], accounts[n - 1].id);
@@ -136,9 +138,10 @@ int handle_list_accounts(struct rpc_call *call, const ListAccountsRequest *reque
         return r;
 }
 
-/* --- rights ---------------------------------------------------------------------------------------------------------------- */
+/* --- rights --------------------------------------------------------------------------------------------- */
 
-int handle_set_account_grants(struct rpc_call *call, const SetAccountGrantsRequest *request, Account *response)
+int handle_set_account_grants(struct rpc_call *call, const SetAccountGrantsRequest *request,
+                              Account *response)
 {
         struct role_grant grants[ROLE_GRANT_MAX];
         struct account a;
@@ -160,14 +163,15 @@ int handle_disable_account(struct rpc_call *call, const DisableAccountRequest *r
         return r == 0 ? save_account(call, &a, response) : r;
 }
 
-int handle_revoke_account_sessions(struct rpc_call *call, const RevokeAccountSessionsRequest *request, Account *response)
+int handle_revoke_account_sessions(struct rpc_call *call, const RevokeAccountSessionsRequest *request,
+                                   Account *response)
 {
         struct account a;
         int r = find_account(call, request->account, &a);
         return r == 0 ? save_account(call, &a, response) : r;
 }
 
-/* --- passwords ---------------------------------------------------------------------------------------------------------------- */
+/* --- passwords ------------------------------------------------------------------------------------------ */
 
 struct new_password {
         char *hash;
@@ -180,7 +184,7 @@ static bool is_own(struct rpc_call *call, const char *account)
         return p->kind == NUANXIN__INTERNAL__V1__PRINCIPAL__KIND__ACCOUNT && strcmp(p->id, account) == 0;
 }
 
-/* People with their current password; administrators where they manage accounts. Anybody else finds nothing. */
+/* People with their current password; administrators where they manage accounts. Others find nothing. */
 static int find_for_password(struct rpc_call *call, const char *id, struct account *ret)
 {
         struct organization o;
@@ -214,7 +218,8 @@ int prepare_set_account_password(struct rpc_call *call, const SetAccountPassword
         return r;
 }
 
-int handle_set_account_password(struct rpc_call *call, const SetAccountPasswordRequest *request, Account *response)
+int handle_set_account_password(struct rpc_call *call, const SetAccountPasswordRequest *request,
+                                Account *response)
 {
         const struct new_password *new = rpc_prepared(call);
         struct account a;

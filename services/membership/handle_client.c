@@ -50,7 +50,9 @@ static int save_client(struct rpc_call *call, struct client *c)
         int r = client_update(rpc_db(call), c);
         event.client = c->id;
         event.generation = (uint64_t)c->generation;
-        return r == 0 ? rpc_emit(call, &membership_v1_client_rights_changed_msg, &event, c->id, c->organization) : r;
+        return r == 0
+                   ? rpc_emit(call, &membership_v1_client_rights_changed_msg, &event, c->id, c->organization)
+                   : r;
 }
 
 static int answer_key(struct rpc_call *call, const struct client *c, char *key, ClientKey *response)
@@ -65,11 +67,11 @@ int handle_create_client(struct rpc_call *call, const CreateClientRequest *reque
         struct role_grant grants[ROLE_GRANT_MAX];
         const Client *asked = request->client;
         struct client c = {
-                .id = rpc_new_id(call),
-                .name = asked->name,
-                .organization = asked->organization,
-                .generation = 1,
-                .created = rpc_now(call),
+            .id = rpc_new_id(call),
+            .name = asked->name,
+            .organization = asked->organization,
+            .generation = 1,
+            .created = rpc_now(call),
         };
         char *key = new_key(call, &c.key_hash);
         int r = grants_take(call, "client.write", asked->grants, asked->n_grants, grants);
@@ -81,17 +83,19 @@ int handle_create_client(struct rpc_call *call, const CreateClientRequest *reque
         return r == 0 ? answer_key(call, &c, key, response) : r;
 }
 
-int handle_list_clients(struct rpc_call *call, const ListClientsRequest *request, ListClientsResponse *response)
+int handle_list_clients(struct rpc_call *call, const ListClientsRequest *request,
+                        ListClientsResponse *response)
 {
         struct arena *arena = rpc_arena(call);
         struct client *clients = ARENA_ARRAY(arena, struct client, LISTED_MAX + 1);
         char **paths = ARENA_ARRAY(arena, char *, LISTED_MAX + 1);
         struct subtree_page page;
         size_t n = 0;
-        int r = subtree_page_start(call, request->organization, "", request->page_size, request->page_token, &page);
+        int r = subtree_page_start(call, request->organization, "", request->page_size, request->page_token,
+                                   &page);
         if (r == 0)
-                r = client_list(rpc_db(call), arena, page.path, page.after_path, page.after_id, page.size + 1, clients, paths,
-                                &n);
+                r = client_list(rpc_db(call), arena, page.path, page.after_path, page.after_id, page.size + 1,
+                                clients, paths, &n);
         if (r == 0 && (int64_t)n > page.size) {
                 n = (size_t)page.size;
                 response->next_page_token = subtree_page_next(call, &page, paths[n - 1], clients[n - 1].id);
@@ -105,7 +109,8 @@ int handle_list_clients(struct rpc_call *call, const ListClientsRequest *request
         return r;
 }
 
-int handle_rotate_client_key(struct rpc_call *call, const RotateClientKeyRequest *request, ClientKey *response)
+int handle_rotate_client_key(struct rpc_call *call, const RotateClientKeyRequest *request,
+                             ClientKey *response)
 {
         struct client c;
         int r = find_client(call, request->client, &c);
@@ -129,7 +134,8 @@ int handle_disable_client(struct rpc_call *call, const DisableClientRequest *req
         return r == 0 ? fill_client(call, &c, response) : r;
 }
 
-int handle_authenticate_client(struct rpc_call *call, const AuthenticateClientRequest *request, Principal *response)
+int handle_authenticate_client(struct rpc_call *call, const AuthenticateClientRequest *request,
+                               Principal *response)
 {
         struct client c;
         int r = client_by_key(rpc_db(call), rpc_arena(call), request->key_hash, &c);

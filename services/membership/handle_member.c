@@ -13,7 +13,7 @@
 #define FOUND_MAX    50
 #define CARD_LIFE_US (90 * CLOCK_DAY_US)
 
-/* --- shared ----------------------------------------------------------------------------------------------------------- */
+/* --- shared --------------------------------------------------------------------------------------------- */
 
 static bool is_self(struct rpc_call *call, const char *member)
 {
@@ -21,7 +21,7 @@ static bool is_self(struct rpc_call *call, const char *member)
         return p->kind == KIND(MEMBER) && strcmp(p->member, member) == 0;
 }
 
-/* Members see their own, and whoever keeps members there sees whom they keep; all others see a masked view. */
+/* Members see their own, and whoever keeps members there sees whom they keep; others see a masked view. */
 static void fill_member(struct rpc_call *call, const struct member *m, Member *out)
 {
         char etag[ETAG_SIZE];
@@ -55,7 +55,7 @@ static int find_member(struct rpc_call *call, const char *id, enum reach reach, 
         return r;
 }
 
-/* --- applying and states --------------------------------------------------------------------------------------------------- */
+/* --- applying and states -------------------------------------------------------------------------------- */
 
 static int take_phone(struct rpc_call *call, const char *text, char out[PHONE_SIZE])
 {
@@ -69,7 +69,8 @@ static int take_id_number(struct rpc_call *call, const char *text, char out[ID_N
 {
         char today[DATE_SIZE];
         date_of(rpc_now(call), today);
-        return id_number_parse(str_of(text), today, out) == 0 ? 0 : rpc_refuse(call, PROBLEM(ID_NUMBER_INVALID));
+        return id_number_parse(str_of(text), today, out) == 0 ? 0
+                                                              : rpc_refuse(call, PROBLEM(ID_NUMBER_INVALID));
 }
 
 static int take_name(struct rpc_call *call, const char *text, char **ret)
@@ -110,8 +111,11 @@ int handle_apply_member(struct rpc_call *call, const ApplyMemberRequest *request
         if (r != -ENOENT)
                 return r == 0 ? rpc_refuse(call, PROBLEM(MEMBER_EXISTS)) : r;
         r = member_create(call,
-                          &(struct member_new){.organization = o.code, .name = name, .id_number = id_number,
-                                               .phone = phone, .join_date = join_date},
+                          &(struct member_new){.organization = o.code,
+                                               .name = name,
+                                               .id_number = id_number,
+                                               .phone = phone,
+                                               .join_date = join_date},
                           &m);
         if (r != 0)
                 return r;
@@ -121,7 +125,8 @@ int handle_apply_member(struct rpc_call *call, const ApplyMemberRequest *request
         return 0;
 }
 
-static int change_state(struct rpc_call *call, const char *id, const char *etag, enum member_action action, Member *response)
+static int change_state(struct rpc_call *call, const char *id, const char *etag, enum member_action action,
+                        Member *response)
 {
         struct member m;
         int r = find_member(call, id, STAFF_ONLY, &m);
@@ -154,12 +159,13 @@ int handle_end_member(struct rpc_call *call, const EndMemberRequest *request, Me
         return change_state(call, request->member, request->etag, MEMBER_END, response);
 }
 
-int handle_mark_member_deceased(struct rpc_call *call, const MarkMemberDeceasedRequest *request, Member *response)
+int handle_mark_member_deceased(struct rpc_call *call, const MarkMemberDeceasedRequest *request,
+                                Member *response)
 {
         return change_state(call, request->member, request->etag, MEMBER_MARK_DECEASED, response);
 }
 
-/* --- reading ------------------------------------------------------------------------------------------------------------------ */
+/* --- reading -------------------------------------------------------------------------------------------- */
 
 int handle_get_member(struct rpc_call *call, const GetMemberRequest *request, Member *response)
 {
@@ -180,18 +186,22 @@ static Member **fill_members(struct rpc_call *call, const struct member *members
         return list;
 }
 
-int handle_list_members(struct rpc_call *call, const ListMembersRequest *request, ListMembersResponse *response)
+int handle_list_members(struct rpc_call *call, const ListMembersRequest *request,
+                        ListMembersResponse *response)
 {
         struct arena *arena = rpc_arena(call);
         struct member_list list = {0};
         struct subtree_page page;
-        int r = subtree_page_start(call, request->organization, arena_printf(arena, "%d", (int)request->state),
-                                   request->page_size, request->page_token, &page);
+        int r =
+            subtree_page_start(call, request->organization, arena_printf(arena, "%d", (int)request->state),
+                               request->page_size, request->page_token, &page);
         if (r != 0)
                 return r;
         /* Within an organisation by state, then id. */
         struct str id = str_of(page.after_id), state = str_cut(&id, '\n');
-        struct member_filter filter = {.path = page.path, .state = request->state, .after_path = page.after_path,
+        struct member_filter filter = {.path = page.path,
+                                       .state = request->state,
+                                       .after_path = page.after_path,
                                        .after_id = arena_strndup(arena, id.p, id.n)};
         if (state.n && str_to_i64(state, 0, STATE(DECEASED), &filter.after_state) != 0)
                 return rpc_refuse(call, PROBLEM(PAGE_TOKEN_INVALID));
@@ -201,8 +211,8 @@ int handle_list_members(struct rpc_call *call, const ListMembersRequest *request
         if ((int64_t)list.n > page.size) {
                 list.n = (size_t)page.size;
                 const struct member *last = &list.items[list.n - 1];
-                response->next_page_token =
-                        subtree_page_next(call, &page, last->path, arena_printf(arena, "%d\n%s", (int)last->state, last->id));
+                response->next_page_token = subtree_page_next(
+                    call, &page, last->path, arena_printf(arena, "%d\n%s", (int)last->state, last->id));
         }
         response->n_members = list.n;
         response->members = fill_members(call, list.items, list.n);
@@ -239,7 +249,8 @@ static int find_by(struct rpc_call *call, const FindMembersRequest *request, str
         return r == -ENOENT ? 0 : r;
 }
 
-int handle_find_members(struct rpc_call *call, const FindMembersRequest *request, FindMembersResponse *response)
+int handle_find_members(struct rpc_call *call, const FindMembersRequest *request,
+                        FindMembersResponse *response)
 {
         struct member_list list = {0};
         size_t kept = 0;
@@ -258,7 +269,7 @@ int handle_find_members(struct rpc_call *call, const FindMembersRequest *request
         return 0;
 }
 
-/* --- correcting ------------------------------------------------------------------------------------------------------------------ */
+/* --- correcting ----------------------------------------------------------------------------------------- */
 
 int handle_update_member(struct rpc_call *call, const UpdateMemberRequest *request, Member *response)
 {
@@ -289,7 +300,7 @@ int handle_update_member(struct rpc_call *call, const UpdateMemberRequest *reque
         return r;
 }
 
-/* --- the card, and sessions for the member ---------------------------------------------------------------------------------------- */
+/* --- the card, and sessions for the member -------------------------------------------------------------- */
 
 int handle_get_member_card(struct rpc_call *call, const GetMemberCardRequest *request, MemberCard *response)
 {
@@ -351,7 +362,8 @@ int snapshot_members(struct rpc_call *call, const char *key, unsigned limit)
                 event.member = m->id;
                 event.organization = m->organization;
                 event.state = m->state;
-                r = rpc_snapshot_add(call, &membership_v1_member_state_changed_msg, &event, m->id, m->organization, m->id);
+                r = rpc_snapshot_add(call, &membership_v1_member_state_changed_msg, &event, m->id,
+                                     m->organization, m->id);
         }
         return r;
 }

@@ -50,13 +50,14 @@ int snapshot_organizations(struct rpc_call *call, const char *key, unsigned limi
         for (size_t i = 0; i < list.n && r == 0; i++) {
                 OrganizationChanged event;
                 fill_event(call, &list.items[i], &event);
-                r = rpc_snapshot_add(call, &membership_v1_organization_changed_msg, &event, list.items[i].code,
-                                     list.items[i].code, list.items[i].path);
+                r = rpc_snapshot_add(call, &membership_v1_organization_changed_msg, &event,
+                                     list.items[i].code, list.items[i].code, list.items[i].path);
         }
         return r;
 }
 
-int handle_get_organization(struct rpc_call *call, const GetOrganizationRequest *request, Organization *response)
+int handle_get_organization(struct rpc_call *call, const GetOrganizationRequest *request,
+                            Organization *response)
 {
         struct organization o;
         int r = find_organization(call, request->organization, &o);
@@ -65,7 +66,7 @@ int handle_get_organization(struct rpc_call *call, const GetOrganizationRequest 
         return r;
 }
 
-/* --- lists ----------------------------------------------------------------------------------------------------------- */
+/* --- lists ---------------------------------------------------------------------------------------------- */
 
 /* Subtrees, none within another, in the order of their paths. */
 struct ranges {
@@ -120,7 +121,8 @@ static int find_ranges(struct rpc_call *call, const ListOrganizationsRequest *re
                 if (ranges->n == 0 || path_is_within(str_of(o.path), str_of(ranges->paths[0])))
                         *ranges = (struct ranges){.paths = {o.path}, .n = 1};
                 else if (!path_is_within(str_of(ranges->paths[0]), str_of(o.path)))
-                        return rpc_invalid(call, "/parent", "within", "It is not below the ancestor.", "不在 ancestor 之下。");
+                        return rpc_invalid(call, "/parent", "within", "It is not below the ancestor.",
+                                           "不在 ancestor 之下。");
         }
         if (ranges->n)
                 return 0;
@@ -128,8 +130,9 @@ static int find_ranges(struct rpc_call *call, const ListOrganizationsRequest *re
         return ranges_of_scope(call, ranges);
 }
 
-static int read_ranges(struct rpc_call *call, const ListOrganizationsRequest *request, const struct ranges *ranges,
-                       struct str key, int64_t limit, struct organization_list *list)
+static int read_ranges(struct rpc_call *call, const ListOrganizationsRequest *request,
+                       const struct ranges *ranges, struct str key, int64_t limit,
+                       struct organization_list *list)
 {
         struct arena *arena = rpc_arena(call);
         const char *from = key.n ? arena_strndup(arena, key.p, key.n) : "";
@@ -138,11 +141,11 @@ static int read_ranges(struct rpc_call *call, const ListOrganizationsRequest *re
                 /* A subtree begins with its own path, so reading starts just before it. */
                 char *before = path_before(arena, str_of(ranges->paths[i]));
                 struct organization_filter filter = {
-                        .after = strcmp(from, before) > 0 ? from : before,
-                        .end = path_end(arena, str_of(ranges->paths[i])),
-                        .parent = request->parent,
-                        .kind = request->kind,
-                        .q = request->q,
+                    .after = strcmp(from, before) > 0 ? from : before,
+                    .end = path_end(arena, str_of(ranges->paths[i])),
+                    .parent = request->parent,
+                    .kind = request->kind,
+                    .q = request->q,
                 };
                 r = organization_list(rpc_db(call), arena, &filter, limit - (int64_t)list->n, list);
         }
@@ -155,8 +158,8 @@ int handle_list_organizations(struct rpc_call *call, const ListOrganizationsRequ
         struct arena *arena = rpc_arena(call);
         struct organization_list list = {0};
         struct ranges ranges;
-        struct str key, what = str_of(arena_printf(arena, "%s\n%s\n%d\n%s", request->parent, request->ancestor,
-                                                   (int)request->kind, request->q));
+        struct str key, what = str_of(arena_printf(arena, "%s\n%s\n%d\n%s", request->parent,
+                                                   request->ancestor, (int)request->kind, request->q));
         int64_t size = rpc_page_size(request->page_size);
         int r = rpc_page_start(call, request->page_token, what, &key);
         if (r == 0)
@@ -178,12 +181,13 @@ int handle_list_organizations(struct rpc_call *call, const ListOrganizationsRequ
         return 0;
 }
 
-/* --- changes --------------------------------------------------------------------------------------------------------------- */
+/* --- changes -------------------------------------------------------------------------------------------- */
 
 static int check_validity(struct rpc_call *call, const struct organization *o)
 {
         if (o->valid_from && o->valid_to && o->valid_to <= o->valid_from)
-                return rpc_invalid(call, "/validTo", "after", "It must be after validFrom.", "须晚于 validFrom。");
+                return rpc_invalid(call, "/validTo", "after", "It must be after validFrom.",
+                                   "须晚于 validFrom。");
         return 0;
 }
 
@@ -201,19 +205,21 @@ static int place_below(struct rpc_call *call, const char *parent, struct organiz
         return 0;
 }
 
-int handle_create_organization(struct rpc_call *call, const CreateOrganizationRequest *request, Organization *response)
+int handle_create_organization(struct rpc_call *call, const CreateOrganizationRequest *request,
+                               Organization *response)
 {
         const Organization *asked = request->organization;
         struct str name;
         if (name_parse(str_of(asked->name), &name) != 0)
-                return rpc_invalid(call, "/name", "name", "It has characters that no name has.", "名称含有无效字符。");
+                return rpc_invalid(call, "/name", "name", "It has characters that no name has.",
+                                   "名称含有无效字符。");
         struct organization o = {
-                .code = asked->code,
-                .name = arena_strndup(rpc_arena(call), name.p, name.n),
-                .kind = asked->kind,
-                .valid_from = rpc_timestamp_us(asked->valid_from),
-                .valid_to = rpc_timestamp_us(asked->valid_to),
-                .version = 1,
+            .code = asked->code,
+            .name = arena_strndup(rpc_arena(call), name.p, name.n),
+            .kind = asked->kind,
+            .valid_from = rpc_timestamp_us(asked->valid_from),
+            .valid_to = rpc_timestamp_us(asked->valid_to),
+            .version = 1,
         };
         int r = check_validity(call, &o);
         if (r == 0)
@@ -238,7 +244,8 @@ static int save_organization(struct rpc_call *call, struct organization *o)
         return r == 0 ? emit_organization(call, o) : r;
 }
 
-int handle_update_organization(struct rpc_call *call, const UpdateOrganizationRequest *request, Organization *response)
+int handle_update_organization(struct rpc_call *call, const UpdateOrganizationRequest *request,
+                               Organization *response)
 {
         static const char *const fields[] = {"name", "valid_from", "valid_to", NULL};
         const Organization *asked = request->organization;
@@ -253,7 +260,8 @@ int handle_update_organization(struct rpc_call *call, const UpdateOrganizationRe
                 return r;
         if (mask_has(request->update_mask, "name", asked->name[0])) {
                 if (name_parse(str_of(asked->name), &name) != 0)
-                        return rpc_invalid(call, "/name", "name", "It has characters that no name has.", "名称含有无效字符。");
+                        return rpc_invalid(call, "/name", "name", "It has characters that no name has.",
+                                           "名称含有无效字符。");
                 o.name = arena_strndup(rpc_arena(call), name.p, name.n);
         }
         if (mask_has(request->update_mask, "valid_from", asked->valid_from))
@@ -284,7 +292,8 @@ static int move_subtree(struct rpc_call *call, const char *from, const struct or
         return r;
 }
 
-int handle_move_organization(struct rpc_call *call, const MoveOrganizationRequest *request, Organization *response)
+int handle_move_organization(struct rpc_call *call, const MoveOrganizationRequest *request,
+                             Organization *response)
 {
         struct organization o, to;
         int r = find_organization(call, request->organization, &o);
@@ -310,7 +319,7 @@ int handle_move_organization(struct rpc_call *call, const MoveOrganizationReques
         return r;
 }
 
-/* --- counts --------------------------------------------------------------------------------------------------------------------- */
+/* --- counts --------------------------------------------------------------------------------------------- */
 
 int handle_get_organization_counts(struct rpc_call *call, const GetOrganizationCountsRequest *request,
                                    OrganizationCounts *response)
@@ -320,10 +329,18 @@ int handle_get_organization_counts(struct rpc_call *call, const GetOrganizationC
         int r = count_subtree_list(rpc_db(call), request->organization, counts, &n);
         if (r != 0)
                 return r;
-        int32_t *const members[] = {NULL, &response->members_applied, &response->members_active,
-                                    &response->members_suspended, &response->members_ended, &response->members_deceased};
-        int32_t *const kinds[] = {NULL, &response->provinces, &response->cities, &response->counties,
-                                  &response->townships, &response->villages};
+        int32_t *const members[] = {NULL,
+                                    &response->members_applied,
+                                    &response->members_active,
+                                    &response->members_suspended,
+                                    &response->members_ended,
+                                    &response->members_deceased};
+        int32_t *const kinds[] = {NULL,
+                                  &response->provinces,
+                                  &response->cities,
+                                  &response->counties,
+                                  &response->townships,
+                                  &response->villages};
         response->organization = request->organization;
         for (size_t i = 0; i < n; i++) {
                 size_t what = (size_t)counts[i].what, kind = what - COUNT_KIND_BASE;

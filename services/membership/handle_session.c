@@ -18,7 +18,8 @@ int prepare_create_session(struct rpc_call *call, const CreateSessionRequest *re
 {
         struct account a;
         struct sign_in *found = ARENA_NEW(rpc_arena(call), struct sign_in);
-        int r = account_by_login(rpc_db(call), rpc_arena(call), login_normalize(rpc_arena(call), request->login), &a);
+        int r = account_by_login(rpc_db(call), rpc_arena(call),
+                                 login_normalize(rpc_arena(call), request->login), &a);
         if (r == -ENOENT)
                 password_pretend(str_of(request->password));
         else if (r != 0)
@@ -54,7 +55,8 @@ int handle_create_session(struct rpc_call *call, const CreateSessionRequest *req
 }
 
 /* The gateway forgets the session; here it only leaves its audit row. */
-int handle_delete_session(struct rpc_call *call, const DeleteSessionRequest *request, DeleteSessionResponse *response)
+int handle_delete_session(struct rpc_call *call, const DeleteSessionRequest *request,
+                          DeleteSessionResponse *response)
 {
         (void)request;
         (void)response;

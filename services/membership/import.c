@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Uploads arrive in chunks, each kept sealed as it is, and are read again row by row, from any row. The report says of
- * each refused row why.
+ * Uploads arrive in chunks, each kept sealed as it is, and are read again row by row, from any row. The
+ * report says of each refused row why.
  */
 #include "services/membership/import.h"
 
@@ -9,39 +9,51 @@
 
 #include <inttypes.h>
 
-#define STATE(name)    NUANXIN__MEMBERSHIP__V1__OPERATION__STATE__##name
-#define KEPT_US        (7 * CLOCK_DAY_US)
-#define ERRORS_SHOWN   20
-#define LISTED_MAX     1000
+#define STATE(name)  NUANXIN__MEMBERSHIP__V1__OPERATION__STATE__##name
+#define KEPT_US      (7 * CLOCK_DAY_US)
+#define ERRORS_SHOWN 20
+#define LISTED_MAX   1000
 
 static const struct {
         const char *code, *text, *text_zh;
 } faults[ROW_N_FAULTS] = {
-        [ROW_TOO_LONG] = {"row-too-long", "The row is too long; is a quote not closed?", "该行过长，可能有未闭合的引号。"},
-        [ROW_TOO_MANY_FIELDS] = {"too-many-fields", "The row has too many fields.", "该行字段过多。"},
-        [ROW_QUOTE] = {"quote", "A quote stands where none may stand.", "引号位置有误。"},
-        [ROW_ENCODING] = {"encoding", "The row is neither UTF-8 nor GB18030.", "该行既非 UTF-8 也非 GB18030 编码。"},
-        [ROW_COLUMN_MISSING] = {"column-missing", "The header lacks this column.", "表头缺少该列。"},
-        [ROW_CODE] = {"code-invalid", "A code has 2 to 32 digits or letters.", "代码须为 2 至 32 位数字或字母。"},
-        [ROW_NAME] = {"name-invalid", "The name is empty, too long or has invalid characters.", "名称为空、过长或含有无效字符。"},
-        [ROW_KIND] = {"level-invalid", "The level is province, city, county, township or village.", "级别须为省、市、县、乡、村之一。"},
-        [ROW_PARENT_UNKNOWN] = {"parent-unknown", "The parent is neither in the file nor there already.", "上级组织不在文件中，也不存在。"},
-        [ROW_LEVEL] = {"level-mismatch", "The level must be below the parent's.", "级别须低于上级。"},
-        [ROW_DUPLICATE] = {"duplicate", "Another row has this code and says otherwise.", "文件中有相同代码但内容不同的行。"},
-        [ROW_DIFFERS] = {"differs", "It is there with another parent or level; move it instead.", "该组织已存在且上级或级别不同，请使用移动操作。"},
-        [ROW_OUT_OF_SCOPE] = {"out-of-scope", "It is outside your organisation.", "超出您的组织范围。"},
-        [ROW_ORGANIZATION_UNKNOWN] = {"organization-unknown", "There is no such organisation.", "组织不存在。"},
-        [ROW_ID_NUMBER] = {"id-number-invalid", "Its length, date of birth or check digit is wrong.", "身份证号长度、出生日期或校验码有误。"},
-        [ROW_PHONE] = {"phone-invalid", "It is no mobile number of the mainland.", "不是有效的中国大陆手机号。"},
-        [ROW_DATE] = {"date-invalid", "A date is written as 2026-05-29.", "日期格式应为 2026-05-29。"},
-        [ROW_MEMBER_EXISTS] = {"member-exists", "This ID number belongs to a member elsewhere or by another name.", "该身份证号已属于其他组织或其他姓名的会员。"},
-        [ROW_EMPTY_FILE] = {"empty", "The file has no rows.", "文件没有内容。"},
+    [ROW_TOO_LONG] = {"row-too-long", "The row is too long; is a quote not closed?",
+                      "该行过长，可能有未闭合的引号。"},
+    [ROW_TOO_MANY_FIELDS] = {"too-many-fields", "The row has too many fields.", "该行字段过多。"},
+    [ROW_QUOTE] = {"quote", "A quote stands where none may stand.", "引号位置有误。"},
+    [ROW_ENCODING] = {"encoding", "The row is neither UTF-8 nor GB18030.",
+                      "该行既非 UTF-8 也非 GB18030 编码。"},
+    [ROW_COLUMN_MISSING] = {"column-missing", "The header lacks this column.", "表头缺少该列。"},
+    [ROW_CODE] = {"code-invalid", "A code has 2 to 32 digits or letters.", "代码须为 2 至 32 位数字或字母。"},
+    [ROW_NAME] = {"name-invalid", "The name is empty, too long or has invalid characters.",
+                  "名称为空、过长或含有无效字符。"},
+    [ROW_KIND] = {"level-invalid", "The level is province, city, county, township or village.",
+                  "级别须为省、市、县、乡、村之一。"},
+    [ROW_PARENT_UNKNOWN] = {"parent-unknown", "The parent is neither in the file nor there already.",
+                            "上级组织不在文件中，也不存在。"},
+    [ROW_LEVEL] = {"level-mismatch", "The level must be below the parent's.", "级别须低于上级。"},
+    [ROW_DUPLICATE] = {"duplicate", "Another row has this code and says otherwise.",
+                       "文件中有相同代码但内容不同的行。"},
+    [ROW_DIFFERS] = {"differs", "It is there with another parent or level; move it instead.",
+                     "该组织已存在且上级或级别不同，请使用移动操作。"},
+    [ROW_OUT_OF_SCOPE] = {"out-of-scope", "It is outside your organisation.", "超出您的组织范围。"},
+    [ROW_ORGANIZATION_UNKNOWN] = {"organization-unknown", "There is no such organisation.", "组织不存在。"},
+    [ROW_ID_NUMBER] = {"id-number-invalid", "Its length, date of birth or check digit is wrong.",
+                       "身份证号长度、出生日期或校验码有误。"},
+    [ROW_PHONE] = {"phone-invalid", "It is no mobile number of the mainland.", "不是有效的中国大陆手机号。"},
+    [ROW_DATE] = {"date-invalid", "A date is written as 2026-05-29.", "日期格式应为 2026-05-29。"},
+    [ROW_MEMBER_EXISTS] = {"member-exists",
+                           "This ID number belongs to a member elsewhere or by another name.",
+                           "该身份证号已属于其他组织或其他姓名的会员。"},
+    [ROW_EMPTY_FILE] = {"empty", "The file has no rows.", "文件没有内容。"},
 };
 
 enum row_fault import_fault_of(enum csv_fault fault)
 {
-        static const enum row_fault of[] = {[CSV_OK] = ROW_OK, [CSV_TOO_LONG] = ROW_TOO_LONG,
-                                            [CSV_TOO_MANY_FIELDS] = ROW_TOO_MANY_FIELDS, [CSV_QUOTE] = ROW_QUOTE,
+        static const enum row_fault of[] = {[CSV_OK] = ROW_OK,
+                                            [CSV_TOO_LONG] = ROW_TOO_LONG,
+                                            [CSV_TOO_MANY_FIELDS] = ROW_TOO_MANY_FIELDS,
+                                            [CSV_QUOTE] = ROW_QUOTE,
                                             [CSV_ENCODING] = ROW_ENCODING};
         return of[fault];
 }
@@ -70,7 +82,7 @@ struct str import_field(const struct csv_row *row, const struct import_header *h
         return at < 0 || (size_t)at >= row->n ? (struct str){0} : str_trim(row->fields[at]);
 }
 
-/* --- chunks in -------------------------------------------------------------------------------------------------------- */
+/* --- chunks in ------------------------------------------------------------------------------------------ */
 
 static char *owner_of(struct rpc_call *call)
 {
@@ -87,23 +99,26 @@ static int begin(struct rpc_call *call, const struct import_chunk *chunk, struct
 {
         struct arena *arena = rpc_arena(call);
         *import = (struct import){
-                .id = arena_strdup(arena, chunk->upload),
-                .owner = owner_of(call),
-                .organization = arena_strdup(arena, chunk->organization),
-                .header = arena_strdup(arena, ""),
-                .kind = chunk->kind,
-                .state = STATE(UPLOADING),
-                .validate_only = chunk->validate_only,
-                .created = rpc_now(call),
+            .id = arena_strdup(arena, chunk->upload),
+            .owner = owner_of(call),
+            .organization = arena_strdup(arena, chunk->organization),
+            .header = arena_strdup(arena, ""),
+            .kind = chunk->kind,
+            .state = STATE(UPLOADING),
+            .validate_only = chunk->validate_only,
+            .created = rpc_now(call),
         };
         int r = import_insert(rpc_db(call), import);
-        return r == 0 ? rpc_due_add(call, "import-expire", import->id, rpc_now(call) + KEPT_US, (struct str){0}) : r;
+        return r == 0
+                   ? rpc_due_add(call, "import-expire", import->id, rpc_now(call) + KEPT_US, (struct str){0})
+                   : r;
 }
 
 static int64_t lines_in(struct str data)
 {
         int64_t n = 0;
-        for (const char *p = data.p, *end = p + data.n; data.n && (p = memchr(p, '\n', (size_t)(end - p))); p++)
+        for (const char *p = data.p, *end = p + data.n; data.n && (p = memchr(p, '\n', (size_t)(end - p)));
+             p++)
                 n++;
         return n;
 }
@@ -115,9 +130,9 @@ static int append(struct rpc_call *call, const struct import_chunk *chunk, struc
         if (chunk->data.n) {
                 char *context = piece_context(arena, import->id, import->size);
                 struct import_piece piece = {
-                        .start = import->size,
-                        .size = (int64_t)chunk->data.n,
-                        .data = keyring_seal(arena, rpc_keyring(call), context, chunk->data),
+                    .start = import->size,
+                    .size = (int64_t)chunk->data.n,
+                    .data = keyring_seal(arena, rpc_keyring(call), context, chunk->data),
                 };
                 r = import_piece_add(rpc_db(call), import->id, &piece);
         }
@@ -144,12 +159,14 @@ int import_receive(struct rpc_call *call, const struct import_chunk *chunk, stru
                 return rpc_refuse(call, PROBLEM(NOT_FOUND));
         int64_t end = chunk->offset + (int64_t)chunk->data.n;
         if (end > chunk->limit)
-                return rpc_refuse(call, PROBLEM(IMPORT_TOO_LARGE), arena_printf(rpc_arena(call), "%" PRId64, chunk->limit));
+                return rpc_refuse(call, PROBLEM(IMPORT_TOO_LARGE),
+                                  arena_printf(rpc_arena(call), "%" PRId64, chunk->limit));
         bool seen = chunk->data.n ? end <= ret_import->size : chunk->offset < ret_import->size;
         if (ret_import->state != STATE(UPLOADING) || (seen && !chunk->last))
                 return 0;
         if (!seen && chunk->offset != ret_import->size)
-                return rpc_refuse(call, PROBLEM(IMPORT_GAP), arena_printf(rpc_arena(call), "%" PRId64, ret_import->size));
+                return rpc_refuse(call, PROBLEM(IMPORT_GAP),
+                                  arena_printf(rpc_arena(call), "%" PRId64, ret_import->size));
         struct import_chunk rest = *chunk;
         if (seen)
                 rest.data = (struct str){0};
@@ -157,13 +174,13 @@ int import_receive(struct rpc_call *call, const struct import_chunk *chunk, stru
         return append(call, &rest, ret_import);
 }
 
-/* --- rows out ----------------------------------------------------------------------------------------------------------------- */
+/* --- rows out ------------------------------------------------------------------------------------------- */
 
 int import_read(struct rpc_call *call, const struct import *import, csv_row_fn on_row, void *arg)
 {
         struct arena *arena = rpc_arena(call);
-        _cleanup_(csv_freep) struct csv *csv = csv_new(import->utf8 == 0 ? CSV_UTF8 : CSV_GB18030, import->next_row,
-                                                       import->next_offset, on_row, arg);
+        _cleanup_(csv_freep) struct csv *csv = csv_new(import->utf8 == 0 ? CSV_UTF8 : CSV_GB18030,
+                                                       import->next_row, import->next_offset, on_row, arg);
         int r = 0;
         for (int64_t offset = import->next_offset; offset < import->size && r == 0;) {
                 struct import_piece piece;
@@ -171,7 +188,8 @@ int import_read(struct rpc_call *call, const struct import *import, csv_row_fn o
                 r = import_piece_at(rpc_db(call), arena, import->id, offset, &piece);
                 if (r != 0)
                         return r == -ENOENT ? -EUCLEAN : r;
-                r = keyring_open(arena, rpc_keyring(call), piece_context(arena, import->id, piece.start), piece.data, &plain);
+                r = keyring_open(arena, rpc_keyring(call), piece_context(arena, import->id, piece.start),
+                                 piece.data, &plain);
                 if (r != 0)
                         return r;
                 size_t skip = (size_t)(offset - piece.start);
@@ -181,7 +199,8 @@ int import_read(struct rpc_call *call, const struct import *import, csv_row_fn o
         return r == 0 ? csv_end(csv) : r;
 }
 
-int import_refuse(struct rpc_call *call, struct import *import, int64_t row, enum row_fault fault, const char *column)
+int import_refuse(struct rpc_call *call, struct import *import, int64_t row, enum row_fault fault,
+                  const char *column)
 {
         struct import_error error = {.row = row, .fault = (int)fault, .column = (char *)column};
         import->refused++;
@@ -203,14 +222,15 @@ int import_expire(struct rpc_call *call, const char *id, struct str payload)
         return import_delete(rpc_db(call), id);
 }
 
-/* --- answers --------------------------------------------------------------------------------------------------------------------- */
+/* --- answers -------------------------------------------------------------------------------------------- */
 
 static OperationError **errors_new(struct rpc_call *call, const struct import_error *errors, size_t n)
 {
         struct arena *arena = rpc_arena(call);
         OperationError **list = ARENA_ARRAY(arena, OperationError *, n);
         for (size_t i = 0; i < n; i++) {
-                size_t fault = errors[i].fault > 0 && errors[i].fault < ROW_N_FAULTS ? (size_t)errors[i].fault : ROW_QUOTE;
+                size_t fault = errors[i].fault > 0 && errors[i].fault < ROW_N_FAULTS ? (size_t)errors[i].fault
+                                                                                     : ROW_QUOTE;
                 list[i] = message_new(arena, &membership_v1_operation_error_msg);
                 list[i]->row = (int32_t)errors[i].row;
                 list[i]->column = errors[i].column;
@@ -253,7 +273,9 @@ static int find_import(struct rpc_call *call, const char *id, struct import *ret
             rpc_principal(call)->kind == NUANXIN__INTERNAL__V1__PRINCIPAL__KIND__OPERATOR)
                 return 0;
         struct organization o;
-        r = ret->organization[0] ? organization_get(rpc_db(call), rpc_arena(call), str_of(ret->organization), &o) : -ENOENT;
+        r = ret->organization[0]
+                ? organization_get(rpc_db(call), rpc_arena(call), str_of(ret->organization), &o)
+                : -ENOENT;
         if (r == 0 && rpc_allows(call, "member.write", str_of(o.path)))
                 return 0;
         return r == 0 || r == -ENOENT ? rpc_refuse(call, PROBLEM(NOT_FOUND)) : r;

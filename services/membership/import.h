@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the two imports share: an upload's way into the store and out again row by row, its header, its report.
+ * What the two imports share: an upload's way into the store and out again row by row, its header, its
+ * report.
  */
 #pragma once
 
@@ -45,11 +46,12 @@ struct import_header {
 /* ROW_OK or ROW_COLUMN_MISSING with the column's number in *ret_missing. */
 enum row_fault import_header_parse(const struct import_column *columns, size_t n, const struct csv_row *row,
                                    struct import_header *ret, size_t *ret_missing);
-struct str import_field(const struct csv_row *row, const struct import_header *header, size_t column); /* trimmed */
+struct str import_field(const struct csv_row *row, const struct import_header *header,
+                        size_t column); /* trimmed */
 enum row_fault import_fault_of(enum csv_fault fault);
 
-/* Takes one chunk: `last` of an upload is in *ret_import->state RUNNING then, once; an upload that ended before, or a
- * chunk that was taken before, changes nothing. */
+/* Takes one chunk: `last` of an upload is in *ret_import->state RUNNING then, once; an upload that ended
+ * before, or a chunk that was taken before, changes nothing. */
 struct import_chunk {
         enum import_kind kind;
         const char *upload, *organization;
@@ -60,7 +62,7 @@ struct import_chunk {
 int import_receive(struct rpc_call *call, const struct import_chunk *chunk, struct import *ret_import,
                    bool *ret_complete) MUST_USE;
 
-/* Gives rows from next_row, next_offset on, until on_row stops it (its value is returned) or the file ends (0). */
+/* Gives rows from next_row, next_offset on, until on_row stops it (and its value is returned) or the file ends. */
 int import_read(struct rpc_call *call, const struct import *import, csv_row_fn on_row, void *arg) MUST_USE;
 
 int import_refuse(struct rpc_call *call, struct import *import, int64_t row, enum row_fault fault,

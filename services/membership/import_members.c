@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The import of members: rows are taken in steps of due work, each a write of its own that leaves behind how far it came.
- * So it goes on by itself after a restart, and a row that was taken is never taken twice: its ID number is there.
+ * The import of members: rows are taken in steps of due work, each a write of its own that leaves behind how
+ * far it came. So it goes on by itself after a restart, and a row that was taken is never taken twice: its ID
+ * number is there.
  */
 #include "services/membership/import.h"
 
@@ -9,19 +10,16 @@
 
 #include <stdio.h>
 
-#define STATE(name)   NUANXIN__MEMBERSHIP__V1__OPERATION__STATE__##name
-#define MAX_BYTES     (1ll << 30)
-#define ROWS_A_STEP   1000
-#define STEP_IS_FULL  4096 /* what on_row stops with: nothing else says so */
-#define DUE_KIND      "import-members"
+#define STATE(name)  NUANXIN__MEMBERSHIP__V1__OPERATION__STATE__##name
+#define MAX_BYTES    (1ll << 30)
+#define ROWS_A_STEP  1000
+#define STEP_IS_FULL 4096 /* what on_row stops with: nothing else says so */
+#define DUE_KIND     "import-members"
 
 enum { COLUMN_ORGANIZATION, COLUMN_NAME, COLUMN_ID_NUMBER, COLUMN_PHONE, COLUMN_JOIN_DATE, N_COLUMNS };
 static const struct import_column columns[N_COLUMNS] = {
-        {"organization", "组织代码", false},
-        {"name", "姓名", false},
-        {"id_number", "身份证号", false},
-        {"phone", "手机号", true},
-        {"join_date", "入会日期", true},
+    {"organization", "组织代码", false}, {"name", "姓名", false},         {"id_number", "身份证号", false},
+    {"phone", "手机号", true},           {"join_date", "入会日期", true},
 };
 
 struct step {
@@ -40,7 +38,7 @@ static int refuse(struct step *s, int64_t row, enum row_fault fault, size_t colu
         return import_refuse(s->call, s->import, row, fault, column < N_COLUMNS ? columns[column].name : "");
 }
 
-/* --- a row ------------------------------------------------------------------------------------------------------------ */
+/* --- a row ---------------------------------------------------------------------------------------------- */
 
 static int find_row_organization(struct step *s, struct str code, enum row_fault *ret_fault)
 {
@@ -57,7 +55,8 @@ static int find_row_organization(struct step *s, struct str code, enum row_fault
 }
 
 static enum row_fault check_values(struct step *s, const struct csv_row *row, char id_number[ID_NUMBER_SIZE],
-                                   char phone[PHONE_SIZE], char join_date[DATE_SIZE], struct str *name, size_t *ret_column)
+                                   char phone[PHONE_SIZE], char join_date[DATE_SIZE], struct str *name,
+                                   size_t *ret_column)
 {
         struct str phone_text = import_field(row, &s->header, COLUMN_PHONE);
         struct str date_text = import_field(row, &s->header, COLUMN_JOIN_DATE);
@@ -105,7 +104,7 @@ static int take_row(struct step *s, const struct csv_row *row)
         return member_create(s->call, &new, &m);
 }
 
-/* --- the header, kept between steps -------------------------------------------------------------------------------------- */
+/* --- the header, kept between steps --------------------------------------------------------------------- */
 
 static int take_header(struct step *s, const struct csv_row *row)
 {
@@ -115,7 +114,8 @@ static int take_header(struct step *s, const struct csv_row *row)
         if (fault)
                 return refuse(s, row->number, fault, missing) ?: STEP_IS_FULL;
         const int *at = s->header.at;
-        s->import->header = arena_printf(rpc_arena(s->call), "%d,%d,%d,%d,%d", at[0], at[1], at[2], at[3], at[4]);
+        s->import->header =
+            arena_printf(rpc_arena(s->call), "%d,%d,%d,%d,%d", at[0], at[1], at[2], at[3], at[4]);
         return 0;
 }
 
@@ -141,7 +141,7 @@ static int on_row(void *arg, const struct csv_row *row)
         return r == 0 && ++s->rows == ROWS_A_STEP ? STEP_IS_FULL : r;
 }
 
-/* --- steps ------------------------------------------------------------------------------------------------------------------ */
+/* --- steps ---------------------------------------------------------------------------------------------- */
 
 static int next_step(struct rpc_call *call, const struct import *import)
 {
@@ -185,14 +185,14 @@ int handle_import_members(struct rpc_call *call, const ImportMembersRequest *req
         struct import import;
         bool complete;
         const struct import_chunk chunk = {
-                .kind = IMPORT_MEMBERS,
-                .upload = request->upload,
-                .organization = request->organization,
-                .offset = request->offset,
-                .limit = MAX_BYTES,
-                .data = str_bytes(request->data.data, request->data.len),
-                .last = request->last,
-                .validate_only = request->validate_only,
+            .kind = IMPORT_MEMBERS,
+            .upload = request->upload,
+            .organization = request->organization,
+            .offset = request->offset,
+            .limit = MAX_BYTES,
+            .data = str_bytes(request->data.data, request->data.len),
+            .last = request->last,
+            .validate_only = request->validate_only,
         };
         rpc_audit_subject(call, request->upload, request->organization);
         int r = import_receive(call, &chunk, &import, &complete);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The import of organisations: the whole file is read, put into a tree together with what is there already, and taken
- * all or not at all, in the transaction of its last chunk.
+ * The import of organisations: the whole file is read, put into a tree together with what is there already,
+ * and taken all or not at all, in the transaction of its last chunk.
  */
 #include "services/membership/import.h"
 
@@ -11,10 +11,10 @@
 
 enum { COLUMN_CODE, COLUMN_PARENT, COLUMN_KIND, COLUMN_NAME, N_COLUMNS };
 static const struct import_column columns[N_COLUMNS] = {
-        {"code", "代码", false},
-        {"parent_code", "上级代码", false},
-        {"level", "级别", false},
-        {"name", "名称", false},
+    {"code", "代码", false},
+    {"parent_code", "上级代码", false},
+    {"level", "级别", false},
+    {"name", "名称", false},
 };
 
 /* One organisation of the file or of the store. */
@@ -30,13 +30,13 @@ struct tree {
         struct import *import;
         struct import_header header;
         bool has_header, readable; /* readable: the header has all it needs */
-        struct node **slots; /* by code */
+        struct node **slots;       /* by code */
         size_t mask;
         struct node **rows; /* of the file, in its order */
         size_t n_rows, room;
 };
 
-/* --- by code ---------------------------------------------------------------------------------------------------------- */
+/* --- by code -------------------------------------------------------------------------------------------- */
 
 static struct node **slot_of(const struct tree *t, struct str code)
 {
@@ -69,7 +69,7 @@ static int tree_load(struct tree *t)
         return r;
 }
 
-/* --- reading ------------------------------------------------------------------------------------------------------------ */
+/* --- reading -------------------------------------------------------------------------------------------- */
 
 static int refuse(struct tree *t, int64_t row, enum row_fault fault, size_t column)
 {
@@ -132,10 +132,13 @@ static int on_row(void *arg, const struct csv_row *row)
         if (name_parse(import_field(row, &t->header, COLUMN_NAME), &name) != 0)
                 return refuse(t, row->number, ROW_NAME, COLUMN_NAME);
         struct node node = {
-                .o = {.code = arena_strndup(t->arena, code.p, code.n), .name = arena_strndup(t->arena, name.p, name.n),
-                      .parent = arena_strndup(t->arena, parent.p, parent.n), .kind = kind, .version = 1},
-                .row = row->number,
-                .is_new = true,
+            .o = {.code = arena_strndup(t->arena, code.p, code.n),
+                  .name = arena_strndup(t->arena, name.p, name.n),
+                  .parent = arena_strndup(t->arena, parent.p, parent.n),
+                  .kind = kind,
+                  .version = 1},
+            .row = row->number,
+            .is_new = true,
         };
         struct node **slot = slot_of(t, code);
         if (*slot)
@@ -146,7 +149,7 @@ static int on_row(void *arg, const struct csv_row *row)
         return 0;
 }
 
-/* --- placing and writing ---------------------------------------------------------------------------------------------- */
+/* --- placing and writing -------------------------------------------------------------------------------- */
 
 /* Parents have a higher level, so level by level each finds its parent placed. */
 static enum row_fault place(struct tree *t, struct node *node)
@@ -159,7 +162,7 @@ static enum row_fault place(struct tree *t, struct node *node)
         if (parent && !parent->o.path)
                 return ROW_PARENT_UNKNOWN; /* refused itself */
         const char *above = parent ? parent->o.path : "/";
-        /* Who may write somewhere may write below it: only where the file joins the store it must be asked. */
+        /* Who may write somewhere may write below it: only where the file joins the store it is asked. */
         if ((!parent || !parent->is_new) && !rpc_allows(t->call, "organization.write", str_of(above)))
                 return ROW_OUT_OF_SCOPE;
         node->o.path = arena_printf(t->arena, "%s%s/", above, node->o.code);
@@ -185,7 +188,8 @@ static int check_all(struct tree *t)
                                 continue;
                         enum row_fault fault = check(t, node);
                         if (fault)
-                                r = refuse(t, node->row, fault, fault == ROW_OUT_OF_SCOPE ? COLUMN_CODE : COLUMN_PARENT);
+                                r = refuse(t, node->row, fault,
+                                           fault == ROW_OUT_OF_SCOPE ? COLUMN_CODE : COLUMN_PARENT);
                         else if (node->is_new || node->renamed)
                                 t->import->accepted++;
                         else
@@ -198,7 +202,8 @@ static int write_node(struct tree *t, struct node *node)
 {
         if (!node->is_new && !node->renamed)
                 return 0;
-        int r = node->is_new ? organization_insert(rpc_db(t->call), &node->o) : organization_update(rpc_db(t->call), &node->o);
+        int r = node->is_new ? organization_insert(rpc_db(t->call), &node->o)
+                             : organization_update(rpc_db(t->call), &node->o);
         return r == 0 ? emit_organization(t->call, &node->o) : r;
 }
 
@@ -231,19 +236,20 @@ static int run(struct rpc_call *call, struct import *import)
         return r == 0 ? import_finish(call, import, import->refused ? STATE(FAILED) : STATE(SUCCEEDED)) : r;
 }
 
-int handle_import_organizations(struct rpc_call *call, const ImportOrganizationsRequest *request, Operation *response)
+int handle_import_organizations(struct rpc_call *call, const ImportOrganizationsRequest *request,
+                                Operation *response)
 {
         struct import import;
         bool complete;
         const struct import_chunk chunk = {
-                .kind = IMPORT_ORGANIZATIONS,
-                .upload = request->upload,
-                .organization = "",
-                .offset = request->offset,
-                .limit = MAX_BYTES,
-                .data = str_bytes(request->data.data, request->data.len),
-                .last = request->last,
-                .validate_only = request->validate_only,
+            .kind = IMPORT_ORGANIZATIONS,
+            .upload = request->upload,
+            .organization = "",
+            .offset = request->offset,
+            .limit = MAX_BYTES,
+            .data = str_bytes(request->data.data, request->data.len),
+            .last = request->last,
+            .validate_only = request->validate_only,
         };
         rpc_require_nothing(call); /* asked row by row */
         rpc_audit_subject(call, request->upload, "");

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A member's row, its sealed half and its events, kept together. Each person has a key of their own: what it seals can
- * be erased with it.
+ * A member's row, its sealed half and its events, kept together. Each person has a key of their own: what it
+ * seals can be erased with it.
  */
 #include "services/membership/member.h"
 
-#define TABLE         "member_secret"
-#define STATE(name)   NUANXIN__MEMBERSHIP__V1__MEMBER__STATE__##name
-#define NUMBER_TRIES  8
+#define TABLE        "member_secret"
+#define STATE(name)  NUANXIN__MEMBERSHIP__V1__MEMBER__STATE__##name
+#define NUMBER_TRIES 8
 
-/* --- looking up ------------------------------------------------------------------------------------------------------- */
+/* --- looking up ----------------------------------------------------------------------------------------- */
 
 #define INDEX_SIZE 16 /* of a blind index: half of it tells people apart as well, in half the pages */
 
@@ -40,16 +40,17 @@ int member_find_phone(struct rpc_call *call, const char *phone, int64_t limit, s
         return member_by_phone(rpc_db(call), rpc_arena(call), phone_index(call, phone), limit, ret);
 }
 
-/* --- sealing ------------------------------------------------------------------------------------------------------------ */
+/* --- sealing -------------------------------------------------------------------------------------------- */
 
-static struct str seal(struct rpc_call *call, const struct person_key *key, const char *column, const char *member,
-                       const char *plain)
+static struct str seal(struct rpc_call *call, const struct person_key *key, const char *column,
+                       const char *member, const char *plain)
 {
-        return plain[0] ? crypto_seal(rpc_arena(call), key, TABLE, column, member, str_of(plain)) : (struct str){0};
+        return plain[0] ? crypto_seal(rpc_arena(call), key, TABLE, column, member, str_of(plain))
+                        : (struct str){0};
 }
 
-static int open_value(struct rpc_call *call, const struct person_key *key, const char *column, const char *member,
-                      struct str sealed, char **ret)
+static int open_value(struct rpc_call *call, const struct person_key *key, const char *column,
+                      const char *member, struct str sealed, char **ret)
 {
         struct str plain = {0};
         int r = sealed.n ? crypto_open(rpc_arena(call), key, TABLE, column, member, sealed, &plain) : 0;
@@ -77,11 +78,11 @@ static int insert_secret(struct rpc_call *call, const char *member, const struct
         person_key_new(&key);
         person_key_wrap(rpc_keyring(call), &key, member, wrapped);
         struct member_secret secret = {
-                .wrapped_key = str_bytes(wrapped, WRAPPED_KEY_SIZE),
-                .id_number = seal(call, &key, "id_number", member, new->id_number),
-                .phone = seal(call, &key, "phone", member, new->phone),
-                .id_number_index = id_number_index(call, new->id_number),
-                .phone_index = phone_index(call, new->phone),
+            .wrapped_key = str_bytes(wrapped, WRAPPED_KEY_SIZE),
+            .id_number = seal(call, &key, "id_number", member, new->id_number),
+            .phone = seal(call, &key, "phone", member, new->phone),
+            .id_number_index = id_number_index(call, new->id_number),
+            .phone_index = phone_index(call, new->phone),
         };
         return member_secret_insert(rpc_db(call), member, &secret);
 }
@@ -109,7 +110,7 @@ int member_set_phone(struct rpc_call *call, struct member *m, const char *phone)
         return member_secret_set_phone(rpc_db(call), m->id, &secret);
 }
 
-/* --- states ---------------------------------------------------------------------------------------------------------------- */
+/* --- states --------------------------------------------------------------------------------------------- */
 
 static int emit_state(struct rpc_call *call, const struct member *m, Member__State previous)
 {
@@ -160,18 +161,19 @@ int member_create(struct rpc_call *call, const struct member_new *new, struct me
         char *masked = arena_alloc(arena, ID_NUMBER_SIZE);
         id_number_mask(new->id_number, masked);
         struct member m = {
-                .id = rpc_new_id(call),
-                .organization = arena_strdup(arena, new->organization),
-                .state = new->active ? STATE(ACTIVE) : STATE(APPLIED),
-                .name = arena_strdup(arena, new->name),
-                .number = arena_strdup(arena, ""),
-                .id_number_masked = masked,
-                .phone_masked = masked_phone(call, new->phone),
-                .join_date = new->active && !new->join_date[0] ? today(call) : arena_strdup(arena, new->join_date),
-                .created = rpc_now(call),
-                .updated = rpc_now(call),
-                .version = 1,
-                .generation = 1,
+            .id = rpc_new_id(call),
+            .organization = arena_strdup(arena, new->organization),
+            .state = new->active ? STATE(ACTIVE) : STATE(APPLIED),
+            .name = arena_strdup(arena, new->name),
+            .number = arena_strdup(arena, ""),
+            .id_number_masked = masked,
+            .phone_masked = masked_phone(call, new->phone),
+            .join_date =
+                new->active && !new->join_date[0] ? today(call) : arena_strdup(arena, new->join_date),
+            .created = rpc_now(call),
+            .updated = rpc_now(call),
+            .version = 1,
+            .generation = 1,
         };
         int r = new->active ? write_numbered(call, &m, true) : member_insert(rpc_db(call), &m);
         if (r == 0)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the member handlers and the member import share: making a member, sealing what is sensitive, looking up by it.
+ * What the member handlers and the member import share: making a member, sealing what is sensitive, looking
+ * up by it.
  */
 #pragma once
 
@@ -13,10 +14,12 @@ struct member_new {
 };
 /* The live member with this ID number: 0, or -ENOENT. */
 int member_find_id_number(struct rpc_call *call, const char *id_number, struct member *ret) MUST_USE;
-int member_find_phone(struct rpc_call *call, const char *phone, int64_t limit, struct member_list *ret) MUST_USE;
+int member_find_phone(struct rpc_call *call, const char *phone, int64_t limit,
+                      struct member_list *ret) MUST_USE;
 /* There must be none with this ID number. Emits its state; ret's path is not filled. */
 int member_create(struct rpc_call *call, const struct member_new *new, struct member *ret) MUST_USE;
 int member_set_phone(struct rpc_call *call, struct member *m, const char *phone) MUST_USE; /* "" removes it */
-int member_open_secret(struct rpc_call *call, const char *member, char **ret_id_number, char **ret_phone) MUST_USE;
+int member_open_secret(struct rpc_call *call, const char *member, char **ret_id_number,
+                       char **ret_phone) MUST_USE;
 /* The new state with all that follows from it; refuses what the table does not have. */
 int member_change_state(struct rpc_call *call, struct member *m, enum member_action action) MUST_USE;

@@ -16,7 +16,7 @@ static bool all_digits(struct str s)
         return s.n > 0;
 }
 
-/* --- dates -------------------------------------------------------------------------------------------------------- */
+/* --- dates ---------------------------------------------------------------------------------------------- */
 
 static bool day_exists(int year, int month, int day)
 {
@@ -59,7 +59,7 @@ void date_of(int64_t us, char out[DATE_SIZE])
                  (unsigned)(tm.tm_mon + 1) % 100, (unsigned)tm.tm_mday % 100);
 }
 
-/* --- numbers of persons --------------------------------------------------------------------------------------------- */
+/* --- numbers of persons --------------------------------------------------------------------------------- */
 
 char id_number_check_character(const char *digits17)
 {
@@ -124,7 +124,7 @@ void phone_mask(const char *phone, char out[PHONE_SIZE])
         snprintf(out, PHONE_SIZE, "%.3s****%.4s", phone, phone + 7);
 }
 
-/* --- names -------------------------------------------------------------------------------------------------------------- */
+/* --- names ---------------------------------------------------------------------------------------------- */
 
 #define WIDE_SPACE STR("\xe3\x80\x80") /* U+3000 */
 
@@ -162,20 +162,23 @@ int name_parse(struct str text, struct str *ret_name)
         return 0;
 }
 
-/* --- members -------------------------------------------------------------------------------------------------------------- */
+/* --- members -------------------------------------------------------------------------------------------- */
 
 #define STATE(name) NUANXIN__MEMBERSHIP__V1__MEMBER__STATE__##name
 #define N_STATES    6
 
 /* Rows: the state before. What is not here cannot be done. */
 static const Member__State transitions[N_STATES][MEMBER_N_ACTIONS] = {
-        [STATE(APPLIED)] = {[MEMBER_APPROVE] = STATE(ACTIVE), [MEMBER_END] = STATE(ENDED),
-                            [MEMBER_MARK_DECEASED] = STATE(DECEASED)},
-        [STATE(ACTIVE)] = {[MEMBER_SUSPEND] = STATE(SUSPENDED), [MEMBER_END] = STATE(ENDED),
-                           [MEMBER_MARK_DECEASED] = STATE(DECEASED)},
-        [STATE(SUSPENDED)] = {[MEMBER_RESUME] = STATE(ACTIVE), [MEMBER_END] = STATE(ENDED),
-                              [MEMBER_MARK_DECEASED] = STATE(DECEASED)},
-        [STATE(ENDED)] = {[MEMBER_MARK_DECEASED] = STATE(DECEASED)},
+    [STATE(APPLIED)] = {[MEMBER_APPROVE] = STATE(ACTIVE),
+                        [MEMBER_END] = STATE(ENDED),
+                        [MEMBER_MARK_DECEASED] = STATE(DECEASED)},
+    [STATE(ACTIVE)] = {[MEMBER_SUSPEND] = STATE(SUSPENDED),
+                       [MEMBER_END] = STATE(ENDED),
+                       [MEMBER_MARK_DECEASED] = STATE(DECEASED)},
+    [STATE(SUSPENDED)] = {[MEMBER_RESUME] = STATE(ACTIVE),
+                          [MEMBER_END] = STATE(ENDED),
+                          [MEMBER_MARK_DECEASED] = STATE(DECEASED)},
+    [STATE(ENDED)] = {[MEMBER_MARK_DECEASED] = STATE(DECEASED)},
 };
 
 Member__State member_after(Member__State state, enum member_action action)
@@ -190,8 +193,8 @@ bool member_is_live(Member__State state)
 
 const char *member_state_name(Member__State state)
 {
-        static const char *const names[N_STATES] = {"STATE_UNSPECIFIED", "APPLIED", "ACTIVE", "SUSPENDED", "ENDED",
-                                                    "DECEASED"};
+        static const char *const names[N_STATES] = {"STATE_UNSPECIFIED", "APPLIED", "ACTIVE",
+                                                    "SUSPENDED",         "ENDED",   "DECEASED"};
         return (unsigned)state < N_STATES ? names[state] : names[0];
 }
 
@@ -199,7 +202,8 @@ const char *member_state_name(Member__State state)
 
 void member_number(int64_t now_us, const char *id, char out[MEMBER_NUMBER_SIZE])
 {
-        uint64_t seconds = (uint64_t)(now_us / 1000000 - NUMBER_EPOCH_S) % 900000000, random = str_hash(str_of(id)) % 1000000;
+        uint64_t seconds = (uint64_t)(now_us / 1000000 - NUMBER_EPOCH_S) % 900000000,
+                 random = str_hash(str_of(id)) % 1000000;
         int sum = 0;
         snprintf(out, MEMBER_NUMBER_SIZE, "%09llu%06llu", (unsigned long long)(100000000 + seconds),
                  (unsigned long long)random);
@@ -214,7 +218,7 @@ void member_number(int64_t now_us, const char *id, char out[MEMBER_NUMBER_SIZE])
         out[16] = 0;
 }
 
-/* --- organisations ---------------------------------------------------------------------------------------------------------- */
+/* --- organisations -------------------------------------------------------------------------------------- */
 
 bool organization_kind_fits(Organization__Kind parent, Organization__Kind child)
 {
@@ -225,7 +229,8 @@ Organization__Kind organization_kind_parse(struct str text)
 {
         static const struct {
                 const char *english, *chinese;
-        } names[] = {{"province", "省"}, {"city", "市"}, {"county", "县"}, {"township", "乡"}, {"village", "村"}};
+        } names[] = {
+            {"province", "省"}, {"city", "市"}, {"county", "县"}, {"township", "乡"}, {"village", "村"}};
         for (size_t i = 0; i < ARRAY_LEN(names); i++)
                 if (str_case_eq(text, str_of(names[i].english)) || str_is(text, names[i].chinese))
                         return (Organization__Kind)(i + 1);
@@ -263,7 +268,7 @@ char *path_before(struct arena *arena, struct str path)
         return with_last(arena, path, '/' - 1);
 }
 
-/* --- accounts ------------------------------------------------------------------------------------------------------------------ */
+/* --- accounts ------------------------------------------------------------------------------------------- */
 
 static bool all_alike(struct str s)
 {

@@ -7,7 +7,7 @@
 #include "common/base/arena.h"
 #include "contract/membership_v1.h"
 
-/* --- numbers of persons ------------------------------------------------------------------------------------------- */
+/* --- numbers of persons --------------------------------------------------------------------------------- */
 
 #define ID_NUMBER_SIZE 19 /* 18 characters and the NUL */
 /* 身份证号 after GB 11643-1999: 17 digits (region, date of birth, sequence) and the check character; a small x is
@@ -21,11 +21,11 @@ void id_number_mask(const char *number, char out[ID_NUMBER_SIZE]); /* "4********
 int phone_parse(struct str text, char ret_phone[PHONE_SIZE]) MUST_USE;
 void phone_mask(const char *phone, char out[PHONE_SIZE]); /* "138****5678" */
 
-/* --- names and dates ------------------------------------------------------------------------------------------------ */
+/* --- names and dates ------------------------------------------------------------------------------------ */
 
 #define NAME_MAX_CHARACTERS 50
-/* A name without the spaces around it (also U+3000); not empty, no control characters, not too long. Rare characters and
- * the dots of minority names are kept as they are. -EINVAL. */
+/* A name without the spaces around it (also U+3000); not empty, no control characters, not too long. Rare
+ * characters and the dots of minority names are kept as they are. -EINVAL. */
 int name_parse(struct str text, struct str *ret_name) MUST_USE;
 
 #define DATE_SIZE 11 /* "YYYY-MM-DD" and the NUL */
@@ -34,23 +34,32 @@ int date_parse(struct str text, char ret_date[DATE_SIZE]) MUST_USE;
 /* The day in China (UTC+8). */
 void date_of(int64_t us, char out[DATE_SIZE]);
 
-/* --- members ---------------------------------------------------------------------------------------------------------- */
+/* --- members -------------------------------------------------------------------------------------------- */
 
-enum member_action { MEMBER_APPROVE, MEMBER_SUSPEND, MEMBER_RESUME, MEMBER_END, MEMBER_MARK_DECEASED, MEMBER_N_ACTIONS };
+enum member_action {
+        MEMBER_APPROVE,
+        MEMBER_SUSPEND,
+        MEMBER_RESUME,
+        MEMBER_END,
+        MEMBER_MARK_DECEASED,
+        MEMBER_N_ACTIONS
+};
 /* The state after it, or STATE_UNSPECIFIED: not possible from there. */
 Member__State member_after(Member__State state, enum member_action action);
-bool member_is_live(Member__State state); /* neither ended nor deceased: the ID number is taken */
+bool member_is_live(Member__State state);           /* neither ended nor deceased: the ID number is taken */
 const char *member_state_name(Member__State state); /* as in JSON */
 
 #define MEMBER_NUMBER_SIZE 17
-/* The number on the card: nine digits that grow with time (so that new ones stand side by side in the index), six from a
- * fresh id, and a Luhn check digit. Another may have it already. */
+/* The number on the card: nine digits that grow with time (so that new ones stand side by side in the
+ * index), six from a fresh id, and a Luhn check digit. Another may have it already. */
 void member_number(int64_t now_us, const char *id, char out[MEMBER_NUMBER_SIZE]);
 
-/* --- organisations ------------------------------------------------------------------------------------------------------ */
+/* --- organisations -------------------------------------------------------------------------------------- */
 
-bool organization_kind_fits(Organization__Kind parent, Organization__Kind child); /* parent unspecified: a top */
-Organization__Kind organization_kind_parse(struct str text); /* "county", "COUNTY", "县"; unspecified: none of them */
+bool organization_kind_fits(Organization__Kind parent,
+                            Organization__Kind child); /* parent unspecified: a top */
+Organization__Kind
+organization_kind_parse(struct str text); /* "county", "COUNTY", "县"; unspecified: none of them */
 bool organization_code_valid(struct str code);
 /* Is `path` the ancestor's path or below it? Both are "/43/4301/". */
 bool path_is_within(struct str path, struct str ancestor);
@@ -59,7 +68,7 @@ char *path_end(struct arena *arena, struct str path);
 /* A text just before it: '/' at the end becomes '.'. */
 char *path_before(struct arena *arena, struct str path);
 
-/* --- accounts -------------------------------------------------------------------------------------------------------------- */
+/* --- accounts ------------------------------------------------------------------------------------------- */
 
 #define PASSWORD_MIN_CHARACTERS 10
 bool password_is_weak(struct str password, struct str login);

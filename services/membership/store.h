@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * All of membership's SQL, as functions over a connection. They return 0, -ENOENT for no such row, or what the store
- * says. Texts live in the arena that is given. Nothing here decides.
+ * All of membership's SQL, as functions over a connection. They return 0, -ENOENT for no such row, or what
+ * the store says. Texts live in the arena that is given. Nothing here decides.
  */
 #pragma once
 
@@ -10,7 +10,7 @@
 #include "common/store/store.h"
 #include "services/membership/rules.h"
 
-/* --- organisations: store_organization.c ---------------------------------------------------------------------------- */
+/* --- organisations: store_organization.c ---------------------------------------------------------------- */
 
 struct organization {
         char *code, *parent, *name, *path; /* parent: "" at the top */
@@ -25,29 +25,33 @@ struct organization_list {
 };
 struct organization *organization_list_add(struct organization_list *list, struct arena *arena);
 
-int organization_get(struct store_conn *db, struct arena *arena, struct str code, struct organization *ret) MUST_USE;
-int organization_insert(struct store_conn *db, const struct organization *o) MUST_USE; /* STORE_E_CONSTRAINT: exists */
-int organization_update(struct store_conn *db, const struct organization *o) MUST_USE; /* all but code and version */
+int organization_get(struct store_conn *db, struct arena *arena, struct str code,
+                     struct organization *ret) MUST_USE;
+int organization_insert(struct store_conn *db,
+                        const struct organization *o) MUST_USE; /* STORE_E_CONSTRAINT: exists */
+int organization_update(struct store_conn *db,
+                        const struct organization *o) MUST_USE; /* all but code and version */
 
 /* In the order of their paths, after path `after`, before path `end`. */
 struct organization_filter {
         const char *after, *end;
-        const char *parent;  /* or "" for all */
+        const char *parent; /* or "" for all */
         Organization__Kind kind;
-        const char *q;       /* part of the name or beginning of the code, or "" */
+        const char *q; /* part of the name or beginning of the code, or "" */
 };
-int organization_list(struct store_conn *db, struct arena *arena, const struct organization_filter *filter, int64_t limit,
-                      struct organization_list *ret) MUST_USE;
+int organization_list(struct store_conn *db, struct arena *arena, const struct organization_filter *filter,
+                      int64_t limit, struct organization_list *ret) MUST_USE;
 /* The organisation at the path, and all below it, in order: parents first. */
 int organization_subtree(struct store_conn *db, struct arena *arena, const char *path,
                          struct organization_list *ret) MUST_USE;
 
-/* --- counts: store_count.c ---------------------------------------------------------------------------------------------- */
+/* --- counts: store_count.c ------------------------------------------------------------------------------ */
 
 #define COUNT_KIND_BASE 100 /* `what` of an organisation is this and its kind; of a member its state */
 
 /* Its path as the counts know it. */
-int count_node_get(struct store_conn *db, struct arena *arena, const char *organization, char **ret_path) MUST_USE;
+int count_node_get(struct store_conn *db, struct arena *arena, const char *organization,
+                   char **ret_path) MUST_USE;
 int count_node_set(struct store_conn *db, const char *organization, const char *path) MUST_USE;
 int count_own_add(struct store_conn *db, const char *organization, int what, int64_t n) MUST_USE;
 int count_subtree_add(struct store_conn *db, struct str organization, int what, int64_t n) MUST_USE;
@@ -56,13 +60,14 @@ struct count {
         int64_t n;
 };
 #define COUNT_MAX 16
-int count_own_list(struct store_conn *db, const char *organization, struct count out[COUNT_MAX], size_t *ret_n) MUST_USE;
+int count_own_list(struct store_conn *db, const char *organization, struct count out[COUNT_MAX],
+                   size_t *ret_n) MUST_USE;
 int count_subtree_list(struct store_conn *db, const char *organization, struct count out[COUNT_MAX],
                        size_t *ret_n) MUST_USE;
 /* Makes the counts anew from what is there now. */
 int count_rebuild(struct store_conn *db) MUST_USE;
 
-/* --- imports: store_import.c -------------------------------------------------------------------------------------------- */
+/* --- imports: store_import.c ---------------------------------------------------------------------------- */
 
 enum import_kind { IMPORT_ORGANIZATIONS = 1, IMPORT_MEMBERS = 2 };
 
@@ -89,17 +94,18 @@ struct import_error {
 int import_get(struct store_conn *db, struct arena *arena, const char *id, struct import *ret) MUST_USE;
 int import_insert(struct store_conn *db, const struct import *i) MUST_USE;
 int import_update(struct store_conn *db, const struct import *i) MUST_USE; /* what changes as it goes on */
-int import_delete(struct store_conn *db, const char *id) MUST_USE;        /* with its pieces and errors */
+int import_delete(struct store_conn *db, const char *id) MUST_USE;         /* with its pieces and errors */
 int import_piece_add(struct store_conn *db, const char *import, const struct import_piece *piece) MUST_USE;
 /* The piece with the byte at offset. */
 int import_piece_at(struct store_conn *db, struct arena *arena, const char *import, int64_t offset,
                     struct import_piece *ret) MUST_USE;
-int import_pieces_drop(struct store_conn *db, const char *import, int64_t before) MUST_USE; /* that end there */
+int import_pieces_drop(struct store_conn *db, const char *import,
+                       int64_t before) MUST_USE; /* that end there */
 int import_error_add(struct store_conn *db, const char *import, const struct import_error *error) MUST_USE;
-int import_error_list(struct store_conn *db, struct arena *arena, const char *import, int64_t after_row, size_t limit,
-                      struct import_error *out, size_t *ret_n) MUST_USE;
+int import_error_list(struct store_conn *db, struct arena *arena, const char *import, int64_t after_row,
+                      size_t limit, struct import_error *out, size_t *ret_n) MUST_USE;
 
-/* --- accounts and clients: store_account.c -------------------------------------------------------------------------------- */
+/* --- accounts and clients: store_account.c -------------------------------------------------------------- */
 
 struct role_grant {
         int role;
@@ -108,9 +114,10 @@ struct role_grant {
 #define ROLE_GRANT_MAX 64
 
 /* Of an account or a client, by its id. */
-int role_grants_get(struct store_conn *db, struct arena *arena, const char *holder, struct role_grant out[ROLE_GRANT_MAX],
-                    size_t *ret_n) MUST_USE;
-int role_grants_set(struct store_conn *db, const char *holder, const struct role_grant *grants, size_t n) MUST_USE;
+int role_grants_get(struct store_conn *db, struct arena *arena, const char *holder,
+                    struct role_grant out[ROLE_GRANT_MAX], size_t *ret_n) MUST_USE;
+int role_grants_set(struct store_conn *db, const char *holder, const struct role_grant *grants,
+                    size_t n) MUST_USE;
 
 struct account {
         char *id, *login, *display_name, *organization, *password;
@@ -118,12 +125,16 @@ struct account {
         int64_t generation, created;
 };
 int account_get(struct store_conn *db, struct arena *arena, const char *id, struct account *ret) MUST_USE;
-int account_by_login(struct store_conn *db, struct arena *arena, const char *login, struct account *ret) MUST_USE;
-int account_insert(struct store_conn *db, const struct account *a) MUST_USE; /* STORE_E_CONSTRAINT: login is taken */
-int account_update(struct store_conn *db, const struct account *a) MUST_USE; /* password, disabled, generation */
+int account_by_login(struct store_conn *db, struct arena *arena, const char *login,
+                     struct account *ret) MUST_USE;
+int account_insert(struct store_conn *db,
+                   const struct account *a) MUST_USE; /* STORE_E_CONSTRAINT: login is taken */
+int account_update(struct store_conn *db,
+                   const struct account *a) MUST_USE; /* password, disabled, generation */
 /* Those of the subtree at path, after this organisation's path and id. */
-int account_list(struct store_conn *db, struct arena *arena, struct str path, const char *after_path, const char *after_id,
-                 int64_t limit, struct account *out, char **out_paths, size_t *ret_n) MUST_USE;
+int account_list(struct store_conn *db, struct arena *arena, struct str path, const char *after_path,
+                 const char *after_id, int64_t limit, struct account *out, char **out_paths,
+                 size_t *ret_n) MUST_USE;
 
 struct client {
         char *id, *name, *organization, *key_hash;
@@ -131,13 +142,16 @@ struct client {
         int64_t generation, created;
 };
 int client_get(struct store_conn *db, struct arena *arena, const char *id, struct client *ret) MUST_USE;
-int client_by_key(struct store_conn *db, struct arena *arena, const char *key_hash, struct client *ret) MUST_USE;
+int client_by_key(struct store_conn *db, struct arena *arena, const char *key_hash,
+                  struct client *ret) MUST_USE;
 int client_insert(struct store_conn *db, const struct client *c) MUST_USE;
-int client_update(struct store_conn *db, const struct client *c) MUST_USE; /* key_hash, disabled, generation */
-int client_list(struct store_conn *db, struct arena *arena, struct str path, const char *after_path, const char *after_id,
-                int64_t limit, struct client *out, char **out_paths, size_t *ret_n) MUST_USE;
+int client_update(struct store_conn *db,
+                  const struct client *c) MUST_USE; /* key_hash, disabled, generation */
+int client_list(struct store_conn *db, struct arena *arena, struct str path, const char *after_path,
+                const char *after_id, int64_t limit, struct client *out, char **out_paths,
+                size_t *ret_n) MUST_USE;
 
-/* --- members: store_member.c ----------------------------------------------------------------------------------------------------- */
+/* --- members: store_member.c ---------------------------------------------------------------------------- */
 
 struct member {
         char *id, *organization, *path; /* path: the organisation's; read only */
@@ -156,10 +170,12 @@ struct member_list {
 
 int member_get(struct store_conn *db, struct arena *arena, const char *id, struct member *ret) MUST_USE;
 /* Of those whose membership has not ended. */
-int member_by_id_number(struct store_conn *db, struct arena *arena, struct str index, struct member *ret) MUST_USE;
+int member_by_id_number(struct store_conn *db, struct arena *arena, struct str index,
+                        struct member *ret) MUST_USE;
 int member_by_phone(struct store_conn *db, struct arena *arena, struct str index, int64_t limit,
                     struct member_list *ret) MUST_USE;
-int member_insert(struct store_conn *db, const struct member *m) MUST_USE; /* STORE_E_CONSTRAINT: number is taken */
+int member_insert(struct store_conn *db,
+                  const struct member *m) MUST_USE; /* STORE_E_CONSTRAINT: number is taken */
 /* All but id, organization and created; raises the version. STORE_E_CONSTRAINT: number is taken. */
 int member_update(struct store_conn *db, struct member *m) MUST_USE;
 /* In the order of their ids, after that one; only id, organization and state are filled. */
@@ -175,7 +191,10 @@ struct member_filter {
 int member_list(struct store_conn *db, struct arena *arena, const struct member_filter *filter, int64_t limit,
                 struct member_list *ret) MUST_USE;
 
-int member_secret_get(struct store_conn *db, struct arena *arena, const char *member, struct member_secret *ret) MUST_USE;
+int member_secret_get(struct store_conn *db, struct arena *arena, const char *member,
+                      struct member_secret *ret) MUST_USE;
 int member_secret_insert(struct store_conn *db, const char *member, const struct member_secret *s) MUST_USE;
-int member_secret_set_phone(struct store_conn *db, const char *member, const struct member_secret *s) MUST_USE;
-int member_secret_retire(struct store_conn *db, const char *member) MUST_USE; /* its ID number is free again */
+int member_secret_set_phone(struct store_conn *db, const char *member,
+                            const struct member_secret *s) MUST_USE;
+int member_secret_retire(struct store_conn *db,
+                         const char *member) MUST_USE; /* its ID number is free again */

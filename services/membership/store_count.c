@@ -24,20 +24,22 @@ int count_node_set(struct store_conn *db, const char *organization, const char *
 
 int count_own_add(struct store_conn *db, const char *organization, int what, int64_t n)
 {
-        static const char sql[] = "INSERT INTO count_own (organization, what, n) VALUES ($1, $2, $3)"
-                                  " ON CONFLICT (organization, what) DO UPDATE SET n = count_own.n + excluded.n";
+        static const char sql[] =
+            "INSERT INTO count_own (organization, what, n) VALUES ($1, $2, $3)"
+            " ON CONFLICT (organization, what) DO UPDATE SET n = count_own.n + excluded.n";
         return store_exec(db, sql, NULL, TEXTZ(organization), I64(what), I64(n));
 }
 
 int count_subtree_add(struct store_conn *db, struct str organization, int what, int64_t n)
 {
-        static const char sql[] = "INSERT INTO count_subtree (organization, what, n) VALUES ($1, $2, $3)"
-                                  " ON CONFLICT (organization, what) DO UPDATE SET n = count_subtree.n + excluded.n";
+        static const char sql[] =
+            "INSERT INTO count_subtree (organization, what, n) VALUES ($1, $2, $3)"
+            " ON CONFLICT (organization, what) DO UPDATE SET n = count_subtree.n + excluded.n";
         return store_exec(db, sql, NULL, TEXT(organization), I64(what), I64(n));
 }
 
-static int read_counts(struct store_conn *db, const char *sql, const char *organization, struct count out[COUNT_MAX],
-                       size_t *ret_n)
+static int read_counts(struct store_conn *db, const char *sql, const char *organization,
+                       struct count out[COUNT_MAX], size_t *ret_n)
 {
         _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
         size_t n = 0;
@@ -50,13 +52,15 @@ static int read_counts(struct store_conn *db, const char *sql, const char *organ
                 *ret_n = n;
         return r;
 }
-int count_own_list(struct store_conn *db, const char *organization, struct count out[COUNT_MAX], size_t *ret_n)
+int count_own_list(struct store_conn *db, const char *organization, struct count out[COUNT_MAX],
+                   size_t *ret_n)
 {
         static const char sql[] = "SELECT what, n FROM count_own WHERE organization = $1";
         return read_counts(db, sql, organization, out, ret_n);
 }
 
-int count_subtree_list(struct store_conn *db, const char *organization, struct count out[COUNT_MAX], size_t *ret_n)
+int count_subtree_list(struct store_conn *db, const char *organization, struct count out[COUNT_MAX],
+                       size_t *ret_n)
 {
         static const char sql[] = "SELECT what, n FROM count_subtree WHERE organization = $1";
         return read_counts(db, sql, organization, out, ret_n);
@@ -65,17 +69,18 @@ int count_subtree_list(struct store_conn *db, const char *organization, struct c
 int count_rebuild(struct store_conn *db)
 {
         static const char *const steps[] = {
-                "DELETE FROM count_node",
-                "DELETE FROM count_own",
-                "DELETE FROM count_subtree",
-                "INSERT INTO count_node (organization, path) SELECT code, path FROM organization",
-                "INSERT INTO count_own (organization, what, n) SELECT code, 100 + kind, 1 FROM organization",
-                "INSERT INTO count_own (organization, what, n)"
-                " SELECT organization, state, COUNT(*) FROM member GROUP BY organization, state",
-                "INSERT INTO count_subtree (organization, what, n)"
-                " SELECT a.code, c.what, SUM(c.n) FROM organization a"
-                " JOIN organization o ON o.path >= a.path AND o.path < substr(a.path, 1, length(a.path) - 1) || '0'"
-                " JOIN count_own c ON c.organization = o.code GROUP BY a.code, c.what",
+            "DELETE FROM count_node",
+            "DELETE FROM count_own",
+            "DELETE FROM count_subtree",
+            "INSERT INTO count_node (organization, path) SELECT code, path FROM organization",
+            "INSERT INTO count_own (organization, what, n) SELECT code, 100 + kind, 1 FROM organization",
+            "INSERT INTO count_own (organization, what, n)"
+            " SELECT organization, state, COUNT(*) FROM member GROUP BY organization, state",
+            "INSERT INTO count_subtree (organization, what, n)"
+            " SELECT a.code, c.what, SUM(c.n) FROM organization a"
+            " JOIN organization o ON o.path >= a.path AND o.path < substr(a.path, 1, length(a.path) - 1) || "
+            "'0'"
+            " JOIN count_own c ON c.organization = o.code GROUP BY a.code, c.what",
         };
         int r = 0;
         for (size_t i = 0; i < ARRAY_LEN(steps) && r == 0; i++)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Members in SQL. What is read often is a look-up by primary key; lists go through the organisations of a subtree in the
- * order of their paths, and within each by state and id, which is one index.
+ * Members in SQL. What is read often is a look-up by primary key; lists go through the organisations of a
+ * subtree in the order of their paths, and within each by state and id, which is one index.
  */
 #include "services/membership/store.h"
 
@@ -12,19 +12,19 @@
 static void read_member(const struct store_rows *rows, struct arena *arena, struct member *m)
 {
         *m = (struct member){
-                .id = store_text_dup(rows, 0, arena),
-                .organization = store_text_dup(rows, 1, arena),
-                .path = store_text_dup(rows, 2, arena),
-                .state = (Member__State)store_i64(rows, 3),
-                .name = store_text_dup(rows, 4, arena),
-                .number = store_text_dup(rows, 5, arena),
-                .id_number_masked = store_text_dup(rows, 6, arena),
-                .phone_masked = store_text_dup(rows, 7, arena),
-                .join_date = store_text_dup(rows, 8, arena),
-                .created = store_i64(rows, 9),
-                .updated = store_i64(rows, 10),
-                .version = store_i64(rows, 11),
-                .generation = store_i64(rows, 12),
+            .id = store_text_dup(rows, 0, arena),
+            .organization = store_text_dup(rows, 1, arena),
+            .path = store_text_dup(rows, 2, arena),
+            .state = (Member__State)store_i64(rows, 3),
+            .name = store_text_dup(rows, 4, arena),
+            .number = store_text_dup(rows, 5, arena),
+            .id_number_masked = store_text_dup(rows, 6, arena),
+            .phone_masked = store_text_dup(rows, 7, arena),
+            .join_date = store_text_dup(rows, 8, arena),
+            .created = store_i64(rows, 9),
+            .updated = store_i64(rows, 10),
+            .version = store_i64(rows, 11),
+            .generation = store_i64(rows, 12),
         };
 }
 
@@ -51,8 +51,9 @@ static int read_list(struct store_rows *rows, struct arena *arena, struct member
 
 int member_get(struct store_conn *db, struct arena *arena, const char *id, struct member *ret)
 {
-        static const char sql[] = "SELECT " COLUMNS " FROM member m JOIN organization o ON o.code = m.organization"
-                                  " WHERE m.id = $1";
+        static const char sql[] =
+            "SELECT " COLUMNS " FROM member m JOIN organization o ON o.code = m.organization"
+            " WHERE m.id = $1";
         _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
         int r = store_query(db, sql, &rows, TEXTZ(id));
         if (r != 0 || (r = store_next(rows)) != 1)
@@ -74,7 +75,8 @@ int member_by_id_number(struct store_conn *db, struct arena *arena, struct str i
         return 0;
 }
 
-int member_by_phone(struct store_conn *db, struct arena *arena, struct str index, int64_t limit, struct member_list *ret)
+int member_by_phone(struct store_conn *db, struct arena *arena, struct str index, int64_t limit,
+                    struct member_list *ret)
 {
         static const char sql[] = "SELECT " COLUMNS " FROM member_secret s JOIN member m ON m.id = s.member"
                                   " JOIN organization o ON o.code = m.organization"
@@ -91,44 +93,48 @@ static struct store_value text_or_null(const char *text)
 
 int member_insert(struct store_conn *db, const struct member *m)
 {
-        static const char sql[] = "INSERT INTO member (id, organization, state, name, number, id_number_masked,"
-                                  " phone_masked, join_date, created, updated, version, generation)"
-                                  " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
-                                  " ON CONFLICT (number) DO NOTHING";
+        static const char sql[] =
+            "INSERT INTO member (id, organization, state, name, number, id_number_masked,"
+            " phone_masked, join_date, created, updated, version, generation)"
+            " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
+            " ON CONFLICT (number) DO NOTHING";
         int64_t changed = 0;
-        int r = store_exec(db, sql, &changed, TEXTZ(m->id), TEXTZ(m->organization), I64(m->state), TEXTZ(m->name),
-                           text_or_null(m->number), TEXTZ(m->id_number_masked), text_or_null(m->phone_masked),
-                           text_or_null(m->join_date), I64(m->created), I64(m->updated), I64(m->version),
-                           I64(m->generation));
+        int r = store_exec(db, sql, &changed, TEXTZ(m->id), TEXTZ(m->organization), I64(m->state),
+                           TEXTZ(m->name), text_or_null(m->number), TEXTZ(m->id_number_masked),
+                           text_or_null(m->phone_masked), text_or_null(m->join_date), I64(m->created),
+                           I64(m->updated), I64(m->version), I64(m->generation));
         return r == 0 && changed == 0 ? STORE_E_CONSTRAINT : r;
 }
 
 int member_update(struct store_conn *db, struct member *m)
 {
-        static const char sql[] = "UPDATE member SET state = $2, name = $3, number = $4, phone_masked = $5,"
-                                  " join_date = $6, updated = $7, generation = $8, version = version + 1 WHERE id = $1";
-        int r = store_exec(db, sql, NULL, TEXTZ(m->id), I64(m->state), TEXTZ(m->name), text_or_null(m->number),
-                           text_or_null(m->phone_masked), text_or_null(m->join_date), I64(m->updated),
-                           I64(m->generation));
+        static const char sql[] =
+            "UPDATE member SET state = $2, name = $3, number = $4, phone_masked = $5,"
+            " join_date = $6, updated = $7, generation = $8, version = version + 1 WHERE id = $1";
+        int r = store_exec(db, sql, NULL, TEXTZ(m->id), I64(m->state), TEXTZ(m->name),
+                           text_or_null(m->number), text_or_null(m->phone_masked), text_or_null(m->join_date),
+                           I64(m->updated), I64(m->generation));
         if (r == 0)
                 m->version++;
         return r;
 }
 
-/* --- lists ------------------------------------------------------------------------------------------------------------ */
+/* --- lists ---------------------------------------------------------------------------------------------- */
 
 #define IN_ORDER " ORDER BY o.path, m.state, m.id LIMIT $3"
 
-int member_states(struct store_conn *db, struct arena *arena, const char *after, int64_t limit, struct member_list *ret)
+int member_states(struct store_conn *db, struct arena *arena, const char *after, int64_t limit,
+                  struct member_list *ret)
 {
-        static const char sql[] = "SELECT id, organization, state FROM member WHERE id > $1 ORDER BY id LIMIT $2";
+        static const char sql[] =
+            "SELECT id, organization, state FROM member WHERE id > $1 ORDER BY id LIMIT $2";
         _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
         int r = store_query(db, sql, &rows, TEXTZ(after), I64(limit));
         while (r == 0 && (r = store_next(rows)) == 1) {
                 *list_add(ret, arena) = (struct member){
-                        .id = store_text_dup(rows, 0, arena),
-                        .organization = store_text_dup(rows, 1, arena),
-                        .state = (Member__State)store_i64(rows, 2),
+                    .id = store_text_dup(rows, 0, arena),
+                    .organization = store_text_dup(rows, 1, arena),
+                    .state = (Member__State)store_i64(rows, 2),
                 };
                 r = 0;
         }
@@ -139,20 +145,21 @@ int member_states(struct store_conn *db, struct arena *arena, const char *after,
 static int list_rest(struct store_conn *db, struct arena *arena, const struct member_filter *f, int64_t limit,
                      struct member_list *ret)
 {
-        static const char sql[] = "SELECT " COLUMNS " FROM organization o JOIN member m ON m.organization = o.code"
-                                  " WHERE o.path = $1 AND (m.state, m.id) > ($4, $2)" IN_ORDER;
-        static const char sql_of_state[] = "SELECT " COLUMNS
-                                           " FROM organization o JOIN member m ON m.organization = o.code"
-                                           " WHERE o.path = $1 AND m.state = $4 AND m.id > $2" IN_ORDER;
+        static const char sql[] =
+            "SELECT " COLUMNS " FROM organization o JOIN member m ON m.organization = o.code"
+            " WHERE o.path = $1 AND (m.state, m.id) > ($4, $2)" IN_ORDER;
+        static const char sql_of_state[] =
+            "SELECT " COLUMNS " FROM organization o JOIN member m ON m.organization = o.code"
+            " WHERE o.path = $1 AND m.state = $4 AND m.id > $2" IN_ORDER;
         _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
-        int r = store_query(db, f->state ? sql_of_state : sql, &rows, TEXTZ(f->after_path), TEXTZ(f->after_id), I64(limit),
-                            I64(f->after_state));
+        int r = store_query(db, f->state ? sql_of_state : sql, &rows, TEXTZ(f->after_path),
+                            TEXTZ(f->after_id), I64(limit), I64(f->after_state));
         return r == 0 ? read_list(rows, arena, ret) : r;
 }
 
 /* Those of the organisations that come after it. */
-static int list_next(struct store_conn *db, struct arena *arena, const struct member_filter *f, const char *from,
-                     int64_t limit, struct member_list *ret)
+static int list_next(struct store_conn *db, struct arena *arena, const struct member_filter *f,
+                     const char *from, int64_t limit, struct member_list *ret)
 {
         static const char sql[] = "SELECT " COLUMNS " FROM organization o CROSS JOIN member m"
                                   " WHERE m.organization = o.code AND o.path > $1 AND o.path < $2" IN_ORDER;
@@ -161,8 +168,9 @@ static int list_next(struct store_conn *db, struct arena *arena, const struct me
                                            " AND m.state = $4" IN_ORDER;
         _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
         char *end = path_end(arena, f->path);
-        int r = f->state ? store_query(db, sql_of_state, &rows, TEXTZ(from), TEXTZ(end), I64(limit), I64(f->state))
-                         : store_query(db, sql, &rows, TEXTZ(from), TEXTZ(end), I64(limit));
+        int r = f->state
+                    ? store_query(db, sql_of_state, &rows, TEXTZ(from), TEXTZ(end), I64(limit), I64(f->state))
+                    : store_query(db, sql, &rows, TEXTZ(from), TEXTZ(end), I64(limit));
         return r == 0 ? read_list(rows, arena, ret) : r;
 }
 
@@ -180,14 +188,15 @@ int member_list(struct store_conn *db, struct arena *arena, const struct member_
         return list_next(db, arena, filter, from, limit - (int64_t)ret->n, ret);
 }
 
-/* --- what is sealed ------------------------------------------------------------------------------------------------------ */
+/* --- what is sealed ------------------------------------------------------------------------------------- */
 
 static struct store_value bytes_or_null(struct str s)
 {
         return s.n ? BYTES(s.p, s.n) : SQLNULL();
 }
 
-int member_secret_get(struct store_conn *db, struct arena *arena, const char *member, struct member_secret *ret)
+int member_secret_get(struct store_conn *db, struct arena *arena, const char *member,
+                      struct member_secret *ret)
 {
         static const char sql[] = "SELECT wrapped_key, id_number, phone FROM member_secret WHERE member = $1";
         _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
@@ -195,17 +204,18 @@ int member_secret_get(struct store_conn *db, struct arena *arena, const char *me
         if (r != 0 || (r = store_next(rows)) != 1)
                 return r == 0 ? -ENOENT : r;
         *ret = (struct member_secret){
-                .wrapped_key = arena_str(arena, store_bytes(rows, 0)),
-                .id_number = arena_str(arena, store_bytes(rows, 1)),
-                .phone = arena_str(arena, store_bytes(rows, 2)),
+            .wrapped_key = arena_str(arena, store_bytes(rows, 0)),
+            .id_number = arena_str(arena, store_bytes(rows, 1)),
+            .phone = arena_str(arena, store_bytes(rows, 2)),
         };
         return 0;
 }
 
 int member_secret_insert(struct store_conn *db, const char *member, const struct member_secret *s)
 {
-        static const char sql[] = "INSERT INTO member_secret (member, wrapped_key, id_number, phone, id_number_index,"
-                                  " phone_index, live) VALUES ($1, $2, $3, $4, $5, $6, 1)";
+        static const char sql[] =
+            "INSERT INTO member_secret (member, wrapped_key, id_number, phone, id_number_index,"
+            " phone_index, live) VALUES ($1, $2, $3, $4, $5, $6, 1)";
         return store_exec(db, sql, NULL, TEXTZ(member), BYTES(s->wrapped_key.p, s->wrapped_key.n),
                           BYTES(s->id_number.p, s->id_number.n), bytes_or_null(s->phone),
                           BYTES(s->id_number_index.p, s->id_number_index.n), bytes_or_null(s->phone_index));
@@ -214,7 +224,8 @@ int member_secret_insert(struct store_conn *db, const char *member, const struct
 int member_secret_set_phone(struct store_conn *db, const char *member, const struct member_secret *s)
 {
         static const char sql[] = "UPDATE member_secret SET phone = $2, phone_index = $3 WHERE member = $1";
-        return store_exec(db, sql, NULL, TEXTZ(member), bytes_or_null(s->phone), bytes_or_null(s->phone_index));
+        return store_exec(db, sql, NULL, TEXTZ(member), bytes_or_null(s->phone),
+                          bytes_or_null(s->phone_index));
 }
 
 int member_secret_retire(struct store_conn *db, const char *member)

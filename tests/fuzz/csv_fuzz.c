@@ -31,8 +31,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         struct str file = str_bytes(data + 1, size - 1);
         size_t cut = file.n ? (data[0] >> 1) % file.n : 0;
         struct seen seen = {0};
-        _cleanup_(csv_freep) struct csv *csv = csv_new(data[0] & 1 ? CSV_GB18030 : CSV_UTF8, 0, 0, on_row, &seen);
-        uint32_t state = csv_utf8_scan(csv_utf8_scan(0, str_bytes(file.p, cut)), str_bytes(file.p + cut, file.n - cut));
+        _cleanup_(csv_freep) struct csv *csv =
+            csv_new(data[0] & 1 ? CSV_GB18030 : CSV_UTF8, 0, 0, on_row, &seen);
+        uint32_t state =
+            csv_utf8_scan(csv_utf8_scan(0, str_bytes(file.p, cut)), str_bytes(file.p + cut, file.n - cut));
         if ((state == 0) != str_is_utf8(file))
                 abort();
         if (csv_push(csv, str_bytes(file.p, cut)) != 0 ||

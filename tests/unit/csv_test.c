@@ -61,16 +61,27 @@ static void test_quoted(void)
 
 static void test_marks(void)
 {
-        CHECK_FILE(CSV_UTF8, "\xef\xbb\xbf" "a,b\n\xef\xbb\xbf" "c\n", "a|b/\xef\xbb\xbf" "c");
+        CHECK_FILE(CSV_UTF8,
+                   "\xef\xbb\xbf"
+                   "a,b\n\xef\xbb\xbf"
+                   "c\n",
+                   "a|b/\xef\xbb\xbf"
+                   "c");
         CHECK_FILE(CSV_UTF8, "\xef\xbb\xbf\"a\",b\n", "a|b");
-        CHECK_FILE(CSV_GB18030, "\x84\x31\x95\x33" "a\n", "a");
+        CHECK_FILE(CSV_GB18030,
+                   "\x84\x31\x95\x33"
+                   "a\n",
+                   "a");
 }
 
 static void test_encodings(void)
 {
         CHECK_FILE(CSV_GB18030, "\xba\xfe\xc4\xcf,1\n", "湖南|1");
         CHECK_FILE(CSV_GB18030, "\x95\x32\x82\x36\xa1\xa4\n", "𠀀·"); /* four bytes; the middle dot */
-        CHECK_FILE(CSV_GB18030, "\xba\n" "a\n", "!4/a");
+        CHECK_FILE(CSV_GB18030,
+                   "\xba\n"
+                   "a\n",
+                   "!4/a");
         CHECK_FILE(CSV_UTF8, "𠮷·买买提\n", "𠮷·买买提");
         CHECK_FILE(CSV_UTF8, "\xba\xfe\nok\n", "!4/ok");
         CHECK_FILE(CSV_UTF8, "a\0b\nok\n", "!4/ok");
@@ -120,7 +131,8 @@ static void test_resume(void)
 /* The scan agrees with the whole-text check for every text cut anywhere. */
 static void test_scan(void)
 {
-        static const char *const texts[] = {"", "abc", "湖南𠮷", "\xc1\xaa", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe6\xb9", "\xc2\xbd\xff"};
+        static const char *const texts[] = {
+            "", "abc", "湖南𠮷", "\xc1\xaa", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe6\xb9", "\xc2\xbd\xff"};
         for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
                 struct str text = str_of(texts[i]);
                 for (size_t cut = 0; cut <= text.n; cut++) {
@@ -132,13 +144,13 @@ static void test_scan(void)
 }
 
 static const struct check_case cases[] = {
-        {"rows end with CRLF, LF or the file", test_plain},
-        {"quotes hold commas, quotes and line ends", test_quoted},
-        {"a byte order mark is skipped once", test_marks},
-        {"GB18030 and rare characters arrive as UTF-8", test_encodings},
-        {"a row past the limits is a fault and the next is read", test_limits},
-        {"reading goes on after any row", test_resume},
-        {"the scan for UTF-8 sees through pieces", test_scan},
+    {"rows end with CRLF, LF or the file", test_plain},
+    {"quotes hold commas, quotes and line ends", test_quoted},
+    {"a byte order mark is skipped once", test_marks},
+    {"GB18030 and rare characters arrive as UTF-8", test_encodings},
+    {"a row past the limits is a fault and the next is read", test_limits},
+    {"reading goes on after any row", test_resume},
+    {"the scan for UTF-8 sees through pieces", test_scan},
 };
 
 int main(void)

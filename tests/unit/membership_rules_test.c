@@ -17,14 +17,21 @@ static bool id_ok(const char *text)
 static void test_id_number_known(void)
 {
         char number[ID_NUMBER_SIZE], masked[ID_NUMBER_SIZE];
-        CHECK(id_ok("11010519491231002X")); /* the standard's own example */
+        CHECK(id_ok("11010519491231002X"));          /* the standard's own example */
         CHECK(id_ok("440524188001010014") == false); /* born before 1900 */
         CHECK_INT(id_number_parse(STR(" 11010519491231002x "), TODAY, number), 0);
         CHECK_TEXT(number, "11010519491231002X");
         id_number_mask(number, masked);
         CHECK_TEXT(masked, "1****************X");
-        static const char *const wrong[] = {"", "1", "11010519491231002", "11010519491231002XX", "01010519491231002X",
-                                            "1101051949123l002X", "110105194912310021", "11010519491331002X", "１1010519491231002X"};
+        static const char *const wrong[] = {"",
+                                            "1",
+                                            "11010519491231002",
+                                            "11010519491231002XX",
+                                            "01010519491231002X",
+                                            "1101051949123l002X",
+                                            "110105194912310021",
+                                            "11010519491331002X",
+                                            "１1010519491231002X"};
         for (size_t i = 0; i < ARRAY_LEN(wrong); i++)
                 CHECK(!id_ok(wrong[i]));
 }
@@ -69,7 +76,8 @@ static void test_id_number_dates(void)
                                 number[18] = 0;
                                 bool leap = (year % 4 == 0 && year % 100) || year % 400 == 0;
                                 bool real = year >= 1900 && month >= 1 && month <= 12 && day >= 1 &&
-                                            day <= days[month - 1] + (month == 2 && leap) && strcmp(date, TODAY) <= 0;
+                                            day <= days[month - 1] + (month == 2 && leap) &&
+                                            strcmp(date, TODAY) <= 0;
                                 wrong += id_ok(number) != real;
                         }
         CHECK_INT(wrong, 0);
@@ -80,14 +88,21 @@ static void test_phone(void)
         static const struct {
                 const char *text, *want; /* NULL: refused */
         } rows[] = {
-                {"13812345678", "13812345678"},       {"+8613812345678", "13812345678"},
-                {"+86 138-1234-5678", "13812345678"}, {"008613812345678", "13812345678"},
-                {"8613812345678", "13812345678"},     {" 138 1234 5678 ", "13812345678"},
-                {"", NULL},                           {"1381234567", NULL},
-                {"138123456789", NULL},               {"12812345678", NULL},
-                {"23812345678", NULL},                {"+85213812345678", NULL},
-                {"1381234567a", NULL},                {"8613812345", NULL},
-                {"0000000000000000000000000000013812345678", NULL},
+            {"13812345678", "13812345678"},
+            {"+8613812345678", "13812345678"},
+            {"+86 138-1234-5678", "13812345678"},
+            {"008613812345678", "13812345678"},
+            {"8613812345678", "13812345678"},
+            {" 138 1234 5678 ", "13812345678"},
+            {"", NULL},
+            {"1381234567", NULL},
+            {"138123456789", NULL},
+            {"12812345678", NULL},
+            {"23812345678", NULL},
+            {"+85213812345678", NULL},
+            {"1381234567a", NULL},
+            {"8613812345", NULL},
+            {"0000000000000000000000000000013812345678", NULL},
         };
         for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
                 char phone[PHONE_SIZE] = "";
@@ -106,10 +121,21 @@ static void test_names(void)
         static const struct {
                 const char *text, *want;
         } rows[] = {
-                {"王小明", "王小明"}, {"  王小明 ", "王小明"}, {"\xe3\x80\x80王\xe3\x80\x80", "王"},
-                {"阿卜杜拉·买买提", "阿卜杜拉·买买提"}, {"𠮷𡈽", "𠮷𡈽"}, {"O'Neill Anne-Marie", "O'Neill Anne-Marie"},
-                {"", NULL}, {" ", NULL}, {"\xe3\x80\x80", NULL}, {"a\tb", NULL}, {"a\x7f", NULL}, {"a\xc2\x85" "b", NULL},
-                {"\xff", NULL},
+            {"王小明", "王小明"},
+            {"  王小明 ", "王小明"},
+            {"\xe3\x80\x80王\xe3\x80\x80", "王"},
+            {"阿卜杜拉·买买提", "阿卜杜拉·买买提"},
+            {"𠮷𡈽", "𠮷𡈽"},
+            {"O'Neill Anne-Marie", "O'Neill Anne-Marie"},
+            {"", NULL},
+            {" ", NULL},
+            {"\xe3\x80\x80", NULL},
+            {"a\tb", NULL},
+            {"a\x7f", NULL},
+            {"a\xc2\x85"
+             "b",
+             NULL},
+            {"\xff", NULL},
         };
         for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
                 struct str name = {0};
@@ -132,7 +158,8 @@ static void test_dates(void)
         CHECK_TEXT(date, "2026-05-29");
         CHECK_INT(date_parse(STR("2026/5/9"), date), 0);
         CHECK_TEXT(date, "2026-05-09");
-        static const char *const wrong[] = {"", "2026", "2026-05", "2026-02-29", "26-05-29", "2026-5/9", "2026-05-29-1", "2026-+5-29"};
+        static const char *const wrong[] = {"",         "2026",     "2026-05",      "2026-02-29",
+                                            "26-05-29", "2026-5/9", "2026-05-29-1", "2026-+5-29"};
         for (size_t i = 0; i < ARRAY_LEN(wrong); i++)
                 CHECK_INT(date_parse(str_of(wrong[i]), date), -EINVAL);
         date_of(1779983999000000ll, date); /* 2026-05-28T15:59:59Z is still the 28th in China */
@@ -145,13 +172,13 @@ static void test_dates(void)
 static void test_transitions(void)
 {
         static const int want[6][MEMBER_N_ACTIONS] = {
-                /*            approve suspend resume end deceased */
-                /* unset */ {0, 0, 0, 0, 0},
-                /* applied */ {2, 0, 0, 4, 5},
-                /* active */ {0, 3, 0, 4, 5},
-                /* suspended */ {0, 0, 2, 4, 5},
-                /* ended */ {0, 0, 0, 0, 5},
-                /* deceased */ {0, 0, 0, 0, 0},
+            /*            approve suspend resume end deceased */
+            /* unset */ {0, 0, 0, 0, 0},
+            /* applied */ {2, 0, 0, 4, 5},
+            /* active */ {0, 3, 0, 4, 5},
+            /* suspended */ {0, 0, 2, 4, 5},
+            /* ended */ {0, 0, 0, 0, 5},
+            /* deceased */ {0, 0, 0, 0, 0},
         };
         for (int s = 0; s < 6; s++)
                 for (int a = 0; a < MEMBER_N_ACTIONS; a++)
@@ -183,12 +210,14 @@ static void test_organizations(void)
 {
         for (int p = 0; p <= 5; p++)
                 for (int c = 0; c <= 5; c++)
-                        CHECK_INT(organization_kind_fits((Organization__Kind)p, (Organization__Kind)c), c > p);
+                        CHECK_INT(organization_kind_fits((Organization__Kind)p, (Organization__Kind)c),
+                                  c > p);
         CHECK_INT(organization_kind_parse(STR("County")), 3);
         CHECK_INT(organization_kind_parse(STR("村")), 5);
         CHECK_INT(organization_kind_parse(STR("planet")), 0);
         CHECK(organization_code_valid(STR("430104001001")));
-        CHECK(!organization_code_valid(STR("4")) && !organization_code_valid(STR("43/01")) && !organization_code_valid(STR("")));
+        CHECK(!organization_code_valid(STR("4")) && !organization_code_valid(STR("43/01")) &&
+              !organization_code_valid(STR("")));
         CHECK(path_is_within(STR("/43/4301/"), STR("/43/")) && path_is_within(STR("/43/"), STR("/43/")));
         CHECK(!path_is_within(STR("/430/"), STR("/43/")));
         _cleanup_(arena_freep) struct arena *arena = arena_new(256);
@@ -209,16 +238,16 @@ static void test_passwords(void)
 }
 
 static const struct check_case cases[] = {
-        {"ID numbers known to be right or wrong", test_id_number_known},
-        {"one wrong character or a swap in an ID number is found", test_id_number_errors},
-        {"an ID number has a real date of birth, not after today", test_id_number_dates},
-        {"phones in every spelling become 11 digits", test_phone},
-        {"names are kept as they are, without control characters", test_names},
-        {"dates are real days, counted in China", test_dates},
-        {"each action is possible exactly from the states of the table", test_transitions},
-        {"member numbers carry a Luhn digit", test_member_number},
-        {"kinds, codes and paths of organisations", test_organizations},
-        {"weak passwords are known", test_passwords},
+    {"ID numbers known to be right or wrong", test_id_number_known},
+    {"one wrong character or a swap in an ID number is found", test_id_number_errors},
+    {"an ID number has a real date of birth, not after today", test_id_number_dates},
+    {"phones in every spelling become 11 digits", test_phone},
+    {"names are kept as they are, without control characters", test_names},
+    {"dates are real days, counted in China", test_dates},
+    {"each action is possible exactly from the states of the table", test_transitions},
+    {"member numbers carry a Luhn digit", test_member_number},
+    {"kinds, codes and paths of organisations", test_organizations},
+    {"weak passwords are known", test_passwords},
 };
 
 int main(void)
