@@ -47,7 +47,8 @@ static int counts_carry(struct store_conn *db, struct arena *arena, const char *
 {
         static const char sql[] =
                 "INSERT INTO campaign_count (campaign, organization, on_site, online) "
-                "SELECT campaign, $2, $3 * on_site, $3 * online FROM campaign_count WHERE organization = $1 "
+                "SELECT n.campaign, $2, $3 * n.on_site, $3 * n.online FROM campaign c "
+                "CROSS JOIN campaign_count n WHERE n.campaign = c.id AND n.organization = $1 "
                 "ON CONFLICT (campaign, organization) DO UPDATE SET "
                 "on_site = campaign_count.on_site + excluded.on_site, online = campaign_count.online + excluded.online";
         const char *codes[ORGANIZATION_MAX_DEPTH];
