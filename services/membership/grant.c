@@ -65,8 +65,8 @@ int subtree_page_start(struct rpc_call *call, const char *organization, const ch
         struct organization o;
         struct str key;
         *ret = (struct subtree_page){
-            .what = str_of(arena_printf(arena, "%s\n%s", organization, more)),
-            .size = rpc_page_size(size),
+                .what = str_of(arena_printf(arena, "%s\n%s", organization, more)),
+                .size = rpc_page_size(size),
         };
         int r = find_organization(call, organization, &o);
         if (r == 0)

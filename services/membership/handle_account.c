@@ -84,13 +84,13 @@ int handle_create_account(struct rpc_call *call, const CreateAccountRequest *req
         struct role_grant grants[ROLE_GRANT_MAX];
         const Account *asked = request->account;
         struct account a = {
-            .id = rpc_new_id(call),
-            .login = login_normalize(rpc_arena(call), asked->login),
-            .display_name = asked->display_name,
-            .organization = asked->organization,
-            .password = rpc_prepared(call),
-            .generation = 1,
-            .created = rpc_now(call),
+                .id = rpc_new_id(call),
+                .login = login_normalize(rpc_arena(call), asked->login),
+                .display_name = asked->display_name,
+                .organization = asked->organization,
+                .password = rpc_prepared(call),
+                .generation = 1,
+                .created = rpc_now(call),
         };
         if (!a.password)
                 return rpc_refuse(call, PROBLEM(PERMISSION_DENIED), "account.write");

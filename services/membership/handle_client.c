@@ -67,11 +67,11 @@ int handle_create_client(struct rpc_call *call, const CreateClientRequest *reque
         struct role_grant grants[ROLE_GRANT_MAX];
         const Client *asked = request->client;
         struct client c = {
-            .id = rpc_new_id(call),
-            .name = asked->name,
-            .organization = asked->organization,
-            .generation = 1,
-            .created = rpc_now(call),
+                .id = rpc_new_id(call),
+                .name = asked->name,
+                .organization = asked->organization,
+                .generation = 1,
+                .created = rpc_now(call),
         };
         char *key = new_key(call, &c.key_hash);
         int r = grants_take(call, "client.write", asked->grants, asked->n_grants, grants);

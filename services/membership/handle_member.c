@@ -193,7 +193,7 @@ int handle_list_members(struct rpc_call *call, const ListMembersRequest *request
         struct member_list list = {0};
         struct subtree_page page;
         int r =
-            subtree_page_start(call, request->organization, arena_printf(arena, "%d", (int)request->state),
+                subtree_page_start(call, request->organization, arena_printf(arena, "%d", (int)request->state),
                                request->page_size, request->page_token, &page);
         if (r != 0)
                 return r;
@@ -350,7 +350,7 @@ int handle_exchange_session(struct rpc_call *call, const ExchangeSessionRequest 
         return 0;
 }
 
-/* --- for those who start late ------------------------------------------------------------------------------------------------ */
+/* --- for those who start late --------------------------------------------------------------------------- */
 
 int snapshot_members(struct rpc_call *call, const char *key, unsigned limit)
 {

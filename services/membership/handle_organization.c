@@ -214,12 +214,12 @@ int handle_create_organization(struct rpc_call *call, const CreateOrganizationRe
                 return rpc_invalid(call, "/name", "name", "It has characters that no name has.",
                                    "名称含有无效字符。");
         struct organization o = {
-            .code = asked->code,
-            .name = arena_strndup(rpc_arena(call), name.p, name.n),
-            .kind = asked->kind,
-            .valid_from = rpc_timestamp_us(asked->valid_from),
-            .valid_to = rpc_timestamp_us(asked->valid_to),
-            .version = 1,
+                .code = asked->code,
+                .name = arena_strndup(rpc_arena(call), name.p, name.n),
+                .kind = asked->kind,
+                .valid_from = rpc_timestamp_us(asked->valid_from),
+                .valid_to = rpc_timestamp_us(asked->valid_to),
+                .version = 1,
         };
         int r = check_validity(call, &o);
         if (r == 0)

@@ -62,7 +62,7 @@ struct import_chunk {
 int import_receive(struct rpc_call *call, const struct import_chunk *chunk, struct import *ret_import,
                    bool *ret_complete) MUST_USE;
 
-/* Gives rows from next_row, next_offset on, until on_row stops it (and its value is returned) or the file ends. */
+/* Gives rows from next_row, next_offset on, until on_row stops it (its value is returned) or the file ends. */
 int import_read(struct rpc_call *call, const struct import *import, csv_row_fn on_row, void *arg) MUST_USE;
 
 int import_refuse(struct rpc_call *call, struct import *import, int64_t row, enum row_fault fault,

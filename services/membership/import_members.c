@@ -18,8 +18,8 @@
 
 enum { COLUMN_ORGANIZATION, COLUMN_NAME, COLUMN_ID_NUMBER, COLUMN_PHONE, COLUMN_JOIN_DATE, N_COLUMNS };
 static const struct import_column columns[N_COLUMNS] = {
-    {"organization", "组织代码", false}, {"name", "姓名", false},         {"id_number", "身份证号", false},
-    {"phone", "手机号", true},           {"join_date", "入会日期", true},
+        {"organization", "组织代码", false}, {"name", "姓名", false},         {"id_number", "身份证号", false},
+        {"phone", "手机号", true},           {"join_date", "入会日期", true},
 };
 
 struct step {
@@ -185,14 +185,14 @@ int handle_import_members(struct rpc_call *call, const ImportMembersRequest *req
         struct import import;
         bool complete;
         const struct import_chunk chunk = {
-            .kind = IMPORT_MEMBERS,
-            .upload = request->upload,
-            .organization = request->organization,
-            .offset = request->offset,
-            .limit = MAX_BYTES,
-            .data = str_bytes(request->data.data, request->data.len),
-            .last = request->last,
-            .validate_only = request->validate_only,
+                .kind = IMPORT_MEMBERS,
+                .upload = request->upload,
+                .organization = request->organization,
+                .offset = request->offset,
+                .limit = MAX_BYTES,
+                .data = str_bytes(request->data.data, request->data.len),
+                .last = request->last,
+                .validate_only = request->validate_only,
         };
         rpc_audit_subject(call, request->upload, request->organization);
         int r = import_receive(call, &chunk, &import, &complete);

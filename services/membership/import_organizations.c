@@ -11,10 +11,10 @@
 
 enum { COLUMN_CODE, COLUMN_PARENT, COLUMN_KIND, COLUMN_NAME, N_COLUMNS };
 static const struct import_column columns[N_COLUMNS] = {
-    {"code", "代码", false},
-    {"parent_code", "上级代码", false},
-    {"level", "级别", false},
-    {"name", "名称", false},
+        {"code", "代码", false},
+        {"parent_code", "上级代码", false},
+        {"level", "级别", false},
+        {"name", "名称", false},
 };
 
 /* One organisation of the file or of the store. */
@@ -132,13 +132,13 @@ static int on_row(void *arg, const struct csv_row *row)
         if (name_parse(import_field(row, &t->header, COLUMN_NAME), &name) != 0)
                 return refuse(t, row->number, ROW_NAME, COLUMN_NAME);
         struct node node = {
-            .o = {.code = arena_strndup(t->arena, code.p, code.n),
+                .o = {.code = arena_strndup(t->arena, code.p, code.n),
                   .name = arena_strndup(t->arena, name.p, name.n),
                   .parent = arena_strndup(t->arena, parent.p, parent.n),
                   .kind = kind,
                   .version = 1},
-            .row = row->number,
-            .is_new = true,
+                .row = row->number,
+                .is_new = true,
         };
         struct node **slot = slot_of(t, code);
         if (*slot)
@@ -242,14 +242,14 @@ int handle_import_organizations(struct rpc_call *call, const ImportOrganizations
         struct import import;
         bool complete;
         const struct import_chunk chunk = {
-            .kind = IMPORT_ORGANIZATIONS,
-            .upload = request->upload,
-            .organization = "",
-            .offset = request->offset,
-            .limit = MAX_BYTES,
-            .data = str_bytes(request->data.data, request->data.len),
-            .last = request->last,
-            .validate_only = request->validate_only,
+                .kind = IMPORT_ORGANIZATIONS,
+                .upload = request->upload,
+                .organization = "",
+                .offset = request->offset,
+                .limit = MAX_BYTES,
+                .data = str_bytes(request->data.data, request->data.len),
+                .last = request->last,
+                .validate_only = request->validate_only,
         };
         rpc_require_nothing(call); /* asked row by row */
         rpc_audit_subject(call, request->upload, "");

@@ -78,11 +78,11 @@ static int insert_secret(struct rpc_call *call, const char *member, const struct
         person_key_new(&key);
         person_key_wrap(rpc_keyring(call), &key, member, wrapped);
         struct member_secret secret = {
-            .wrapped_key = str_bytes(wrapped, WRAPPED_KEY_SIZE),
-            .id_number = seal(call, &key, "id_number", member, new->id_number),
-            .phone = seal(call, &key, "phone", member, new->phone),
-            .id_number_index = id_number_index(call, new->id_number),
-            .phone_index = phone_index(call, new->phone),
+                .wrapped_key = str_bytes(wrapped, WRAPPED_KEY_SIZE),
+                .id_number = seal(call, &key, "id_number", member, new->id_number),
+                .phone = seal(call, &key, "phone", member, new->phone),
+                .id_number_index = id_number_index(call, new->id_number),
+                .phone_index = phone_index(call, new->phone),
         };
         return member_secret_insert(rpc_db(call), member, &secret);
 }
@@ -161,19 +161,19 @@ int member_create(struct rpc_call *call, const struct member_new *new, struct me
         char *masked = arena_alloc(arena, ID_NUMBER_SIZE);
         id_number_mask(new->id_number, masked);
         struct member m = {
-            .id = rpc_new_id(call),
-            .organization = arena_strdup(arena, new->organization),
-            .state = new->active ? STATE(ACTIVE) : STATE(APPLIED),
-            .name = arena_strdup(arena, new->name),
-            .number = arena_strdup(arena, ""),
-            .id_number_masked = masked,
-            .phone_masked = masked_phone(call, new->phone),
-            .join_date =
+                .id = rpc_new_id(call),
+                .organization = arena_strdup(arena, new->organization),
+                .state = new->active ? STATE(ACTIVE) : STATE(APPLIED),
+                .name = arena_strdup(arena, new->name),
+                .number = arena_strdup(arena, ""),
+                .id_number_masked = masked,
+                .phone_masked = masked_phone(call, new->phone),
+                .join_date =
                 new->active && !new->join_date[0] ? today(call) : arena_strdup(arena, new->join_date),
-            .created = rpc_now(call),
-            .updated = rpc_now(call),
-            .version = 1,
-            .generation = 1,
+                .created = rpc_now(call),
+                .updated = rpc_now(call),
+                .version = 1,
+                .generation = 1,
         };
         int r = new->active ? write_numbered(call, &m, true) : member_insert(rpc_db(call), &m);
         if (r == 0)

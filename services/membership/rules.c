@@ -169,16 +169,16 @@ int name_parse(struct str text, struct str *ret_name)
 
 /* Rows: the state before. What is not here cannot be done. */
 static const Member__State transitions[N_STATES][MEMBER_N_ACTIONS] = {
-    [STATE(APPLIED)] = {[MEMBER_APPROVE] = STATE(ACTIVE),
+        [STATE(APPLIED)] = {[MEMBER_APPROVE] = STATE(ACTIVE),
                         [MEMBER_END] = STATE(ENDED),
                         [MEMBER_MARK_DECEASED] = STATE(DECEASED)},
-    [STATE(ACTIVE)] = {[MEMBER_SUSPEND] = STATE(SUSPENDED),
+        [STATE(ACTIVE)] = {[MEMBER_SUSPEND] = STATE(SUSPENDED),
                        [MEMBER_END] = STATE(ENDED),
                        [MEMBER_MARK_DECEASED] = STATE(DECEASED)},
-    [STATE(SUSPENDED)] = {[MEMBER_RESUME] = STATE(ACTIVE),
+        [STATE(SUSPENDED)] = {[MEMBER_RESUME] = STATE(ACTIVE),
                           [MEMBER_END] = STATE(ENDED),
                           [MEMBER_MARK_DECEASED] = STATE(DECEASED)},
-    [STATE(ENDED)] = {[MEMBER_MARK_DECEASED] = STATE(DECEASED)},
+        [STATE(ENDED)] = {[MEMBER_MARK_DECEASED] = STATE(DECEASED)},
 };
 
 Member__State member_after(Member__State state, enum member_action action)
@@ -230,7 +230,7 @@ Organization__Kind organization_kind_parse(struct str text)
         static const struct {
                 const char *english, *chinese;
         } names[] = {
-            {"province", "省"}, {"city", "市"}, {"county", "县"}, {"township", "乡"}, {"village", "村"}};
+                {"province", "省"}, {"city", "市"}, {"county", "县"}, {"township", "乡"}, {"village", "村"}};
         for (size_t i = 0; i < ARRAY_LEN(names); i++)
                 if (str_case_eq(text, str_of(names[i].english)) || str_is(text, names[i].chinese))
                         return (Organization__Kind)(i + 1);

@@ -45,14 +45,14 @@ int role_grants_set(struct store_conn *db, const char *holder, const struct role
 static void read_account(const struct store_rows *rows, struct arena *arena, struct account *a)
 {
         *a = (struct account){
-            .id = store_text_dup(rows, 0, arena),
-            .login = store_text_dup(rows, 1, arena),
-            .display_name = store_text_dup(rows, 2, arena),
-            .organization = store_text_dup(rows, 3, arena),
-            .password = store_text_dup(rows, 4, arena),
-            .disabled = store_i64(rows, 5),
-            .generation = store_i64(rows, 6),
-            .created = store_i64(rows, 7),
+                .id = store_text_dup(rows, 0, arena),
+                .login = store_text_dup(rows, 1, arena),
+                .display_name = store_text_dup(rows, 2, arena),
+                .organization = store_text_dup(rows, 3, arena),
+                .password = store_text_dup(rows, 4, arena),
+                .disabled = store_i64(rows, 5),
+                .generation = store_i64(rows, 6),
+                .created = store_i64(rows, 7),
         };
 }
 
@@ -124,13 +124,13 @@ int account_list(struct store_conn *db, struct arena *arena, struct str path, co
 static void read_client(const struct store_rows *rows, struct arena *arena, struct client *c)
 {
         *c = (struct client){
-            .id = store_text_dup(rows, 0, arena),
-            .name = store_text_dup(rows, 1, arena),
-            .organization = store_text_dup(rows, 2, arena),
-            .key_hash = store_text_dup(rows, 3, arena),
-            .disabled = store_i64(rows, 4),
-            .generation = store_i64(rows, 5),
-            .created = store_i64(rows, 6),
+                .id = store_text_dup(rows, 0, arena),
+                .name = store_text_dup(rows, 1, arena),
+                .organization = store_text_dup(rows, 2, arena),
+                .key_hash = store_text_dup(rows, 3, arena),
+                .disabled = store_i64(rows, 4),
+                .generation = store_i64(rows, 5),
+                .created = store_i64(rows, 6),
         };
 }
 

@@ -16,23 +16,23 @@ int import_get(struct store_conn *db, struct arena *arena, const char *id, struc
         if (r != 0 || (r = store_next(rows)) != 1)
                 return r == 0 ? -ENOENT : r;
         *ret = (struct import){
-            .id = store_text_dup(rows, 0, arena),
-            .kind = (enum import_kind)store_i64(rows, 1),
-            .owner = store_text_dup(rows, 2, arena),
-            .organization = store_text_dup(rows, 3, arena),
-            .validate_only = store_i64(rows, 4),
-            .state = (Operation__State)store_i64(rows, 5),
-            .size = store_i64(rows, 6),
-            .utf8 = (uint32_t)store_i64(rows, 7),
-            .header = store_text_dup(rows, 8, arena),
-            .next_offset = store_i64(rows, 9),
-            .next_row = store_i64(rows, 10),
-            .total = store_i64(rows, 11),
-            .accepted = store_i64(rows, 12),
-            .unchanged = store_i64(rows, 13),
-            .refused = store_i64(rows, 14),
-            .created = store_i64(rows, 15),
-            .ended = store_i64(rows, 16),
+                .id = store_text_dup(rows, 0, arena),
+                .kind = (enum import_kind)store_i64(rows, 1),
+                .owner = store_text_dup(rows, 2, arena),
+                .organization = store_text_dup(rows, 3, arena),
+                .validate_only = store_i64(rows, 4),
+                .state = (Operation__State)store_i64(rows, 5),
+                .size = store_i64(rows, 6),
+                .utf8 = (uint32_t)store_i64(rows, 7),
+                .header = store_text_dup(rows, 8, arena),
+                .next_offset = store_i64(rows, 9),
+                .next_row = store_i64(rows, 10),
+                .total = store_i64(rows, 11),
+                .accepted = store_i64(rows, 12),
+                .unchanged = store_i64(rows, 13),
+                .refused = store_i64(rows, 14),
+                .created = store_i64(rows, 15),
+                .ended = store_i64(rows, 16),
         };
         return 0;
 }
@@ -92,9 +92,9 @@ int import_piece_at(struct store_conn *db, struct arena *arena, const char *impo
         if (r != 0 || (r = store_next(rows)) != 1)
                 return r == 0 ? -ENOENT : r;
         *ret = (struct import_piece){
-            .start = store_i64(rows, 0),
-            .size = store_i64(rows, 1),
-            .data = arena_str(arena, store_bytes(rows, 2)),
+                .start = store_i64(rows, 0),
+                .size = store_i64(rows, 1),
+                .data = arena_str(arena, store_bytes(rows, 2)),
         };
         return 0;
 }

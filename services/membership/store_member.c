@@ -12,19 +12,19 @@
 static void read_member(const struct store_rows *rows, struct arena *arena, struct member *m)
 {
         *m = (struct member){
-            .id = store_text_dup(rows, 0, arena),
-            .organization = store_text_dup(rows, 1, arena),
-            .path = store_text_dup(rows, 2, arena),
-            .state = (Member__State)store_i64(rows, 3),
-            .name = store_text_dup(rows, 4, arena),
-            .number = store_text_dup(rows, 5, arena),
-            .id_number_masked = store_text_dup(rows, 6, arena),
-            .phone_masked = store_text_dup(rows, 7, arena),
-            .join_date = store_text_dup(rows, 8, arena),
-            .created = store_i64(rows, 9),
-            .updated = store_i64(rows, 10),
-            .version = store_i64(rows, 11),
-            .generation = store_i64(rows, 12),
+                .id = store_text_dup(rows, 0, arena),
+                .organization = store_text_dup(rows, 1, arena),
+                .path = store_text_dup(rows, 2, arena),
+                .state = (Member__State)store_i64(rows, 3),
+                .name = store_text_dup(rows, 4, arena),
+                .number = store_text_dup(rows, 5, arena),
+                .id_number_masked = store_text_dup(rows, 6, arena),
+                .phone_masked = store_text_dup(rows, 7, arena),
+                .join_date = store_text_dup(rows, 8, arena),
+                .created = store_i64(rows, 9),
+                .updated = store_i64(rows, 10),
+                .version = store_i64(rows, 11),
+                .generation = store_i64(rows, 12),
         };
 }
 
@@ -204,9 +204,9 @@ int member_secret_get(struct store_conn *db, struct arena *arena, const char *me
         if (r != 0 || (r = store_next(rows)) != 1)
                 return r == 0 ? -ENOENT : r;
         *ret = (struct member_secret){
-            .wrapped_key = arena_str(arena, store_bytes(rows, 0)),
-            .id_number = arena_str(arena, store_bytes(rows, 1)),
-            .phone = arena_str(arena, store_bytes(rows, 2)),
+                .wrapped_key = arena_str(arena, store_bytes(rows, 0)),
+                .id_number = arena_str(arena, store_bytes(rows, 1)),
+                .phone = arena_str(arena, store_bytes(rows, 2)),
         };
         return 0;
 }

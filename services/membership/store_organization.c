@@ -8,15 +8,15 @@
 
 static const char sql_get[] = "SELECT " COLUMNS " FROM organization WHERE code = $1";
 static const char sql_insert[] =
-    "INSERT INTO organization (" COLUMNS ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
-    " ON CONFLICT DO NOTHING";
+        "INSERT INTO organization (" COLUMNS ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
+        " ON CONFLICT DO NOTHING";
 static const char sql_update[] = "UPDATE organization SET parent = $2, kind = $3, name = $4, path = $5,"
                                  " valid_from = $6, valid_to = $7, version = version + 1 WHERE code = $1";
 static const char sql_range[] = "SELECT " COLUMNS " FROM organization WHERE path > $1 AND path < $2"
                                 " AND ($3 = 0 OR kind = $3) ORDER BY path LIMIT $4";
 static const char sql_children[] =
-    "SELECT " COLUMNS " FROM organization WHERE parent = $5 AND path > $1 AND path < $2"
-    " AND ($3 = 0 OR kind = $3) ORDER BY path LIMIT $4";
+        "SELECT " COLUMNS " FROM organization WHERE parent = $5 AND path > $1 AND path < $2"
+        " AND ($3 = 0 OR kind = $3) ORDER BY path LIMIT $4";
 static const char sql_search[] = "SELECT " COLUMNS " FROM organization WHERE path > $1 AND path < $2"
                                  " AND ($3 = 0 OR kind = $3) AND ($5 = '' OR parent = $5)"
                                  " AND (name LIKE $6 ESCAPE '\\' OR code LIKE $7 ESCAPE '\\')"
@@ -40,14 +40,14 @@ struct organization *organization_list_add(struct organization_list *list, struc
 static void read_organization(const struct store_rows *rows, struct arena *arena, struct organization *o)
 {
         *o = (struct organization){
-            .code = store_text_dup(rows, 0, arena),
-            .parent = store_text_dup(rows, 1, arena),
-            .kind = (Organization__Kind)store_i64(rows, 2),
-            .name = store_text_dup(rows, 3, arena),
-            .path = store_text_dup(rows, 4, arena),
-            .valid_from = store_i64(rows, 5),
-            .valid_to = store_i64(rows, 6),
-            .version = store_i64(rows, 7),
+                .code = store_text_dup(rows, 0, arena),
+                .parent = store_text_dup(rows, 1, arena),
+                .kind = (Organization__Kind)store_i64(rows, 2),
+                .name = store_text_dup(rows, 3, arena),
+                .path = store_text_dup(rows, 4, arena),
+                .valid_from = store_i64(rows, 5),
+                .valid_to = store_i64(rows, 6),
+                .version = store_i64(rows, 7),
         };
 }
 

@@ -144,13 +144,13 @@ static void test_scan(void)
 }
 
 static const struct check_case cases[] = {
-    {"rows end with CRLF, LF or the file", test_plain},
-    {"quotes hold commas, quotes and line ends", test_quoted},
-    {"a byte order mark is skipped once", test_marks},
-    {"GB18030 and rare characters arrive as UTF-8", test_encodings},
-    {"a row past the limits is a fault and the next is read", test_limits},
-    {"reading goes on after any row", test_resume},
-    {"the scan for UTF-8 sees through pieces", test_scan},
+        {"rows end with CRLF, LF or the file", test_plain},
+        {"quotes hold commas, quotes and line ends", test_quoted},
+        {"a byte order mark is skipped once", test_marks},
+        {"GB18030 and rare characters arrive as UTF-8", test_encodings},
+        {"a row past the limits is a fault and the next is read", test_limits},
+        {"reading goes on after any row", test_resume},
+        {"the scan for UTF-8 sees through pieces", test_scan},
 };
 
 int main(void)

@@ -238,16 +238,16 @@ static void test_passwords(void)
 }
 
 static const struct check_case cases[] = {
-    {"ID numbers known to be right or wrong", test_id_number_known},
-    {"one wrong character or a swap in an ID number is found", test_id_number_errors},
-    {"an ID number has a real date of birth, not after today", test_id_number_dates},
-    {"phones in every spelling become 11 digits", test_phone},
-    {"names are kept as they are, without control characters", test_names},
-    {"dates are real days, counted in China", test_dates},
-    {"each action is possible exactly from the states of the table", test_transitions},
-    {"member numbers carry a Luhn digit", test_member_number},
-    {"kinds, codes and paths of organisations", test_organizations},
-    {"weak passwords are known", test_passwords},
+        {"ID numbers known to be right or wrong", test_id_number_known},
+        {"one wrong character or a swap in an ID number is found", test_id_number_errors},
+        {"an ID number has a real date of birth, not after today", test_id_number_dates},
+        {"phones in every spelling become 11 digits", test_phone},
+        {"names are kept as they are, without control characters", test_names},
+        {"dates are real days, counted in China", test_dates},
+        {"each action is possible exactly from the states of the table", test_transitions},
+        {"member numbers carry a Luhn digit", test_member_number},
+        {"kinds, codes and paths of organisations", test_organizations},
+        {"weak passwords are known", test_passwords},
 };
 
 int main(void)
