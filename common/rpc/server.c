@@ -227,9 +227,11 @@ static bool refuse_early(struct rpc_server *server, struct rpc_call *call)
 {
         bool writes = call->served && call->served->contract->lane != NUANXIN__LANE__READ;
         struct lane *lane = !writes ? &server->read : call->served->method->prepare ? &server->slow : &server->write;
-        if (!call->served || server_is_draining(server) || (writes && !server->writer)) {
+        if (server_is_draining(server) || (writes && !server->writer)) {
                 call_unavailable(call, RETRY_MS);
                 call->not_writer = true; /* nothing was done: ask another instance */
+        } else if (!call->served) { /* an older or newer build: callers that read our Hello do not come here */
+                call_unavailable(call, RETRY_MS);
         } else if (call->deadline_us <= call->received_us) {
                 call_refuse(call, NUANXIN__PROBLEM__PROBLEM_DEADLINE_EXCEEDED);
         } else if (lane_depth(lane) >= server->options.lane_queue) {
