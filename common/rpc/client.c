@@ -361,7 +361,7 @@ static void pack_request(struct rpc_pending *p, const struct rpc_request *r)
 {
         Nuanxin__Internal__V1__Request q = NUANXIN__INTERNAL__V1__REQUEST__INIT;
         Nuanxin__Internal__V1__Principal nobody = NUANXIN__INTERNAL__V1__PRINCIPAL__INIT;
-        char traceparent[ID_TRACEPARENT_SIZE], key[129], own_key[33], address[65];
+        char traceparent[ID_TRACEPARENT_SIZE], key[129], own_key[ID_TEXT_SIZE], address[65];
 
         q.method = r->method->id;
         q.input_hash = r->method->input_hash;
@@ -375,9 +375,9 @@ static void pack_request(struct rpc_pending *p, const struct rpc_request *r)
         if (!r->principal_packed.p)
                 q.principal = r->principal ? (Nuanxin__Internal__V1__Principal *)r->principal : &nobody;
         if (p->write && !r->idempotency_key.n) {
-                unsigned char random[16];
-                id_random(random, sizeof(random));
-                hex_encode(own_key, random, sizeof(random));
+                /* Keys that grow with time are kept side by side in the service's store. */
+                const struct clock system = {0};
+                id_new(own_key, clock_now_us(&system));
                 q.idempotency_key = own_key;
         } else if (r->idempotency_key.n && r->idempotency_key.n < sizeof(key)) {
                 memcpy(key, r->idempotency_key.p, r->idempotency_key.n);
