@@ -63,7 +63,9 @@ struct store_writer;
 
 /* wait: block until the lock is free (in a thread of its own); else STORE_E_LOCKED at once. On success the
  * store's write connection is open, writer_epoch has been raised, the WAL was checkpointed with TRUNCATE, and
- * whatever the predecessor had committed is durable. instance: its id, for people who read the file. */
+ * whatever the predecessor had committed is durable. -EBUSY after 3 s if that cannot be had, since a reader holds
+ * an old snapshot or a frozen predecessor a transaction: try again. -EINTR if a signal ended the wait. instance: its
+ * id, for people who read the file. */
 int store_writer_acquire(struct store *store, const char *instance, bool wait, struct store_writer **ret_writer,
                          const char **ret_error) MUST_USE;
 struct store_writer *store_writer_release(struct store_writer *writer); /* closes the connection, frees the lock */
@@ -77,22 +79,23 @@ int store_writer_observe(struct store *store, int *ret_pid, int64_t *ret_still_u
 
 /* --- connections and transactions ------------------------------------------------------------------------ */
 
-/* A read-only connection: never writes, never checkpoints (NO_CKPT_ON_CLOSE). Many may be open. -EAGAIN while
- * the database has no schema yet. */
+/* A read-only connection: never writes, never checkpoints (NO_CKPT_ON_CLOSE). Many may be open, also while nobody
+ * writes; the folder must be writable all the same (PATH-shm). -EAGAIN while the database has no schema yet. */
 int store_reader_open(struct store *store, struct store_conn **ret_conn) MUST_USE;
 struct store_conn *store_conn_close(struct store_conn *conn);
 DEFINE_CLEANUP(struct store_conn *, store_conn_close)
 
-/* On the writer: takes the write lock now and checks writer_epoch and the lock file (STORE_E_DEPOSED). On a
- * reader: a read snapshot. */
+/* On the writer: takes the write lock now and checks writer_epoch and the lock file (STORE_E_DEPOSED); before that
+ * a checkpoint that is due, so what it costs falls between the answers of one batch and the start of the next (on a
+ * full disk it may be -ENOSPC here already). On a reader: a read snapshot, from the first read on. */
 int store_begin(struct store_conn *conn) MUST_USE;
-/* Durable when it returns 0. A failed fsync ends the process (abort with a log line): what the kernel has
+/* Durable when it returns 0. -ECANCELED if the engine had ended the transaction itself. A failed fsync ends the process (abort with a log line): what the kernel has
  * dropped cannot be known. Any other failure has rolled back. */
 int store_commit(struct store_conn *conn) MUST_USE;
 void store_rollback(struct store_conn *conn); /* no effect outside a transaction */
 bool store_in_transaction(const struct store_conn *conn); /* false after the engine itself ended it */
 
-/* One savepoint at a time: a request inside a batch. */
+/* One savepoint at a time: a request inside a batch. -ECANCELED if there is no transaction any more. */
 int store_savepoint(struct store_conn *conn) MUST_USE;
 int store_savepoint_release(struct store_conn *conn) MUST_USE;
 int store_savepoint_rollback(struct store_conn *conn) MUST_USE; /* undoes to the savepoint and removes it */
@@ -119,7 +122,9 @@ struct store_value {
 #define STORE_ARGS(...) ((const struct store_value[]){{0}, ##__VA_ARGS__} + 1), \
         (sizeof((const struct store_value[]){{0}, ##__VA_ARGS__}) / sizeof(struct store_value) - 1)
 
-/* Runs to the end; the number of changed rows in *ret_changed (may be NULL).
+/* Runs to the end; the number of changed rows in *ret_changed (may be NULL). On the writer nothing changes outside a
+ * transaction (-ECANCELED): a handler that runs on after a full disk must not make its second half durable. -EINVAL
+ * for mistakes (wrong number of arguments, two statements in one text, the same statement still open).
  *   r = store_exec(db, SQL_X, &changed, TEXTZ(id), I64(now)); */
 #define store_exec(conn, sql, ret_changed, ...) \
         store_exec_values((conn), (sql), (ret_changed), STORE_ARGS(__VA_ARGS__))
