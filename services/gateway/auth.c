@@ -70,7 +70,7 @@ static void on_answer(void *arg, const struct rpc_result *result)
                 outcome = caller_learn(w->callers, f->caller, result->payload,
                                        clock_now_us(&w->gateway->clock) + SESSION_KEY_US, f->asked_us);
         if (outcome == 0)
-                session_keep_key(w->callers, f->caller, result->payload);
+                session_keep_key(w->callers, f->caller);
         else if (outcome == 1)
                 f->caller->refused_us = loop_now_us(w->loop);
         f->caller->fetch = NULL;

@@ -6,6 +6,7 @@
 
 #include "common/base/id.h"
 #include "common/crypto/crypto.h"
+#include "common/rpc/envelope.h"
 #include "services/gateway/ask.h"
 
 #include <malloc.h>
@@ -67,11 +68,8 @@ static void list_put_first(struct callers *c, struct caller *x)
 
 static void caller_clear(struct caller *x)
 {
-        if (x->principal)
-                nuanxin__internal__v1__principal__free_unpacked(x->principal, NULL);
-        x->principal = NULL;
-        free((char *)x->packed.p);
-        x->packed = (struct str){NULL, 0};
+        free((char *)x->principal.p);
+        x->principal = (struct str){NULL, 0};
         x->client = caller_unpin(x->client);
 }
 
@@ -179,6 +177,7 @@ struct callers *callers_new(struct loop *loop, struct cache *cache, const struct
         c->metrics.limited = metric_new(metrics, &family_limited, "%s", "");
         c->metrics.gone = metric_new(metrics, &family_gone, "%s", "");
         c->serial = 1;
+        c->scratch = arena_new(4096);
         id_random(&c->seed, sizeof(c->seed));
         c->sweep = loop_timer_new(loop, on_sweep, c);
         loop_timer_set(c->sweep, SWEEP_US);
@@ -195,6 +194,7 @@ struct callers *callers_free(struct callers *c)
                 x->client = caller_unpin(x->client);
         while (c->newest)
                 caller_free(c, c->newest);
+        arena_free(c->scratch);
         free(c);
         return NULL;
 }
@@ -229,17 +229,27 @@ static bool was_dropped(const struct callers *c, const struct caller *x)
                (x->slot_client && x->checked_us <= c->dropped_us[x->slot_client]);
 }
 
+static Nuanxin__Internal__V1__Principal *principal_unpack(struct arena *arena, struct str packed)
+{
+        ProtobufCAllocator allocator = envelope_allocator(arena);
+        return nuanxin__internal__v1__principal__unpack(&allocator, packed.n, (const uint8_t *)packed.p);
+}
+
+Nuanxin__Internal__V1__Principal *caller_principal(struct arena *arena, const struct caller *x)
+{
+        return x->principal.p ? principal_unpack(arena, x->principal) : NULL;
+}
+
 int caller_learn(struct callers *c, struct caller *x, struct str packed, int64_t until_us, int64_t asked_us)
 {
-        Nuanxin__Internal__V1__Principal *p =
-                nuanxin__internal__v1__principal__unpack(NULL, packed.n, (const uint8_t *)packed.p);
+        arena_reset(c->scratch);
+        const Nuanxin__Internal__V1__Principal *p = principal_unpack(c->scratch, packed);
         if (!p)
                 return -EBADMSG;
         caller_clear(x);
-        x->principal = p;
         char *copy = mem_realloc(NULL, packed.n + 1);
         memcpy(copy, packed.p, packed.n);
-        x->packed = (struct str){copy, packed.n};
+        x->principal = (struct str){copy, packed.n};
         x->state = CALLER_ALIVE;
         x->until_us = until_us;
         x->checked_us = asked_us;

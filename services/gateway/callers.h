@@ -49,7 +49,7 @@ struct caller {
         unsigned char key[32]; /* SHA-256 of what it is called: its name in Redis */
         enum caller_kind kind;
         enum caller_state state;
-        Nuanxin__Internal__V1__Principal *principal; /* ALIVE sessions and keys; NULL otherwise */
+        struct str principal;                        /* of ALIVE sessions and keys, packed; malloc()ed; else {NULL,0} */
         struct caller *client;                       /* the app backend that opened this session; pinned */
         int64_t until_us;                            /* UTC: the session's absolute end */
         int64_t checked_us;                          /* monotonic: when the answer that made it ALIVE was asked for */
@@ -63,7 +63,6 @@ struct caller {
         int64_t used_us;
         struct lease *leases;
         struct caller *chain, *newer, *older;
-        struct str packed; /* the principal as it came; malloc()ed */
         uint64_t hash;
         size_t name_n;
         char name[]; /* what it is called here: compared, never shown; wiped at the end */
@@ -94,6 +93,7 @@ struct callers {
         int64_t rate_scale;
         int gateway_threads; /* of all gateways that share the load */
         struct callers_metrics metrics;
+        struct arena *scratch;
         uint64_t seed; /* of the table's hash, so that nobody can aim at one bucket */
         struct caller *buckets[CALLERS_BUCKETS];
         struct caller *newest, *oldest;
@@ -124,6 +124,8 @@ struct caller *caller_unpin(struct caller *caller); /* NULL */
 /* Redis or membership said who this is. Takes nothing; asked_us: when it was asked (monotonic). -EBADMSG: garbled. */
 int caller_learn(struct callers *callers, struct caller *caller, struct str packed_principal, int64_t until_us,
                  int64_t asked_us) MUST_USE;
+/* The principal of an ALIVE session or key, in the arena; NULL if it has none. */
+Nuanxin__Internal__V1__Principal *caller_principal(struct arena *arena, const struct caller *caller);
 void caller_forget(struct caller *caller, int64_t asked_us); /* DEAD, as far as was known then */
 
 enum admission {

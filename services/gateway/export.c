@@ -186,7 +186,7 @@ static void on_more(void *user)
         struct request *r = user;
         if (r->pending)
                 return;
-        if (!request_principal(r)) {
+        if (!request_may_call(r)) {
                 end(r, false);
                 return;
         }

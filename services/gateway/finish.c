@@ -74,7 +74,7 @@ static void open_session(struct request *r)
                 google__protobuf__timestamp__init(*expires);
                 (*expires)->seconds = until / CLOCK_SECOND_US;
         }
-        const Nuanxin__Internal__V1__Principal *by = request_principal(r);
+        const Nuanxin__Internal__V1__Principal *by = caller_principal(arena, r->who);
         bool by_client = by && by->kind == NUANXIN__INTERNAL__V1__PRINCIPAL__KIND__CLIENT;
         session_open(r->worker->callers, str_of(*token), *principal, by_client ? by->generation : 0, until, on_kept,
                      r->finish);

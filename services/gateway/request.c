@@ -230,25 +230,23 @@ static bool check_head(struct request *r)
 
 /* --- calling ------------------------------------------------------------------------------------------------------ */
 
-const Nuanxin__Internal__V1__Principal *request_principal(const struct request *r)
+bool request_may_call(const struct request *r)
 {
-        static const Nuanxin__Internal__V1__Principal anonymous = NUANXIN__INTERNAL__V1__PRINCIPAL__INIT;
-        return r->who->kind == CALLER_ADDRESS ? &anonymous : r->who->principal;
+        return r->who->kind == CALLER_ADDRESS || r->who->principal.p;
 }
 
 void request_call(struct request *r, struct str payload, struct str key, bool client_key, rpc_done_fn done)
 {
         const struct rpc_request call = {
                 .method = r->route->method,
-                .principal = request_principal(r),
-                .principal_packed = r->who->packed,
+                .principal_packed = r->who->principal, /* none: nobody in particular */
                 .payload = payload,
                 .traceparent = {r->traceparent, ID_TRACEPARENT_SIZE - 1},
                 .idempotency_key = key,
                 .client_key = client_key,
                 .address = str_of(r->address),
         };
-        if (call.principal)
+        if (request_may_call(r))
                 r->pending = rpc_client_call(r->worker->rpc, &call, done, r);
         else
                 answer_refusal(r, NUANXIN__PROBLEM__PROBLEM_UNAUTHENTICATED, NULL);

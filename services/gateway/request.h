@@ -74,7 +74,6 @@ void request_call(struct request *request, struct str payload, struct str key, b
 bool request_call_failed(struct request *request, const struct rpc_result *result);
 /* Goes on after a wait. */
 void request_go(void *request);
-/* The principal to call with; NULL: the session has ended meanwhile. */
-const Nuanxin__Internal__V1__Principal *request_principal(const struct request *request);
+bool request_may_call(const struct request *request); /* false: the session has ended meanwhile */
 /* It is answered: lets go of what it holds. */
 void request_done(struct request *request, unsigned status);

@@ -85,11 +85,13 @@ void session_close(struct callers *c, struct caller *caller, cache_reply_fn done
         cache_eval(c->cache, &c->close, &k, 1, args, ARRAY_LEN(args), done, arg);
 }
 
-void session_keep_key(struct callers *c, const struct caller *caller, struct str packed)
+void session_keep_key(struct callers *c, const struct caller *caller)
 {
         char key[ASK_KEY_SIZE];
         struct str k = {key, ask_identity_key(key, caller)};
-        put(c, k, SESSION_KEY_US, packed, caller->principal, 0, caller->until_us, NULL, NULL);
+        arena_reset(c->scratch);
+        put(c, k, SESSION_KEY_US, caller->principal, caller_principal(c->scratch, caller), 0, caller->until_us, NULL,
+            NULL);
 }
 
 void session_revoke(struct callers *c, struct str id, uint64_t generation, cache_reply_fn done, void *arg)

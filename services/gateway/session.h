@@ -22,7 +22,7 @@ void session_open(struct callers *callers, struct str token, const Nuanxin__Inte
 void session_close(struct callers *callers, struct caller *caller, cache_reply_fn done, void *arg);
 
 /* An API key that membership vouched for. */
-void session_keep_key(struct callers *callers, const struct caller *caller, struct str packed_principal);
+void session_keep_key(struct callers *callers, const struct caller *caller);
 
 /* Whatever `id` (account, member, client) was given before this generation ends. */
 void session_revoke(struct callers *callers, struct str id, uint64_t generation, cache_reply_fn done, void *arg);

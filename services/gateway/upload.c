@@ -52,7 +52,7 @@ struct upload *upload_free(struct upload *u)
 /* The same for the same caller, method and key: UUID version 8, "custom" (RFC 9562). */
 static void id_from_key(char out[ID_TEXT_SIZE], const struct request *r)
 {
-        const Nuanxin__Internal__V1__Principal *who = request_principal(r);
+        const Nuanxin__Internal__V1__Principal *who = caller_principal(r->http->arena, r->who);
         unsigned char h[32];
         char hex[33];
         sha256(h, str_of(arena_printf(r->http->arena, "%s\n%s\n%.*s", who ? who->id : "", r->route->method->name,
