@@ -89,8 +89,8 @@ DEFINE_CLEANUP(struct store_conn *, store_conn_close)
  * a checkpoint that is due, so what it costs falls between the answers of one batch and the start of the next (on a
  * full disk it may be -ENOSPC here already). On a reader: a read snapshot, from the first read on. */
 int store_begin(struct store_conn *conn) MUST_USE;
-/* Durable when it returns 0. -ECANCELED if the engine had ended the transaction itself. A failed fsync ends the process (abort with a log line): what the kernel has
- * dropped cannot be known. Any other failure has rolled back. */
+/* Durable when it returns 0. A failed fsync ends the process (abort with a log line): what the kernel has dropped
+ * cannot be known. Any other failure has rolled back; -ECANCELED: the engine had done so before. */
 int store_commit(struct store_conn *conn) MUST_USE;
 void store_rollback(struct store_conn *conn); /* no effect outside a transaction */
 bool store_in_transaction(const struct store_conn *conn); /* false after the engine itself ended it */
