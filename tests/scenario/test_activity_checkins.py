@@ -218,6 +218,30 @@ def tree(s):
     expect("pages", paged, [x["organization"] for x in count("43")["children"]])
 
 
+@story("an organisation that moves takes its counts along, and who may see its activities changes with it")
+def move(s):
+    admin = s.login("admin")
+    c = s.call("POST", "/v1/campaigns", {"organization": "43", "title": "划转", "startTime": rfc3339(0), "endTime": rfc3339(60)}, token=admin).ok()
+    s.call("POST", f"/v1/campaigns/{c['id']}:open", token=admin).ok()
+    a = make_activity(s, admin, campaign=c["id"], organization="430102", start=s.offset / 1e6 - 60, end=s.offset / 1e6 + 3600)
+    for m in s.members[:30]:
+        scan(s, a, member=m["id"]).ok()
+    moving = sum(m["organization"].startswith("430102") for m in s.members[:30])
+
+    def count(organization):
+        r = s.call("GET", f"/v1/campaigns/{c['id']}/counts?organization={organization}", token=s.api_key).ok()
+        return int(r["total"].get("attended", 0))
+
+    wait_until("all are counted", lambda: count("43") == 30, 5)
+    before = {x: count(x) for x in ("43", "4301", "4302", "430102", "430102001001")}
+    s.call("POST", "/v1/organizations/430102:move", {"parent": "4302"}, token=admin).ok()
+    listed = lambda city: [x["id"] for x in s.call("GET", f"/v1/activities?campaign={c['id']}&organization={city}", token=s.api_key).ok().get("activities", [])]
+    wait_until("the activity is the other city's", lambda: listed("4302") == [a["id"]] and listed("4301") == [], 5)
+    expect("counts", {x: count(x) for x in before}, {**before, "4301": before["4301"] - moving, "4302": before["4302"] + moving})
+    s.call("POST", "/v1/organizations/430102:move", {"parent": "4301"}, token=admin).ok()
+    wait_until("all is as it was", lambda: {x: count(x) for x in before} == before, 5)
+
+
 @story("a device may be offline for a day, not longer; a card that was good when scanned is good")
 def day(s):
     admin = s.login("admin")
