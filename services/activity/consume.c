@@ -63,7 +63,8 @@ struct deltas {
         size_t n, room;
 };
 
-static struct delta *delta_add(struct rpc_call *call, struct deltas *d, const char *of, const char *organization)
+static struct delta *delta_add(struct rpc_call *call, struct deltas *d, const char *of,
+                               const char *organization)
 {
         if (d->n == d->room) {
                 struct delta *items = ARENA_ARRAY(rpc_arena(call), struct delta, d->room ? 2 * d->room : 64);
@@ -134,7 +135,8 @@ static void count_amended(struct rpc_call *call, struct tally *t, const CheckinA
 {
         count_way(delta_add(call, &t->activities, e->activity, ""), (int)e->previous_way, -1);
         count_way(delta_add(call, &t->activities, e->activity, ""), (int)e->way, 1);
-        count_way(delta_add(call, &t->campaigns, e->campaign, e->previous_organization), (int)e->previous_way, -1);
+        count_way(delta_add(call, &t->campaigns, e->campaign, e->previous_organization), (int)e->previous_way,
+                  -1);
         count_way(delta_add(call, &t->campaigns, e->campaign, e->organization), (int)e->way, 1);
 }
 
@@ -165,7 +167,8 @@ static int count_event(struct rpc_call *call, struct tally *t, const struct rpc_
                 count_promoted(call, t, (RegistrationPromoted *)m);
         } else if (type == &activity_v1_registration_created_msg) {
                 RegistrationCreated *created = (RegistrationCreated *)m;
-                count_registration(delta_add(call, &t->activities, created->activity, ""), (int)created->status, 1);
+                count_registration(delta_add(call, &t->activities, created->activity, ""),
+                                   (int)created->status, 1);
         } else {
                 RegistrationCancelled *cancelled = (RegistrationCancelled *)m;
                 count_registration(delta_add(call, &t->activities, cancelled->activity, ""),

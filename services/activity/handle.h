@@ -14,7 +14,8 @@
 
 int handle_create_campaign(struct rpc_call *call, const CreateCampaignRequest *request, Campaign *response);
 int handle_get_campaign(struct rpc_call *call, const GetCampaignRequest *request, Campaign *response);
-int handle_list_campaigns(struct rpc_call *call, const ListCampaignsRequest *request, ListCampaignsResponse *response);
+int handle_list_campaigns(struct rpc_call *call, const ListCampaignsRequest *request,
+                          ListCampaignsResponse *response);
 int handle_update_campaign(struct rpc_call *call, const UpdateCampaignRequest *request, Campaign *response);
 int handle_open_campaign(struct rpc_call *call, const OpenCampaignRequest *request, Campaign *response);
 int handle_close_campaign(struct rpc_call *call, const CloseCampaignRequest *request, Campaign *response);
@@ -33,7 +34,8 @@ int due_end_activity(struct rpc_call *call, const char *activity, struct str pay
 
 int handle_create_registration(struct rpc_call *call, const CreateRegistrationRequest *request,
                                Registration *response);
-int handle_get_registration(struct rpc_call *call, const GetRegistrationRequest *request, Registration *response);
+int handle_get_registration(struct rpc_call *call, const GetRegistrationRequest *request,
+                            Registration *response);
 int handle_list_registrations(struct rpc_call *call, const ListRegistrationsRequest *request,
                               ListRegistrationsResponse *response);
 int handle_list_member_registrations(struct rpc_call *call, const ListMemberRegistrationsRequest *request,
@@ -47,7 +49,8 @@ int handle_create_checkin(struct rpc_call *call, const CreateCheckinRequest *req
 int prepare_batch_create_checkins(struct rpc_call *call, const BatchCreateCheckinsRequest *request);
 int handle_batch_create_checkins(struct rpc_call *call, const BatchCreateCheckinsRequest *request,
                                  BatchCreateCheckinsResponse *response);
-int handle_list_checkins(struct rpc_call *call, const ListCheckinsRequest *request, ListCheckinsResponse *response);
+int handle_list_checkins(struct rpc_call *call, const ListCheckinsRequest *request,
+                         ListCheckinsResponse *response);
 
 /* consume.c: what this service follows. */
 extern const struct rpc_consumer activity_consumers[];
@@ -66,8 +69,8 @@ int organization_path(struct rpc_call *call, struct str code, struct str *ret_pa
 int require_reader(struct rpc_call *call) MUST_USE;
 /* For what belongs to a member but happens at an activity: the member; the app backend that acts for its members (`self`,
  * a "<noun>.self"); or who holds the method's `permission` at the member's organisation or at the activity's. */
-int require_member_or_staff(struct rpc_call *call, const char *self, const char *permission, const char *member,
-                            struct str member_path, struct str activity_path) MUST_USE;
+int require_member_or_staff(struct rpc_call *call, const char *self, const char *permission,
+                            const char *member, struct str member_path, struct str activity_path) MUST_USE;
 
 /* A row by its id, or a refusal as 404. Asks for no permission. */
 int find_campaign(struct rpc_call *call, const char *id, struct campaign *ret) MUST_USE;

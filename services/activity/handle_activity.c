@@ -50,16 +50,20 @@ static int check_together(struct rpc_call *call, const struct activity *a)
         if (a->start_us >= a->end_us)
                 r = rpc_invalid(call, "/endTime", "range", "must be after startTime", "须晚于 startTime");
         else if (a->end_us - a->start_us > ACTIVITY_LONGEST_US)
-                r = rpc_invalid(call, "/endTime", "range", "at most 31 days after startTime", "活动最长 31 天");
+                r = rpc_invalid(call, "/endTime", "range", "at most 31 days after startTime",
+                                "活动最长 31 天");
         if (a->registration_start_us >= a->end_us)
-                r = rpc_invalid(call, "/registrationStartTime", "range", "must be before endTime", "须早于 endTime");
+                r = rpc_invalid(call, "/registrationStartTime", "range", "must be before endTime",
+                                "须早于 endTime");
         if (a->registration_end_us && a->registration_end_us <= a->registration_start_us)
                 r = rpc_invalid(call, "/registrationEndTime", "range", "must be after registrationStartTime",
                                 "须晚于 registrationStartTime");
         if (a->mode != MODE_ONLINE && !a->place[0])
-                r = rpc_invalid(call, "/place", "required", "is required unless it is online only", "非纯线上活动必填");
+                r = rpc_invalid(call, "/place", "required", "is required unless it is online only",
+                                "非纯线上活动必填");
         if (a->mode != MODE_ON_SITE && !a->link[0])
-                r = rpc_invalid(call, "/link", "required", "is required unless it is on site only", "非纯线下活动必填");
+                r = rpc_invalid(call, "/link", "required", "is required unless it is on site only",
+                                "非纯线下活动必填");
         return r;
 }
 
@@ -83,7 +87,8 @@ static int check_campaign(struct rpc_call *call, const char *id, struct str orga
         if (r == ACTIVITY_E_ABSENT || (r == 0 && !path_is_within(organizer_path, str_of(c.path))))
                 return rpc_refuse(call, NUANXIN__PROBLEM__PROBLEM_CAMPAIGN_UNKNOWN, id);
         if (r == 0 && c.status == CAMPAIGN_CLOSED)
-                return rpc_refuse(call, NUANXIN__PROBLEM__PROBLEM_CAMPAIGN_CLOSED, campaign_status_name(c.status));
+                return rpc_refuse(call, NUANXIN__PROBLEM__PROBLEM_CAMPAIGN_CLOSED,
+                                  campaign_status_name(c.status));
         return r;
 }
 
@@ -191,8 +196,8 @@ int handle_list_activities(struct rpc_call *call, const ListActivitiesRequest *r
                            ListActivitiesResponse *response)
 {
         struct str path = STR("/"), key;
-        struct str filter = str_of(arena_printf(rpc_arena(call), "%s|%s|%d", request->organization, request->campaign,
-                                                request->status));
+        struct str filter = str_of(arena_printf(rpc_arena(call), "%s|%s|%d", request->organization,
+                                                request->campaign, request->status));
         int r = require_reader(call);
         if (r == 0 && request->organization[0])
                 r = organization_path(call, str_of(request->organization), &path);
@@ -251,7 +256,8 @@ static int change_capacity(struct rpc_call *call, struct activity *a, int64_t wa
                 return r == 0 && a->capacity ? seat_insert(rpc_db(call), a->id, a->capacity) : r;
         }
         if (!was || !a->capacity)
-                return rpc_invalid(call, "/capacity", "range", "limited and unlimited can be exchanged in a draft only",
+                return rpc_invalid(call, "/capacity", "range",
+                                   "limited and unlimited can be exchanged in a draft only",
                                    "仅草稿可在限额与不限额之间更改");
         r = seat_resize(rpc_db(call), a->id, a->capacity, &seat);
         if (r == ACTIVITY_E_ABSENT)
@@ -280,7 +286,8 @@ int handle_update_activity(struct rpc_call *call, const UpdateActivityRequest *r
         if (r == 0)
                 r = check_etag(call, request->etag, a.revision);
         if (r == 0 && is_over(&a))
-                r = rpc_refuse(call, NUANXIN__PROBLEM__PROBLEM_ACTIVITY_STATE, activity_status_name(a.status));
+                r = rpc_refuse(call, NUANXIN__PROBLEM__PROBLEM_ACTIVITY_STATE,
+                               activity_status_name(a.status));
         if (r != 0)
                 return r;
         int64_t capacity = a.capacity;
@@ -302,11 +309,12 @@ int handle_update_activity(struct rpc_call *call, const UpdateActivityRequest *r
 
 /* The one function that changes an activity's status. An event of any of the four types begins with the same two
  * fields. */
-static int become(struct rpc_call *call, struct activity *a, int status, const struct contract_message *event_type,
-                  const char *reason)
+static int become(struct rpc_call *call, struct activity *a, int status,
+                  const struct contract_message *event_type, const char *reason)
 {
         if (!activity_may_become(a->status, status))
-                return rpc_refuse(call, NUANXIN__PROBLEM__PROBLEM_ACTIVITY_STATE, activity_status_name(a->status));
+                return rpc_refuse(call, NUANXIN__PROBLEM__PROBLEM_ACTIVITY_STATE,
+                                  activity_status_name(a->status));
         a->status = status;
         a->updated_us = rpc_now(call);
         if (status == ACTIVITY_OPEN)
@@ -337,9 +345,11 @@ int handle_open_activity(struct rpc_call *call, const OpenActivityRequest *reque
         struct activity a;
         int r = find_mine(call, request->activity, &a);
         if (r == 0 && a.campaign_status != CAMPAIGN_OPEN)
-                r = rpc_refuse(call, NUANXIN__PROBLEM__PROBLEM_CAMPAIGN_CLOSED, campaign_status_name(a.campaign_status));
+                r = rpc_refuse(call, NUANXIN__PROBLEM__PROBLEM_CAMPAIGN_CLOSED,
+                               campaign_status_name(a.campaign_status));
         if (r == 0 && a.end_us <= rpc_now(call))
-                r = rpc_refuse(call, NUANXIN__PROBLEM__PROBLEM_ACTIVITY_STATE, activity_status_name(ACTIVITY_ENDED));
+                r = rpc_refuse(call, NUANXIN__PROBLEM__PROBLEM_ACTIVITY_STATE,
+                               activity_status_name(ACTIVITY_ENDED));
         if (r == 0)
                 r = become(call, &a, ACTIVITY_OPEN, &activity_v1_activity_opened_msg, NULL);
         if (r == 0)
@@ -365,7 +375,8 @@ int handle_cancel_activity(struct rpc_call *call, const CancelActivityRequest *r
         struct activity a;
         int r = find_mine(call, request->activity, &a);
         if (r == 0)
-                r = become(call, &a, ACTIVITY_CANCELLED, &activity_v1_activity_cancelled_msg, request->reason);
+                r = become(call, &a, ACTIVITY_CANCELLED, &activity_v1_activity_cancelled_msg,
+                           request->reason);
         if (r == 0)
                 r = rpc_due_cancel(call, DUE_END, a.id);
         if (r == 0)

@@ -82,7 +82,8 @@ int handle_get_campaign(struct rpc_call *call, const GetCampaignRequest *request
         return r;
 }
 
-int handle_list_campaigns(struct rpc_call *call, const ListCampaignsRequest *request, ListCampaignsResponse *response)
+int handle_list_campaigns(struct rpc_call *call, const ListCampaignsRequest *request,
+                          ListCampaignsResponse *response)
 {
         struct arena *arena = rpc_arena(call);
         struct str path = STR("/"), key;
@@ -150,15 +151,16 @@ int handle_update_campaign(struct rpc_call *call, const UpdateCampaignRequest *r
 }
 
 /* The one function that changes a campaign's status. */
-static int become(struct rpc_call *call, const char *id, int status, const struct contract_message *event_type,
-                  Campaign *response)
+static int become(struct rpc_call *call, const char *id, int status,
+                  const struct contract_message *event_type, Campaign *response)
 {
         struct campaign c;
         int r = find_campaign(call, id, &c);
         if (r == 0)
                 r = rpc_require(call, str_of(c.path));
         if (r == 0 && !campaign_may_become(c.status, status))
-                r = rpc_refuse(call, NUANXIN__PROBLEM__PROBLEM_CAMPAIGN_STATE, campaign_status_name(c.status));
+                r = rpc_refuse(call, NUANXIN__PROBLEM__PROBLEM_CAMPAIGN_STATE,
+                               campaign_status_name(c.status));
         if (r != 0)
                 return r;
         c.status = status;
@@ -204,7 +206,8 @@ int handle_get_campaign_counts(struct rpc_call *call, const GetCampaignCountsReq
                                CampaignCounts *response)
 {
         struct arena *arena = rpc_arena(call);
-        struct str filter = str_of(arena_printf(arena, "%s|%s", request->campaign, request->organization)), key;
+        struct str filter = str_of(arena_printf(arena, "%s|%s", request->campaign, request->organization)),
+                   key;
         struct campaign c;
         struct organization_count count;
         int r = find_campaign(call, request->campaign, &c);
@@ -220,12 +223,13 @@ int handle_get_campaign_counts(struct rpc_call *call, const GetCampaignCountsReq
         response->children = ARENA_ARRAY(arena, OrganizationCount *, size);
 
         _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
-        r = campaign_counts_query(rpc_db(call), c.id, request->organization, arena_strndup(arena, key.p, key.n), &rows);
+        r = campaign_counts_query(rpc_db(call), c.id, request->organization,
+                                  arena_strndup(arena, key.p, key.n), &rows);
         while (r == 0 && (r = store_next(rows)) == 1) {
                 r = 0;
                 if (response->n_children == size) {
-                        response->next_page_token =
-                                rpc_page_token(call, filter, str_of(response->children[size - 1]->organization));
+                        response->next_page_token = rpc_page_token(
+                                call, filter, str_of(response->children[size - 1]->organization));
                         return 0;
                 }
                 organization_count_read(rows, arena, &count);

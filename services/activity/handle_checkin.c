@@ -42,7 +42,8 @@ static struct who identify_by_card(struct rpc_call *call, const Scan *scan)
                 .member = arena_strdup(rpc_arena(call), card.member),
                 .organization = arena_strdup(rpc_arena(call), card.organization),
                 .path = "", /* not needed where a card is shown */
-                .problem = r == 0 ? NUANXIN__PROBLEM__PROBLEM_NONE : NUANXIN__PROBLEM__PROBLEM_CHECKIN_CARD_EXPIRED,
+                .problem = r == 0 ? NUANXIN__PROBLEM__PROBLEM_NONE
+                                  : NUANXIN__PROBLEM__PROBLEM_CHECKIN_CARD_EXPIRED,
         };
 }
 
@@ -268,7 +269,8 @@ int handle_batch_create_checkins(struct rpc_call *call, const BatchCreateCheckin
         return r;
 }
 
-int handle_list_checkins(struct rpc_call *call, const ListCheckinsRequest *request, ListCheckinsResponse *response)
+int handle_list_checkins(struct rpc_call *call, const ListCheckinsRequest *request,
+                         ListCheckinsResponse *response)
 {
         struct arena *arena = rpc_arena(call);
         struct str filter = str_of(arena_printf(arena, "%s|%d", request->activity, request->refused)), key;
@@ -291,8 +293,8 @@ int handle_list_checkins(struct rpc_call *call, const ListCheckinsRequest *reque
                 r = 0;
                 if (response->n_checkins == size) {
                         const Checkin *last = response->checkins[size - 1];
-                        response->next_page_token =
-                                rpc_page_token(call, filter, str_of(request->refused ? last->id : last->member));
+                        response->next_page_token = rpc_page_token(
+                                call, filter, str_of(request->refused ? last->id : last->member));
                         return 0;
                 }
                 attendance_read(rows, arena, &t);

@@ -31,14 +31,16 @@ static int refuse(struct rpc_call *call, Nuanxin__Problem problem, const struct 
         case NUANXIN__PROBLEM__PROBLEM_CAMPAIGN_CLOSED:
                 return rpc_refuse(call, problem, campaign_status_name(a->campaign_status));
         default:
-                clock_format_rfc3339(from, a->registration_start_us ? a->registration_start_us : a->created_us);
+                clock_format_rfc3339(from,
+                                     a->registration_start_us ? a->registration_start_us : a->created_us);
                 clock_format_rfc3339(until, a->registration_end_us ? a->registration_end_us : a->end_us);
                 return rpc_refuse(call, problem, from, until);
         }
 }
 
 /* Who is to take part, and may the caller say so? -> the member with an organisation that is known. */
-static int find_participant(struct rpc_call *call, const char *given, const struct activity *a, struct who *ret)
+static int find_participant(struct rpc_call *call, const char *given, const struct activity *a,
+                            struct who *ret)
 {
         const char *id = given[0] ? given : rpc_principal(call)->member;
         if (!id[0])
@@ -46,8 +48,8 @@ static int find_participant(struct rpc_call *call, const char *given, const stru
         int r = find_member(call, id, NUANXIN__PROBLEM__PROBLEM_MEMBER_UNKNOWN,
                             NUANXIN__PROBLEM__PROBLEM_MEMBER_NOT_TAKING_PART, ret);
         if (r == 0)
-                r = require_member_or_staff(call, "registration.self", "registration.write", id, str_of(ret->path),
-                                            str_of(a->path));
+                r = require_member_or_staff(call, "registration.self", "registration.write", id,
+                                            str_of(ret->path), str_of(a->path));
         if (r == 0 && ret->problem != NUANXIN__PROBLEM__PROBLEM_NONE)
                 r = rpc_refuse(call, ret->problem, id);
         if (r == 0 && !ret->path[0])
@@ -94,7 +96,8 @@ static int insert(struct rpc_call *call, struct registration *g)
         int r = ACTIVITY_E_ABSENT;
         for (int attempt = 0; r == ACTIVITY_E_ABSENT && attempt < 8; attempt++) {
                 char code[REGISTRATION_CODE_SIZE];
-                registration_code_make(code, strtoull(rpc_new_id(call) + 24, NULL, 16)); /* its last, random part */
+                const char *random = rpc_new_id(call) + 24; /* the last part of a new id is random */
+                registration_code_make(code, strtoull(random, NULL, 16));
                 g->code = arena_strdup(rpc_arena(call), code);
                 r = registration_insert(rpc_db(call), g);
         }
@@ -181,14 +184,14 @@ static int give_up(struct rpc_call *call, const struct activity *a, struct regis
         return rpc_emit(call, &activity_v1_registration_cancelled_msg, event, g->id, g->organization);
 }
 
-static int find_registration(struct rpc_call *call, const struct activity *a, const char *id, const char *permission,
-                             struct registration *ret)
+static int find_registration(struct rpc_call *call, const struct activity *a, const char *id,
+                             const char *permission, struct registration *ret)
 {
         int r = registration_load(rpc_db(call), rpc_arena(call), a->id, id, ret);
         if (r == ACTIVITY_E_ABSENT)
                 return rpc_refuse(call, NUANXIN__PROBLEM__PROBLEM_NOT_FOUND);
-        return r == 0 ? require_member_or_staff(call, "registration.self", permission, ret->member, str_of(ret->path),
-                                                str_of(a->path))
+        return r == 0 ? require_member_or_staff(call, "registration.self", permission, ret->member,
+                                                str_of(ret->path), str_of(a->path))
                       : r;
 }
 
@@ -200,7 +203,8 @@ int handle_cancel_registration(struct rpc_call *call, const CancelRegistrationRe
         struct seat seat;
         int r = find_activity(call, request->activity, &a);
         if (r == 0 && a.capacity)
-                r = seat_change(rpc_db(call), a.id, 0, 0, &seat); /* locks it before the registration is read */
+                r = seat_change(rpc_db(call), a.id, 0, 0,
+                                &seat); /* locks it: the registration is read after */
         if (r == 0)
                 r = find_registration(call, &a, request->registration, "registration.write", &g);
         if (r != 0)
@@ -218,7 +222,8 @@ int handle_cancel_registration(struct rpc_call *call, const CancelRegistrationRe
 
 /* --- reading ------------------------------------------------------------------------------------------------------- */
 
-int handle_get_registration(struct rpc_call *call, const GetRegistrationRequest *request, Registration *response)
+int handle_get_registration(struct rpc_call *call, const GetRegistrationRequest *request,
+                            Registration *response)
 {
         struct activity a;
         struct registration g;
@@ -231,8 +236,8 @@ int handle_get_registration(struct rpc_call *call, const GetRegistrationRequest 
 }
 
 /* A page from a running query. by_position: what the next page's key holds before the id. */
-static int page(struct rpc_call *call, struct store_rows *rows, int32_t asked, struct str filter, bool by_position,
-                ListRegistrationsResponse *response)
+static int page(struct rpc_call *call, struct store_rows *rows, int32_t asked, struct str filter,
+                bool by_position, ListRegistrationsResponse *response)
 {
         struct arena *arena = rpc_arena(call);
         size_t size = (size_t)rpc_page_size(asked);
@@ -241,7 +246,9 @@ static int page(struct rpc_call *call, struct store_rows *rows, int32_t asked, s
         response->registrations = ARENA_ARRAY(arena, Registration *, size);
         while ((r = store_next(rows)) == 1) {
                 if (response->n_registrations == size) {
-                        const char *key = by_position ? arena_printf(arena, "%lld|%s", (long long)g.position, g.id) : g.id;
+                        const char *key = g.id;
+                        if (by_position)
+                                key = arena_printf(arena, "%lld|%s", (long long)g.position, g.id);
                         response->next_page_token = rpc_page_token(call, filter, str_of(key));
                         return 0;
                 }
@@ -288,7 +295,7 @@ int handle_list_member_registrations(struct rpc_call *call, const ListMemberRegi
         if (r == 0)
                 r = rpc_page_start(call, request->page_token, filter, &key);
         if (r == 0)
-                r = registrations_of_member_query(rpc_db(call), request->member, arena_strndup(arena, key.p, key.n),
-                                                  &rows);
+                r = registrations_of_member_query(rpc_db(call), request->member,
+                                                  arena_strndup(arena, key.p, key.n), &rows);
         return r == 0 ? page(call, rows, request->page_size, filter, false, response) : r;
 }

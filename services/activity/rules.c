@@ -142,7 +142,8 @@ Nuanxin__Problem scan_decide(const struct scan_facts *f)
                 return NUANXIN__PROBLEM__PROBLEM_CHECKIN_TOO_OLD;
         if (f->activity_status == ACTIVITY_DRAFT || (f->closed_us && f->occurred_us >= f->closed_us))
                 return NUANXIN__PROBLEM__PROBLEM_CHECKIN_ACTIVITY_CLOSED;
-        if (f->campaign_status == CAMPAIGN_DRAFT || (f->campaign_closed_us && f->occurred_us >= f->campaign_closed_us))
+        if (f->campaign_status == CAMPAIGN_DRAFT ||
+            (f->campaign_closed_us && f->occurred_us >= f->campaign_closed_us))
                 return NUANXIN__PROBLEM__PROBLEM_CHECKIN_CAMPAIGN_CLOSED;
         if (f->occurred_us < f->start_us - CHECKIN_EARLY_US || f->occurred_us > f->end_us)
                 return NUANXIN__PROBLEM__PROBLEM_CHECKIN_OUTSIDE_WINDOW;

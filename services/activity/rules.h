@@ -45,11 +45,11 @@ enum {
         WAY_ONLINE = NUANXIN__ACTIVITY__V1__CHECKIN__WAY__ONLINE,
 };
 
-#define HOUR_US                (3600 * INT64_C(1000000))
-#define CHECKIN_EARLY_US       (2 * HOUR_US)       /* check-in opens before the start by */
-#define CHECKIN_OFFLINE_US     (24 * HOUR_US)      /* a scan may be uploaded so much later */
-#define CHECKIN_CLOCK_SKEW_US  (HOUR_US / 12)      /* a device's clock may be fast by */
-#define ACTIVITY_LONGEST_US    (31 * 24 * HOUR_US)
+#define HOUR_US               (3600 * INT64_C(1000000))
+#define CHECKIN_EARLY_US      (2 * HOUR_US)  /* check-in opens before the start by */
+#define CHECKIN_OFFLINE_US    (24 * HOUR_US) /* a scan may be uploaded so much later */
+#define CHECKIN_CLOCK_SKEW_US (HOUR_US / 12) /* a device's clock may be fast by */
+#define ACTIVITY_LONGEST_US   (31 * 24 * HOUR_US)
 
 /* --- states ------------------------------------------------------------------------------------------------- */
 
@@ -84,7 +84,7 @@ int registration_code_parse(struct str typed, char ret_code[REGISTRATION_CODE_SI
 struct scan_facts {
         int64_t now_us, occurred_us;
         int way;
-        Nuanxin__Problem identity; /* PROBLEM_NONE, or why the card, code or id names nobody who may take part */
+        Nuanxin__Problem identity; /* PROBLEM_NONE, or why card, code or id name nobody who may take part */
         bool organization_known;
         int campaign_status;
         int64_t campaign_closed_us; /* 0: not closed */

@@ -27,13 +27,14 @@ int require_reader(struct rpc_call *call)
         return 0;
 }
 
-int require_member_or_staff(struct rpc_call *call, const char *self, const char *permission, const char *member,
-                            struct str member_path, struct str activity_path)
+int require_member_or_staff(struct rpc_call *call, const char *self, const char *permission,
+                            const char *member, struct str member_path, struct str activity_path)
 {
         const Principal *principal = rpc_principal(call);
         if (principal->kind == NUANXIN__INTERNAL__V1__PRINCIPAL__KIND__MEMBER)
                 return rpc_require_member(call, member, member_path);
-        if (principal->kind == NUANXIN__INTERNAL__V1__PRINCIPAL__KIND__CLIENT && rpc_allows(call, self, member_path)) {
+        if (principal->kind == NUANXIN__INTERNAL__V1__PRINCIPAL__KIND__CLIENT &&
+            rpc_allows(call, self, member_path)) {
                 rpc_require_nothing(call);
                 return 0;
         }
@@ -62,7 +63,8 @@ int find_member(struct rpc_call *call, const char *id, Nuanxin__Problem unknown,
         struct member m;
         int r = member_load(rpc_db(call), rpc_arena(call), id, &m);
         if (r == 0)
-                *ret = (struct who){id, m.organization, m.path, m.active ? NUANXIN__PROBLEM__PROBLEM_NONE : inactive};
+                *ret = (struct who){id, m.organization, m.path,
+                                    m.active ? NUANXIN__PROBLEM__PROBLEM_NONE : inactive};
         else if (r == ACTIVITY_E_ABSENT)
                 *ret = (struct who){id, "", "", unknown};
         return r == ACTIVITY_E_ABSENT ? 0 : r;
