@@ -22,6 +22,20 @@ int grants_take(struct rpc_call *call, const char *permission, RoleGrant *const 
         return 0;
 }
 
+int grants_within(struct rpc_call *call, const char *permission, const char *holder)
+{
+        struct role_grant grants[ROLE_GRANT_MAX];
+        size_t n = 0;
+        int r = role_grants_get(rpc_db(call), rpc_arena(call), holder, grants, &n);
+        for (size_t i = 0; i < n && r == 0; i++) {
+                struct organization o;
+                r = find_organization(call, grants[i].organization, &o);
+                if (r == 0 && !rpc_allows(call, permission, str_of(o.path)))
+                        r = rpc_refuse(call, PROBLEM(PERMISSION_DENIED), permission);
+        }
+        return r;
+}
+
 int grants_fill(struct rpc_call *call, const char *holder, RoleGrant ***ret, size_t *ret_n)
 {
         struct arena *arena = rpc_arena(call);

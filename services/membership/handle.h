@@ -58,6 +58,9 @@ int handle_list_operation_errors(struct rpc_call *call, const ListOperationError
 /* The grants of a request: each organisation must exist, and the caller must hold `permission` there. */
 int grants_take(struct rpc_call *call, const char *permission, RoleGrant *const *asked, size_t n,
                 struct role_grant out[ROLE_GRANT_MAX]) MUST_USE;
+/* Whoever changes an account or client must hold `permission` wherever that has rights: else a county's administrator
+ * could take over a wider account that the county manages. */
+int grants_within(struct rpc_call *call, const char *permission, const char *holder) MUST_USE;
 int grants_fill(struct rpc_call *call, const char *holder, RoleGrant ***ret, size_t *ret_n) MUST_USE;
 /* The grants as a principal has them. */
 int grants_principal(struct rpc_call *call, const char *holder, Grant ***ret, size_t *ret_n) MUST_USE;

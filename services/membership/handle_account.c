@@ -39,6 +39,12 @@ static int find_account(struct rpc_call *call, const char *id, struct account *r
         return r;
 }
 
+static int find_to_change(struct rpc_call *call, const char *id, struct account *ret)
+{
+        int r = find_account(call, id, ret);
+        return r == 0 ? grants_within(call, "account.write", id) : r;
+}
+
 /* Keeps the change, ends the sessions, and answers. */
 static int save_account(struct rpc_call *call, struct account *a, Account *response)
 {
@@ -145,7 +151,7 @@ int handle_set_account_grants(struct rpc_call *call, const SetAccountGrantsReque
 {
         struct role_grant grants[ROLE_GRANT_MAX];
         struct account a;
-        int r = find_account(call, request->account, &a);
+        int r = find_to_change(call, request->account, &a);
         if (r == 0)
                 r = etag_check(call, request->etag, a.generation);
         if (r == 0)
@@ -158,7 +164,7 @@ int handle_set_account_grants(struct rpc_call *call, const SetAccountGrantsReque
 int handle_disable_account(struct rpc_call *call, const DisableAccountRequest *request, Account *response)
 {
         struct account a;
-        int r = find_account(call, request->account, &a);
+        int r = find_to_change(call, request->account, &a);
         a.disabled = true;
         return r == 0 ? save_account(call, &a, response) : r;
 }
@@ -167,7 +173,7 @@ int handle_revoke_account_sessions(struct rpc_call *call, const RevokeAccountSes
                                    Account *response)
 {
         struct account a;
-        int r = find_account(call, request->account, &a);
+        int r = find_to_change(call, request->account, &a);
         return r == 0 ? save_account(call, &a, response) : r;
 }
 
@@ -196,7 +202,7 @@ static int find_for_password(struct rpc_call *call, const char *id, struct accou
         r = find_organization(call, ret->organization, &o);
         if (r == 0 && !rpc_allows(call, "account.write", str_of(o.path)))
                 return rpc_refuse(call, PROBLEM(NOT_FOUND));
-        return r;
+        return r == 0 ? grants_within(call, "account.write", id) : r;
 }
 
 int prepare_set_account_password(struct rpc_call *call, const SetAccountPasswordRequest *request)

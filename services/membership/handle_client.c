@@ -30,7 +30,7 @@ static int find_client(struct rpc_call *call, const char *id, struct client *ret
         if (r == 0)
                 r = rpc_require(call, str_of(o.path));
         rpc_audit_subject(call, id, r == 0 ? ret->organization : "");
-        return r;
+        return r == 0 ? grants_within(call, "client.write", id) : r;
 }
 
 static char *new_key(struct rpc_call *call, char **ret_hash)

@@ -249,7 +249,7 @@ int import_fill(struct rpc_call *call, const struct import *import, Operation *r
         response->operation = import->id;
         response->state = import->state;
         response->validate_only = import->validate_only;
-        response->rows_total = (int32_t)import->total;
+        response->rows_total = (int32_t)(import->ended || !import->total ? import->total : import->total - 1);
         response->rows_accepted = (int32_t)import->accepted;
         response->rows_unchanged = (int32_t)import->unchanged;
         response->rows_refused = (int32_t)import->refused;

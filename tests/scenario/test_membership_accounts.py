@@ -62,6 +62,21 @@ def giving(s):
     create(s, "by-staff", token=sign_in(s, "clerk")).refused(403, "permission-denied")
 
 
+@story("a county's administrator cannot take over an account or key that reaches further than the county")
+def no_takeover(s):
+    create(s, "narrow-admin", role="ROLE_ADMINISTRATOR").ok()
+    narrow = session(s, "narrow-admin").ok()["token"]
+    wide = {"organization": "430102", "grants": [{"role": "ROLE_ADMINISTRATOR", "organization": "43"}]}
+    account = s.call("POST", "/v1/accounts", {"account": {**wide, "login": "wide"}, "password": PASSWORD}, token=sign_in(s, "admin")).ok()
+    url = f"/v1/accounts/{account['id']}"
+    s.call("GET", url, token=narrow).ok()
+    s.call("POST", url + ":setPassword", {"password": "taken over by me"}, token=narrow).refused(403, "permission-denied")
+    s.call("POST", url + ":setGrants", {"grants": []}, token=narrow).refused(403, "permission-denied")
+    s.call("POST", url + ":disable", token=narrow).refused(403, "permission-denied")
+    client = s.call("POST", "/v1/clients", {**wide, "name": "宽"}, token=sign_in(s, "admin")).ok()["client"]["id"]
+    s.call("POST", f"/v1/clients/{client}:rotateKey", token=narrow).refused(403, "permission-denied")
+
+
 @story("a change of rights ends the account's sessions")
 def changing(s):
     made = create(s, "li.si").ok()

@@ -65,6 +65,14 @@ def duplicates(s):
     apply(s, clerk, 1100).ok()
 
 
+@story("of many applications with one ID number at once, one is taken")
+def applications_at_once(s):
+    clerk = sign_in(s, "clerk")
+    auth = {"Authorization": "Bearer " + clerk}
+    answers = s.load([("POST", "/v1/members", person(1150, VILLAGE), auth) for _ in range(20)], connections=20)
+    expect("the outcomes", sorted(a.status for a in answers), [200] + [409] * 19)
+
+
 @story("bad particulars are refused, each in its own way")
 def bad_particulars(s):
     clerk = sign_in(s, "clerk")

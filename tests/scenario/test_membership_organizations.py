@@ -177,6 +177,28 @@ def no_table(s):
         expect(f"the report on {body!r}", (done["state"], done["errors"][0]["code"]), ("FAILED", code))
 
 
+@story("chunks may come again, but none may be missing")
+def chunks(s):
+    import base64
+    import json
+
+    file = "code,parent_code,level,name\n430105903,430105,township,块镇\n".encode()
+
+    def send(start, end, last=False):
+        chunk = {"upload": "test-chunks", "offset": str(start), "data": base64.b64encode(file[start:end]).decode(), "last": last}
+        return s.cli("call", "ImportOrganizations", json.dumps(chunk), "--json", check=False)
+
+    expect("the first", json.loads(send(0, 10).stdout)["bytesReceived"], "10")
+    expect("again", json.loads(send(0, 10).stdout)["bytesReceived"], "10")
+    refused = send(20, 30)
+    assert refused.returncode and "import-gap" in refused.stdout + refused.stderr, refused
+    expect("the second", json.loads(send(10, 30).stdout)["bytesReceived"], "30")
+    for _ in range(2):
+        done = json.loads(send(30, len(file), last=True).stdout)
+        expect("the end, also when it is asked for again", (done["state"], done["rowsAccepted"]), ("SUCCEEDED", 1))
+    expect("taken", get(s, sign_in(s, "admin"), "430105903")["name"], "块镇")
+
+
 @story("a county's administrator imports within the county only")
 def import_scope(s):
     admin = sign_in(s, "admin")
