@@ -28,7 +28,11 @@ class Server:
     def __exit__(self, kind, *_):
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        status = self.process.wait(10)
+        try:
+            status = self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            status = self.process.wait()
         self.process.stdout.close()
         if kind is None:
             check(status == 0, "the server ended with %d" % status)  # also what a sanitizer found
@@ -76,7 +80,7 @@ def slow_header():
 
 
 def slow_header_after_a_request():
-    with Server(*SHORT) as server, server.client() as client:
+    with Server(*SHORT, "--keep-alive-ms", "20000") as server, server.client() as client:
         client.send(get())
         check(statuses(client, 1) == [200], "the first is answered")
         drip(client, [b"G"] * 1 + [b"E", b"T", b" ", b"/"] + [b"a"] * 1000, 0.02)
@@ -174,6 +178,61 @@ def pipelining_waits():
     with Server() as server, server.client() as client:
         client.send(get(target=b"/later") * 40 + get())
         check([client.answer()[0] for _ in range(41)] == [200] * 41, "past the bound requests wait, and are answered")
+
+
+def holding(other):
+    """How many requests the handler has and keeps, as another connection is told."""
+    other.send(get(target=b"/holding"))
+    return int(other.answer()[2])
+
+
+def holding_some(other):
+    deadline = time.monotonic() + 10
+    while (n := holding(other)) == 0 and time.monotonic() < deadline:
+        pass
+    return n
+
+
+def pipelining_is_bounded():
+    with Server() as server, server.client() as client, server.client() as other:
+        client.send(get(target=b"/hold") * 40)
+        deadline = time.monotonic() + 10
+        while holding(other) < 16 and time.monotonic() < deadline:
+            pass
+        check([holding(other) for _ in range(20)] == [16] * 20, "16 are handed over, no more")
+        answered = 0
+        while answered < 40 and time.monotonic() < deadline:
+            other.send(get(target=b"/release"))
+            other.answer()
+            client.socket.settimeout(0.05)
+            try:
+                while answered < 40:
+                    check(client.answer()[2] == b'{"held":true}', "an answer")
+                    answered += 1
+            except TimeoutError:
+                pass
+        check(answered == 40, "%d answers" % answered)
+
+
+def nothing_after_close_is_handed_over():
+    with Server() as server, server.client() as client, server.client() as other:
+        client.send(get(b"Connection: close\r\n", b"/hold") + get(target=b"/hold") * 3)
+        check(holding_some(other) == 1 and holding(other) == 1, "only the one that closes")
+        other.send(get(target=b"/release"))
+        other.answer()
+        check(client.answer()[2] == b'{"held":true}' and client.ended(), "it is answered, then the end")
+
+
+def gone_while_held():
+    with Server() as server, server.client() as other:
+        with server.client() as client:
+            client.send(get(target=b"/hold") * 3)
+            check(holding_some(other) > 0, "held")
+            client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")  # close is a reset
+        deadline = time.monotonic() + 10
+        while (n := holding(other)) and time.monotonic() < deadline:
+            pass
+        check(n == 0, "the handler is told that they are gone")
 
 
 def half_close_while_waiting():
@@ -377,7 +436,8 @@ def address_taken():
 
 
 CASES = [slow_header, slow_header_after_a_request, silent_client, idle_client, empty_lines_are_no_request, slow_body,
-         slow_chunks, slow_streamed_body, steady_body, slow_reader, answers_in_order, pipelining_waits,
+         slow_chunks, slow_streamed_body, steady_body, slow_reader, answers_in_order, pipelining_waits, pipelining_is_bounded,
+         nothing_after_close_is_handed_over, gone_while_held,
          half_close_while_waiting, gone_while_waiting, uploads, upload_cut, early_answer, streams, continue_is_sent,
          no_continue_for_a_refusal, connections_are_bounded, out_of_descriptors, drains, tls, address_taken]
 

@@ -6,6 +6,7 @@
  *   /stream   answers a body of chunks (?n= pieces of 1000 bytes)
  *   /upload   takes the body in pieces and answers its length
  *   /early    answers before the body came
+ *   /hold     answers when /release is asked for; /holding tells how many wait
  */
 #include "common/base/clock.h"
 #include "common/http/http.h"
@@ -19,12 +20,16 @@ struct echo {
         struct loop *loop;
         struct http_server *server;
         struct loop_timer *drain;
+        struct work *held;
+        int n_held;
 };
 
 struct work {
         struct http_request *request;
         struct loop_timer *timer;
         int64_t pieces, bytes;
+        struct work *next; /* held */
+        bool held;
 };
 
 static const struct http_field json = {{"Content-Type", 12}, {"application/json", 16}};
@@ -52,6 +57,33 @@ static void on_more(void *arg)
                 http_answer_end(work->request, true);
 }
 
+static void hold(struct echo *echo, struct work *work)
+{
+        work->held = true;
+        work->next = echo->held;
+        echo->held = work;
+        echo->n_held++;
+}
+
+static void unhold(struct echo *echo, struct work *work)
+{
+        struct work **at = &echo->held;
+        while (*at != work)
+                at = &(*at)->next;
+        *at = work->next;
+        work->held = false;
+        echo->n_held--;
+}
+
+static void release(struct echo *echo)
+{
+        while (echo->held) {
+                struct work *work = echo->held;
+                unhold(echo, work);
+                answer(work->request, STR("{\"held\":true}"));
+        }
+}
+
 static bool want_stream(void *arg, struct http_request *request)
 {
         (void)arg;
@@ -72,6 +104,13 @@ static void on_request(void *arg, struct http_request *request)
                 if (str_to_i64(query, 0, 1000 * 1000, &work->pieces) < 0)
                         work->pieces = 3;
                 http_answer_begin(request, &(struct http_answer){.status = 200}, on_more, work);
+        } else if (str_is(request->path, "/hold")) {
+                hold(echo, work);
+        } else if (str_is(request->path, "/holding")) {
+                answer(request, str_of(arena_printf(request->arena, "%d", echo->n_held)));
+        } else if (str_is(request->path, "/release")) {
+                release(echo);
+                answer(request, STR("{}"));
         } else if (str_is(request->path, "/early")) {
                 answer(request, STR("{\"early\":true}"));
         } else if (str_is(request->path, "/upload")) {
@@ -107,8 +146,9 @@ static void on_body(void *arg, struct http_request *request, struct str piece, b
 static void on_gone(void *arg, struct http_request *request)
 {
         struct work *work = request->user;
-        (void)arg;
         loop_timer_free(TAKE(work->timer));
+        if (work->held)
+                unhold(arg, work);
 }
 
 static void on_refused(void *arg, const struct http_request *request, int status, struct buf *body,
