@@ -5,6 +5,7 @@
  */
 #include "common/base/err.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -35,4 +36,14 @@ char *mem_strdup(const char *s)
 void mem_freep(void *pointer_to_pointer)
 {
         free(*(void **)pointer_to_pointer);
+}
+
+void mem_rest(void)
+{
+        malloc_trim(0);
+}
+
+void mem_one_heap(void)
+{
+        mallopt(M_ARENA_MAX, 1);
 }

@@ -42,3 +42,7 @@ void *mem_zalloc(size_t size);
 void *mem_realloc(void *old, size_t size);
 char *mem_strdup(const char *s);
 void mem_freep(void *pointer_to_pointer);
+/* Gives what is free back to the system: for a thread that has been idle for a while. */
+void mem_rest(void);
+/* Before the first thread: one heap for all of them. Our threads share little, but few heaps stay small. */
+void mem_one_heap(void);

@@ -18,7 +18,8 @@ struct parking;
 struct lane_thread {
         struct rpc_server *server;
         pthread_t thread;
-        struct store_conn *db; /* read lane: its connection, opened at the first need */
+        struct store_conn *db; /* its connection, opened at the first need */
+        bool rests;            /* has given back what it held, and sleeps until there is work */
 };
 
 struct rpc_server {

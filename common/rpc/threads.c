@@ -5,6 +5,7 @@
  */
 #include "common/rpc/server_internal.h"
 
+#include "common/base/clock.h"
 #include "common/base/log.h"
 
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 #define READ_BATCH  16
 #define SLOW_BATCH  16
 #define TOGETHER_US 1000
+#define REST_US     (3 * CLOCK_SECOND_US) /* idle for so long: the caches are given back */
 #define RETRY_MS    1000
 
 /* Answers what need not run. */
@@ -75,14 +77,25 @@ static void read_batch(struct lane_thread *t, struct call_list *calls)
         log_set_trace((struct str){0});
 }
 
+static void rest(struct lane_thread *t)
+{
+        if (t->db)
+                store_rest(t->db);
+        mem_rest();
+}
+
 void *read_main(void *arg)
 {
         struct lane_thread *t = arg;
         struct call_list calls;
         pthread_setname_np(pthread_self(), "read");
-        while (lane_take(&t->server->read, READ_BATCH, -1, &calls))
-                if (calls.first)
+        while (lane_take(&t->server->read, READ_BATCH, t->rests ? -1 : REST_US, &calls)) {
+                t->rests = !calls.first;
+                if (t->rests)
+                        rest(t);
+                else
                         read_batch(t, &calls);
+        }
         server_finished(t->server, &calls); /* unanswered: the server is being freed */
         t->db = store_conn_close(t->db);
         return NULL;
@@ -139,9 +152,13 @@ void *slow_main(void *arg)
         struct rpc_server *server = t->server;
         struct call_list calls;
         pthread_setname_np(pthread_self(), "slow");
-        while (lane_take(&server->slow, SLOW_BATCH, -1, &calls))
-                if (calls.first)
+        while (lane_take(&server->slow, SLOW_BATCH, t->rests ? -1 : REST_US, &calls)) {
+                t->rests = !calls.first;
+                if (t->rests)
+                        rest(t);
+                else
                         slow_batch(t, &calls);
+        }
         server_finished(server, &calls);
         t->db = store_conn_close(t->db);
         return NULL;

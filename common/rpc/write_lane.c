@@ -14,6 +14,7 @@
 
 #define BEAT_US       CLOCK_SECOND_US       /* of the lock file's heartbeat */
 #define DUE_POLL_US   (CLOCK_SECOND_US / 5) /* how late due work may start: the service's clock may be moved */
+#define REST_US       (3 * CLOCK_SECOND_US) /* idle for so long: the cache is given back */
 #define SWEEP_US      CLOCK_SECOND_US
 #define SWEEP_IDLE_US (10 * CLOCK_SECOND_US)
 #define RETRY_MS      1000
@@ -306,9 +307,15 @@ static void housekeep(struct write_lane *lane, bool idle)
         if (clock_now_us(lane->server->options.clock) >= lane->due_next_us)
                 due_run(lane);
         sweep(lane, now);
-        if (idle && lane->dirty) {
+        if (!idle) {
+                lane->busy_us = now;
+        } else if (lane->dirty) {
                 write_lane_check_deposed(store_checkpoint(lane->db));
                 lane->dirty = false;
+        } else if (lane->busy_us && now - lane->busy_us > REST_US) {
+                store_rest(lane->db);
+                mem_rest();
+                lane->busy_us = 0;
         }
 }
 

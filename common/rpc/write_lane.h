@@ -19,6 +19,7 @@ struct write_lane {
         int64_t due_next_us; /* the earliest due row, or earlier; INT64_MAX: none */
         bool dirty;          /* committed something since the last checkpoint */
         int64_t beat_us, swept_us;
+        int64_t busy_us; /* last with work; 0: has rested since */
         struct buf sweep_key; /* where the sweep of answers goes on */
         int64_t answers_since_sweep;
         uint32_t commit_us; /* the last commit's duration */

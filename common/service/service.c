@@ -398,6 +398,7 @@ int service_main(const struct service_spec *spec, int argc, char **argv)
                 return 2;
         }
         log_init(spec->rpc->name, level);
+        mem_one_heap();
         contract_init();
         if (s.instance_option)
                 snprintf(s.instance, sizeof(s.instance), "%s", s.instance_option);

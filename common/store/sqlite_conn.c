@@ -272,6 +272,11 @@ int conn_checkpoint_all(struct store_conn *conn)
         return r == STORE_E_RETRY ? -EBUSY : r;
 }
 
+void store_rest(struct store_conn *conn)
+{
+        sqlite3_db_release_memory(conn->db);
+}
+
 int store_checkpoint(struct store_conn *conn)
 {
         assert(conn->writer && !store_in_transaction(conn));

@@ -103,6 +103,9 @@ int store_savepoint_rollback(struct store_conn *conn) MUST_USE; /* undoes to the
 /* The writer: moves the WAL into the file if that costs no one anything (PASSIVE); call when idle. */
 int store_checkpoint(struct store_conn *writer) MUST_USE;
 
+/* Gives the connection's cache back: for one that has been idle for a while. It fills again by itself. */
+void store_rest(struct store_conn *conn);
+
 /* --- statements ------------------------------------------------------------------------------------------ */
 
 enum store_type { STORE_NULL, STORE_I64, STORE_TEXT, STORE_BYTES };

@@ -129,7 +129,8 @@ static int list_members(struct demo *d, struct web *web)
 {
         struct web_answer answer;
         _cleanup_(arena_freep) struct arena *arena = arena_new(4096);
-        int r = web_call(web, "GET", "/v1/members?organization=" PROVINCE "&state=ACTIVE&pageSize=1000", NULL, NULL, "application/x-ndjson", &answer);
+        static const char path[] = "/v1/members?organization=" PROVINCE "&state=ACTIVE&pageSize=1000";
+        int r = web_call(web, "GET", path, NULL, NULL, "application/x-ndjson", &answer);
 
         if (r == 0 && answer.status / 100 != 2) {
                 fprintf(stderr, "the list of members was refused: %d\n", answer.status);
