@@ -85,7 +85,7 @@ struct who {
 int find_member(struct rpc_call *call, const char *id, Nuanxin__Problem unknown, Nuanxin__Problem inactive,
                 struct who *ret) MUST_USE;
 
-/* Refuses (412) unless etag is empty or the revision's. */
+/* Refuses (412) unless etag is empty or the revision's; what stands behind a hyphen is not compared. */
 int check_etag(struct rpc_call *call, const char *etag, int64_t revision) MUST_USE;
 char *etag_of(struct rpc_call *call, int64_t revision);
 

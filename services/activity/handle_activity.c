@@ -4,6 +4,8 @@
  */
 #include "handle.h"
 
+#include <inttypes.h>
+
 #define DUE_END "activity.end"
 
 static void fill(struct rpc_call *call, Activity *out, const struct activity *a)
@@ -34,7 +36,9 @@ static void fill(struct rpc_call *call, Activity *out, const struct activity *a)
         out->counts = counts;
         out->create_time = rpc_timestamp(call, a->created_us);
         out->update_time = rpc_timestamp(call, a->updated_us);
-        out->etag = etag_of(call, a->revision);
+        /* The counts are part of what is read, so they are part of the tag; check_etag looks at the revision alone. */
+        out->etag = arena_printf(rpc_arena(call), "%s-%" PRId64 "-%" PRId64 "-%" PRId64 "-%" PRId64,
+                                 etag_of(call, a->revision), a->registered, a->waiting, a->on_site, a->online);
 }
 
 /* What the contract's rules cannot say, or not of an update. */

@@ -79,7 +79,8 @@ char *etag_of(struct rpc_call *call, int64_t revision)
 
 int check_etag(struct rpc_call *call, const char *etag, int64_t revision)
 {
-        if (etag[0] && strcmp(etag, etag_of(call, revision)) != 0)
+        struct str rest = str_of(etag), own = str_cut(&rest, '-');
+        if (etag[0] && !str_is(own, etag_of(call, revision)))
                 return rpc_refuse(call, NUANXIN__PROBLEM__PROBLEM_PRECONDITION_FAILED);
         return 0;
 }
