@@ -158,12 +158,13 @@ static void wait_for_work(struct lane *lane, int64_t timeout_us)
         }
 }
 
-static void note_taken(struct lane *lane, struct rpc_call *call, int64_t now)
+/* crowded: more waited than there are threads. A few that waited long met a busy machine, not a standing queue. */
+static void note_taken(struct lane *lane, struct rpc_call *call, int64_t now, bool crowded)
 {
         int64_t waited = now > call->queued_us ? now - call->queued_us : 0;
         bool late = shed_decide(&lane->shed, now, waited);
         /* Our own work and our peers' is not what overloads, and others depend on it. */
-        call->shed = late && call->served && !call->served->peers_only;
+        call->shed = late && crowded && call->served && !call->served->peers_only;
         call->queue_us += (uint32_t)waited;
         metric_observe(lane->wait, waited);
         if (call->shed)
@@ -180,9 +181,10 @@ bool lane_take(struct lane *lane, size_t max, int64_t timeout_us, struct call_li
         if (share > max)
                 share = max;
         int64_t now = lane->queue.first ? clock_monotonic_us() : 0;
+        bool crowded = lane->queue.n > lane->n_threads;
         while (taken.n < share) {
                 struct rpc_call *call = call_list_take(&lane->queue);
-                note_taken(lane, call, now);
+                note_taken(lane, call, now, crowded);
                 call_list_add(&taken, call);
         }
         bool go_on = !lane->stopping;
