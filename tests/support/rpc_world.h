@@ -48,7 +48,7 @@ struct world {
         size_t n_sent, n_got, awaited;
         bool late, drained;
         /* What the tiny service does to test code. */
-        _Atomic int runs, failures_left;
+        _Atomic int runs, failures_left, unfollowed_left;
 };
 
 /* --- the tiny service ------------------------------------------------------------------------------------------- */
@@ -196,10 +196,11 @@ static inline int things(struct rpc_call *call, const char *key, unsigned limit)
 static inline int follow(struct rpc_call *call, const struct rpc_event *events, size_t n)
 {
         static const char sql[] = "INSERT INTO seen (seq, subject) VALUES ($1, $2)"; /* twice is an error */
+        struct world *w = rpc_state(call);
         int r = 0;
         for (size_t i = 0; i < n && r == 0; i++)
                 r = store_exec(rpc_db(call), sql, NULL, I64(events[i].seq), TEXTZ(events[i].subject));
-        return r;
+        return r == 0 && w->unfollowed_left && w->unfollowed_left-- ? -EINVAL : r;
 }
 
 /* The codes that begin with 43 are below 43, and so on. */

@@ -310,6 +310,41 @@ static void test_own_consumer(void)
         world_done(w);
 }
 
+static void test_consumer_tries_again(void)
+{
+        struct world *w = begin();
+        w->unfollowed_left = 2;
+        for (int i = 0; i < 5; i++)
+                world_send(w, &(struct question){.method = PUT});
+        world_wait(w);
+        CHECK(world_until(w, "SELECT COUNT(*) FROM seen", 5));
+        CHECK_INT(w->unfollowed_left, 0);
+        CHECK_INT(world_number(w, THINGS), 5); /* the requests beside it were not harmed */
+        world_done(w);
+}
+
+/* A second instance on the same store, which only reads, hears of no commits and looks by itself. */
+static void test_standby_waits_too(void)
+{
+        struct world *w = begin();
+        struct rpc_server *writer = w->server;
+        struct metric_registry *metrics = w->metrics;
+        w->metrics = metric_registry_new();
+        world_start(w);
+        rpc_server_open_readers(w->server);
+        struct rpc_server *standby = w->server;
+        CHECK(ASK(w, .method = PUT)->reply.not_writer);
+        size_t waiting = world_send(w, &(struct question){.method = AWAIT, .topic = "news"});
+        w->server = writer;
+        world_send(w, &(struct question){.method = PUT, .topic = "news"});
+        world_wait(w);
+        CHECK_INT(world_position(w, &w->got[waiting]), 1);
+        rpc_server_free(standby);
+        metric_registry_free(w->metrics);
+        w->metrics = metrics;
+        world_done(w);
+}
+
 static void on_drained(void *arg)
 {
         struct world *w = arg;
@@ -381,6 +416,8 @@ int main(void)
                 {"a read waits for news, or for its deadline", test_waits_for_news},
                 {"due work runs on the service's clock, and comes back when it fails", test_due},
                 {"a consumer of the own outbox sees each event once", test_own_consumer},
+                {"a consumer that fails tries again, and applies once", test_consumer_tries_again},
+                {"a read waits for news at a standby too", test_standby_waits_too},
                 {"draining finishes what is in hand", test_drain},
                 {"expired answers are swept", test_expired_answers_go},
                 {"only a standing queue is shed", test_shed},
