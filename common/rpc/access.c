@@ -241,3 +241,10 @@ size_t rpc_scope(struct rpc_call *call, const char *codes[64])
         memcpy(codes, own, n * sizeof(codes[0]));
         return n;
 }
+
+int rpc_require_somewhere(struct rpc_call *call)
+{
+        const char *codes[64];
+        call->said.access_decided = true;
+        return rpc_scope(call, codes) ? 0 : refuse_permission(call);
+}

@@ -5,10 +5,13 @@
 #include "common/rpc/call.h"
 
 #include "common/base/log.h"
+#include "common/rpc/envelope.h"
 #include "common/rpc/server_internal.h"
 
 #include "contract/internal_v1.h"
 #include <string.h>
+
+#define ANSWER_MAX (4 * 1024 * 1024 - ENVELOPE_MAX_BYTES) /* with its envelope it must fit into a message of the bus */
 
 /* --- surroundings ----------------------------------------------------------------------------------------------- */
 
@@ -262,6 +265,10 @@ void call_seal(struct rpc_call *call)
         Nuanxin__Internal__V1__Reply reply = NUANXIN__INTERNAL__V1__REPLY__INIT;
         if (!call->served && call->job)
                 return;
+        if (call->answer.n > ANSWER_MAX) {
+                log_error("an answer outgrew the bus", "method=%s bytes=%zu", call->served->contract->name, call->answer.n);
+                call_refuse(call, NUANXIN__PROBLEM__PROBLEM_INTERNAL);
+        }
         reply.problem = call->problem;
         reply.not_writer = call->not_writer;
         reply.queue_us = call->queue_us;

@@ -75,6 +75,8 @@ int rpc_invalid(struct rpc_call *call, const char *pointer, const char *rule, co
 int rpc_require(struct rpc_call *call, struct str path) MUST_USE;
 /* Likewise, but a MEMBER session of this member passes with "<noun>.self", the noun being the permission's. */
 int rpc_require_member(struct rpc_call *call, const char *member, struct str path) MUST_USE;
+/* Passes who holds the permission at any organisation; for what then filters its answer by scope. */
+int rpc_require_somewhere(struct rpc_call *call) MUST_USE;
 /* Anything signed in passes (the handler has decided otherwise, e.g. filters the answer by rpc_scope). */
 void rpc_require_nothing(struct rpc_call *call);
 /* May the caller use this permission ("member.reveal") at path? For masking and the like; refuses nothing. */
@@ -111,6 +113,8 @@ char *rpc_page_token(struct rpc_call *call, struct str filter, struct str key);
 int rpc_page_start(struct rpc_call *call, const char *token, struct str filter, struct str *ret_key) MUST_USE;
 /* 0 → 50; more than 1000 → 1000. */
 int64_t rpc_page_size(int32_t asked);
+/* A page also ends with the item that brings its bytes here: long texts must not outgrow a message of the bus. */
+#define RPC_PAGE_BYTES (1024 * 1024)
 
 /* --- small helpers for answers ---------------------------------------------------------------------------------------- */
 

@@ -65,8 +65,6 @@ int promote_waiting(struct rpc_call *call, const struct activity *activity, stru
 /* rpc_service's organization_path. */
 int organization_path(struct rpc_call *call, struct str code, struct str *ret_path);
 
-/* Whoever may read activities anywhere may read all that are public. */
-int require_reader(struct rpc_call *call) MUST_USE;
 /* For what belongs to a member but happens at an activity: the member; the app backend that acts for its members (`self`,
  * a "<noun>.self"); or who holds the method's `permission` at the member's organisation or at the activity's. */
 int require_member_or_staff(struct rpc_call *call, const char *self, const char *permission,

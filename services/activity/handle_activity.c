@@ -148,9 +148,9 @@ static bool is_hidden(struct rpc_call *call, const struct activity *a)
 int handle_get_activity(struct rpc_call *call, const GetActivityRequest *request, Activity *response)
 {
         struct activity a;
-        int r = find_activity(call, request->activity, &a);
+        int r = rpc_require_somewhere(call);
         if (r == 0)
-                r = require_reader(call);
+                r = find_activity(call, request->activity, &a);
         if (r == 0 && is_hidden(call, &a))
                 r = rpc_refuse(call, NUANXIN__PROBLEM__PROBLEM_NOT_FOUND);
         if (r == 0)
@@ -174,6 +174,7 @@ static int page(struct rpc_call *call, const ListActivitiesRequest *request, str
         struct str after_path = resumed ? (struct str){key.p + id_size, key.n - id_size} : path;
         const char *after_id = resumed ? arena_strndup(arena, key.p, id_size) : "";
         struct activity a = {0};
+        size_t bytes = 0;
 
         response->activities = ARENA_ARRAY(arena, Activity *, size);
         int r = activities_query(rpc_db(call), after_path, after_id, path_end(arena, path), request->campaign,
@@ -181,7 +182,7 @@ static int page(struct rpc_call *call, const ListActivitiesRequest *request, str
         struct str last = {0};
         while (r == 0 && (r = store_next(rows)) == 1) {
                 r = 0;
-                if (response->n_activities == size) {
+                if (response->n_activities == size || bytes >= RPC_PAGE_BYTES) {
                         response->next_page_token = rpc_page_token(call, filter, last);
                         return 0;
                 }
@@ -191,6 +192,7 @@ static int page(struct rpc_call *call, const ListActivitiesRequest *request, str
                 Activity *out = message_new(arena, &activity_v1_activity_msg);
                 fill(call, out, &a);
                 response->activities[response->n_activities++] = out;
+                bytes += protobuf_c_message_get_packed_size(&out->base);
                 last = page_key(arena, &a);
         }
         return r;
@@ -202,7 +204,7 @@ int handle_list_activities(struct rpc_call *call, const ListActivitiesRequest *r
         struct str path = STR("/"), key;
         struct str filter = str_of(arena_printf(rpc_arena(call), "%s|%s|%d", request->organization,
                                                 request->campaign, request->status));
-        int r = require_reader(call);
+        int r = rpc_require_somewhere(call);
         if (r == 0 && request->organization[0])
                 r = organization_path(call, str_of(request->organization), &path);
         if (r == 0)

@@ -72,9 +72,9 @@ int handle_create_campaign(struct rpc_call *call, const CreateCampaignRequest *r
 int handle_get_campaign(struct rpc_call *call, const GetCampaignRequest *request, Campaign *response)
 {
         struct campaign c;
-        int r = find_campaign(call, request->campaign, &c);
+        int r = rpc_require_somewhere(call);
         if (r == 0)
-                r = require_reader(call);
+                r = find_campaign(call, request->campaign, &c);
         if (r == 0 && c.status == CAMPAIGN_DRAFT && !rpc_allows(call, "activity.write", str_of(c.path)))
                 r = rpc_refuse(call, NUANXIN__PROBLEM__PROBLEM_NOT_FOUND);
         if (r == 0)
@@ -88,14 +88,14 @@ int handle_list_campaigns(struct rpc_call *call, const ListCampaignsRequest *req
         struct arena *arena = rpc_arena(call);
         struct str path = STR("/"), key;
         struct str filter = str_of(arena_printf(arena, "%s|%d", request->organization, request->status));
-        int r = require_reader(call);
+        int r = rpc_require_somewhere(call);
         if (r == 0 && request->organization[0])
                 r = organization_path(call, str_of(request->organization), &path);
         if (r == 0)
                 r = rpc_page_start(call, request->page_token, filter, &key);
         if (r != 0)
                 return r;
-        size_t size = (size_t)rpc_page_size(request->page_size);
+        size_t size = (size_t)rpc_page_size(request->page_size), bytes = 0;
         response->campaigns = ARENA_ARRAY(arena, Campaign *, size);
 
         _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
@@ -104,9 +104,9 @@ int handle_list_campaigns(struct rpc_call *call, const ListCampaignsRequest *req
         while (r == 0 && (r = store_next(rows)) == 1) {
                 struct campaign c;
                 r = 0;
-                if (response->n_campaigns == size) {
-                        response->next_page_token =
-                                rpc_page_token(call, filter, str_of(response->campaigns[size - 1]->id));
+                if (response->n_campaigns == size || bytes >= RPC_PAGE_BYTES) {
+                        const Campaign *last = response->campaigns[response->n_campaigns - 1];
+                        response->next_page_token = rpc_page_token(call, filter, str_of(last->id));
                         return 0;
                 }
                 campaign_read(rows, arena, &c);
@@ -115,6 +115,7 @@ int handle_list_campaigns(struct rpc_call *call, const ListCampaignsRequest *req
                 Campaign *out = message_new(arena, &activity_v1_campaign_msg);
                 fill(call, out, &c);
                 response->campaigns[response->n_campaigns++] = out;
+                bytes += protobuf_c_message_get_packed_size(&out->base);
         }
         return r;
 }

@@ -18,15 +18,6 @@ int organization_path(struct rpc_call *call, struct str code, struct str *ret_pa
 
 /* --- who may ----------------------------------------------------------------------------------------------------- */
 
-int require_reader(struct rpc_call *call)
-{
-        const char *codes[64];
-        if (rpc_scope(call, codes) == 0)
-                return rpc_refuse(call, NUANXIN__PROBLEM__PROBLEM_PERMISSION_DENIED, "activity.read");
-        rpc_require_nothing(call);
-        return 0;
-}
-
 int require_member_or_staff(struct rpc_call *call, const char *self, const char *permission,
                             const char *member, struct str member_path, struct str activity_path)
 {

@@ -255,8 +255,9 @@ int handle_find_members(struct rpc_call *call, const FindMembersRequest *request
         struct member_list list = {0};
         size_t kept = 0;
         rpc_audit_purpose(call, request->purpose);
-        rpc_require_nothing(call); /* what is out of scope is not found */
-        int r = find_by(call, request, &list);
+        int r = rpc_require_somewhere(call); /* what is out of scope is not found */
+        if (r == 0)
+                r = find_by(call, request, &list);
         if (r != 0)
                 return r;
         for (size_t i = 0; i < list.n; i++)

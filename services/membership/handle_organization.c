@@ -126,8 +126,8 @@ static int find_ranges(struct rpc_call *call, const ListOrganizationsRequest *re
         }
         if (ranges->n)
                 return 0;
-        rpc_require_nothing(call);
-        return ranges_of_scope(call, ranges);
+        int r = rpc_require_somewhere(call);
+        return r == 0 ? ranges_of_scope(call, ranges) : r;
 }
 
 static int read_ranges(struct rpc_call *call, const ListOrganizationsRequest *request,

@@ -251,9 +251,10 @@ int handle_import_organizations(struct rpc_call *call, const ImportOrganizations
                 .last = request->last,
                 .validate_only = request->validate_only,
         };
-        rpc_require_nothing(call); /* asked row by row */
         rpc_audit_subject(call, request->upload, "");
-        int r = import_receive(call, &chunk, &import, &complete);
+        int r = rpc_require_somewhere(call); /* and row by row */
+        if (r == 0)
+                r = import_receive(call, &chunk, &import, &complete);
         if (r == 0 && complete)
                 r = run(call, &import);
         return r == 0 ? import_fill(call, &import, response) : r;

@@ -133,6 +133,24 @@ def lists(s):
     expect("exported lines", len(r.body.splitlines()), len(made))
 
 
+@story("a page of long texts ends early, and the pages together are the whole list")
+def long_texts(s):
+    admin = s.login("admin")
+    text = "字" * 4000  # 12 kB: a thousand of them are more than the bus carries at once
+    for kind, make in (("campaigns", lambda: make_campaign(s, admin, organization=OTHER_COUNTY, description=text)),
+                       ("activities", lambda: make_activity(s, admin, organization=OTHER_COUNTY, description=text, open_it=False))):
+        made, found, token = {make()["id"] for _ in range(350)}, [], ""
+        while True:
+            r = s.call("GET", f"/v1/{kind}?organization={OTHER_COUNTY}&pageSize=1000&pageToken={token}", token=admin).ok()
+            found += [x["id"] for x in r[kind]]
+            token = r.get("nextPageToken", "")
+            if not token:
+                break
+            assert len(r[kind]) < 350, "a page of 4 MB"
+        expect("each once", len(found), len(set(found)))
+        assert made <= set(found), f"{len(made - set(found))} {kind} are missing"
+
+
 @story("an activity ends by itself")
 def ends(s):
     admin = s.login("admin")

@@ -125,12 +125,18 @@ static inline int page(struct rpc_call *call, const Ask *ask, Told *told)
         return r;
 }
 
+#define WORLD_HUGE ((size_t)4 << 20) /* more than a message of the bus holds */
+
 static inline int get(struct rpc_call *call, const Ask *ask, Told *told)
 {
         int r = strcmp(ask->key, "own") == 0 ? rpc_require_member(call, ask->topic, WORLD_PATH)
                                              : rpc_require(call, WORLD_PATH);
         if (r == 0 && strcmp(ask->key, "scope") == 0)
                 told->next_key = scope(call);
+        if (r == 0 && strcmp(ask->key, "huge") == 0) {
+                told->next_key = arena_zalloc(rpc_arena(call), WORLD_HUGE + 1);
+                memset(told->next_key, 'x', WORLD_HUGE);
+        }
         if (r == 0 && strcmp(ask->topic, "page") == 0)
                 return page(call, ask, told);
         return r == 0 ? thing_count(call, ask->topic, &told->position) : r;

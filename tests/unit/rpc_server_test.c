@@ -190,6 +190,13 @@ static void test_scopes(void)
         world_done(w);
 }
 
+static void test_huge_answer(void)
+{
+        struct world *w = begin();
+        CHECK_INT(PROBLEM(ASK(w, .method = GET, .key = "huge")), P(INTERNAL));
+        world_done(w);
+}
+
 static void test_pages(void)
 {
         struct world *w = begin();
@@ -409,6 +416,7 @@ int main(void)
                 {"a member's session reaches what is its own", test_members},
                 {"through an app backend the scope is what both may", test_scopes},
                 {"a page token works only where it comes from", test_pages},
+                {"an answer that no message holds is a failure at once", test_huge_answer},
                 {"secret answers are not kept, and not made twice", test_secrets},
                 {"slow work is prepared outside the transaction", test_slow},
                 {"a lost batch runs again one by one", test_lost_batch},
