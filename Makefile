@@ -197,6 +197,6 @@ $(BUILD)/tests/%.so: tests/%.c
 	$(call say,CC,$<)$(CC) -std=gnu17 $(CFLAGS) $(WARN) -D_GNU_SOURCE -shared -fPIC -o $@ $< -ldl
 $(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(LIB) | $(PBC_H) $(CONTRACT_C)
 	@mkdir -p $(@D)
-	$(call say,LINK,$@)$(COMPILE) -fsanitize=fuzzer -o $@ $< $(LIB) $(LDLIBS)
+	$(call say,LINK,$@)$(COMPILE) -fsanitize=fuzzer -o $@ $< $$(sed -n 's|^// uses: ||p' $<) $(LIB) $(LDLIBS)
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
