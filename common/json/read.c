@@ -205,8 +205,11 @@ static int refused(struct reader *r, struct str json, const json_error_t *error)
 {
         const char *pointer = "";
         size_t at = error->position > 0 ? (size_t)error->position : 0;
-        if (text_walk(r->arena, json, at, &pointer))
+        if (text_walk(r->arena, json, at, &pointer) || !str_is_utf8(str_of(pointer)))
                 pointer = "";
+        /* jansson goes on with what stands there: maybe cut, maybe no UTF-8, and not ours to repeat. */
+        const char *near = strstr(error->text, " near ");
+        int n = near ? (int)(near - error->text) : (int)strlen(error->text);
         switch (json_error_code(error)) {
         case json_error_duplicate_key:
                 violation_add(r->violations, pointer, "duplicateKey", "given twice", "重复的字段");
@@ -215,7 +218,7 @@ static int refused(struct reader *r, struct str json, const json_error_t *error)
                 violation_add(r->violations, pointer, "range", "the number is too large", "数值过大");
                 return TRANSCODE_E_VIOLATIONS;
         default:
-                return syntax(r, pointer, arena_printf(r->arena, "line %d, column %d: %s", error->line, error->column,
+                return syntax(r, pointer, arena_printf(r->arena, "line %d, column %d: %.*s", error->line, error->column, n,
                                                        error->text),
                               arena_printf(r->arena, "第 %d 行第 %d 列不是有效的 JSON", error->line, error->column));
         }

@@ -89,10 +89,29 @@ static int read_query(const struct http_request *request, const struct route *ro
         return 0;
 }
 
+/* Takes back what a body said of a path's variable: the path wins. */
+static void clear_text(const struct contract_message *type, void *message, struct str path)
+{
+        while (message && path.n) {
+                const struct contract_field *field = message_field(type, str_cut(&path, '.'));
+                const ProtobufCFieldDescriptor *pb = field ? &type->pb->fields[field - type->fields] : NULL;
+                if (pb && pb->type == PROTOBUF_C_TYPE_MESSAGE) {
+                        message = *(void **)decode_member(pb, message);
+                        type = field->message;
+                } else if (pb && pb->type == PROTOBUF_C_TYPE_STRING) {
+                        *(char **)decode_member(pb, message) = (char *)protobuf_c_empty_string;
+                        return;
+                } else {
+                        return;
+                }
+        }
+}
+
 int decode_parameters(const struct http_request *request, const struct route *route, const struct route_match *match,
                       ProtobufCMessage *message, struct violations *violations)
 {
         for (size_t i = 0; i < match->n_values; i++) {
+                clear_text(route->method->input, message, route->variables[i]);
                 int r = set_text(request->arena, route, message, route->variables[i], match->values[i], violations);
                 if (r < 0)
                         return r;
