@@ -13,6 +13,8 @@
 
 #include <stdio.h>
 
+#define FAILURES_LOGGED 20 /* a second and thread */
+
 void head_add(struct head *h, const char *name, struct str value)
 {
         if (h->n < ARRAY_LEN(h->fields))
@@ -78,11 +80,19 @@ static struct str server_timing(const struct request *r)
 /* draft-ietf-httpapi-ratelimit-headers-10: RateLimit-Policy: "read";q=200;w=4 and RateLimit: "read";r=199;t=1 */
 static void add_rate(struct head *h, struct request *r)
 {
-        struct caller_rate rate;
-        const struct charge *c = r->charges;
-        if (r->n_charges == 0 || !caller_rate_state(r->worker->callers, c->caller, c->class, &rate))
+        struct caller_rate rate = {0};
+        const struct charge *tightest = NULL;
+        for (const struct charge *c = r->charges; c < r->charges + r->n_charges; c++) {
+                struct caller_rate one;
+                if (!caller_rate_state(r->worker->callers, c->caller, c->class, &one) ||
+                    (tightest && one.remaining >= rate.remaining))
+                        continue;
+                tightest = c;
+                rate = one;
+        }
+        if (!tightest)
                 return;
-        const char *name = rate_class_name(c->class);
+        const char *name = rate_class_name(tightest->class);
         char *text = arena_alloc(r->http->arena, 160), *p = text, *q;
         p = put_text(put_text(put_text(p, "\""), name), "\";r=");
         p = put_number(put_text(put_number(p, rate.remaining), ";t="), rate.reset_s);
@@ -234,12 +244,25 @@ static struct str trace_of(const struct request *r)
         return (struct str){r->traceparent + 3, 32};
 }
 
+/* One line each, but not a flood when everything fails. */
 static void log_failure(struct request *r, unsigned status, Nuanxin__Problem value)
 {
+        struct worker *w = r->worker;
+        int64_t second = loop_now_us(w->loop) / CLOCK_SECOND_US;
+        if (second != w->logged_second) {
+                w->logged_second = second;
+                w->logged = 0;
+        }
+        if (w->logged == FAILURES_LOGGED) {
+                w->unlogged++;
+                return;
+        }
+        w->logged++;
         log_set_trace(trace_of(r));
-        log_warn("answered with a failure", "status=%u problem=%s method=%s after_ms=%lld", status,
+        log_warn("answered with a failure", "status=%u problem=%s method=%s after_ms=%lld unlogged=%u", status,
                  contract_problem_of(value)->type, r->route ? r->route->label : "-",
-                 (long long)(clock_monotonic_us() - r->http->started_us) / 1000);
+                 (long long)(clock_monotonic_us() - r->http->started_us) / 1000, w->unlogged);
+        w->unlogged = 0;
         log_set_trace((struct str){NULL, 0});
 }
 

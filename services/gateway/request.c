@@ -27,16 +27,12 @@ static const struct metric_family family_duration = {
 
 /* --- counting --------------------------------------------------------------------------------------------------- */
 
-static void count(struct request *r, unsigned status)
+static void count(struct worker *w, struct route *route, unsigned status, int64_t started_us)
 {
-        static const char *const no_route = "none";
-        struct metric_registry *registry = r->worker->gateway->metrics;
-        struct route *route = r->route;
+        struct metric_registry *registry = w->gateway->metrics;
         size_t i = 0;
-        if (!route) {
-                metric_add(metric_new(registry, &family_requests, "method=\"%s\",code=\"%u\"", no_route, status), 1);
-                return;
-        }
+        if (!route)
+                route = &w->nowhere;
         while (i < ROUTE_STATUSES_MAX - 1 && route->counted[i].status && route->counted[i].status != status)
                 i++;
         if (route->counted[i].status != status) {
@@ -47,7 +43,7 @@ static void count(struct request *r, unsigned status)
         metric_add(route->counted[i].metric, 1);
         if (!route->duration)
                 route->duration = metric_new(registry, &family_duration, "method=\"%s\"", route->label);
-        metric_observe(route->duration, clock_monotonic_us() - r->http->started_us);
+        metric_observe(route->duration, clock_monotonic_us() - started_us);
 }
 
 static void let_go(struct request *r)
@@ -70,7 +66,7 @@ static void let_go(struct request *r)
 
 void request_done(struct request *r, unsigned status)
 {
-        count(r, status);
+        count(r->worker, r->route, status, r->http->started_us);
         let_go(r);
 }
 
@@ -397,6 +393,7 @@ static void on_gone(void *arg, struct http_request *http)
 static void on_refused(void *arg, const struct http_request *http, int status, struct buf *body,
                        const char **ret_content_type)
 {
+        count(arg, NULL, (unsigned)status, http->started_us);
         answer_refused(arg, http, status, body, ret_content_type);
 }
 

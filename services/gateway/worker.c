@@ -13,7 +13,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define WATCH_US         (20 * 1000ll)
+#define WATCH_FAST_US    (20 * 1000ll) /* while a service is missing, and draining */
+#define WATCH_US         (500 * 1000ll)
 #define DRAIN_LONGEST_US (20 * CLOCK_SECOND_US)
 #define REDIS_TIMEOUT_US (250 * 1000ll)
 
@@ -64,7 +65,7 @@ static void on_alive(void *arg, bool alive)
 
 /* --- watching -------------------------------------------------------------------------------------------------------- */
 
-static void watch_services(struct worker *w)
+static bool watch_services(struct worker *w)
 {
         const char *names[32];
         uint32_t up = 0;
@@ -72,19 +73,20 @@ static void watch_services(struct worker *w)
         for (size_t i = 0; i < n; i++)
                 up |= (uint32_t)rpc_client_has(w->rpc, names[i], false) << i;
         atomic_store(&w->services_up, up);
+        return up == (uint32_t)((1ull << n) - 1);
 }
 
 static void on_timer(void *arg)
 {
         struct worker *w = arg;
-        watch_services(w);
+        bool all_up = watch_services(w);
         metric_set(w->connections, (int64_t)http_server_connections(w->http));
         if (w->drain_until_us &&
             (http_server_connections(w->http) == 0 || loop_now_us(w->loop) >= w->drain_until_us)) {
                 loop_stop(w->loop);
                 return;
         }
-        loop_timer_set(w->timer, WATCH_US);
+        loop_timer_set(w->timer, all_up && !w->drain_until_us ? WATCH_US : WATCH_FAST_US);
 }
 
 static void drain(void *arg)
@@ -177,6 +179,7 @@ int worker_new(struct gateway *g, int index, const char *address, struct worker 
         w->loop = loop_new();
         w->timer = loop_timer_new(w->loop, on_timer, w);
         w->routes = route_table_new(contract_methods, contract_n_methods);
+        w->nowhere.label = "none";
         w->in_flight = metric_new(g->metrics, &family_in_flight, "thread=\"%d\"", index);
         w->connections = metric_new(g->metrics, &family_connections, "thread=\"%d\"", index);
         if ((r = connect_redis(w, ret_error)) < 0 || (r = connect_services(w, ret_error)) < 0) {

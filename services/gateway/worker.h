@@ -24,6 +24,9 @@ struct worker {
         struct buf json;                 /* of the answer in hand */
         struct buf gzip;
         struct metric *in_flight, *connections;
+        struct route nowhere;            /* counts what is no method of the contract */
+        int64_t logged_second;           /* failures are logged up to a bound each second */
+        unsigned logged, unlogged;
         int64_t drain_until_us;          /* monotonic; 0: not draining */
         /* For other threads to read: which services have an instance, by bit of worker_services. */
         _Atomic uint32_t services_up;
