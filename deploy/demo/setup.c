@@ -118,7 +118,8 @@ static int import_members(struct demo *d, struct web *web, struct arena *arena)
                 fprintf(stderr, "the import was refused: %d %.*s\n", answer.status, (int)answer.body.n, answer.body.p);
                 r = -EBADMSG;
         }
-        if (r == 0 && transcode_from_json(arena, contract_message_by_name(STR(OPERATION_TYPE)), answer.body, &violations, (void *)&operation))
+        const struct contract_message *type = contract_message_by_name(STR(OPERATION_TYPE));
+        if (r == 0 && transcode_from_json(arena, type, answer.body, &violations, (void *)&operation))
                 r = -EBADMSG;
         buf_done(&csv);
         return r < 0 ? r : wait_for_import(web, arena, operation);
