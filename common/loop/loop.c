@@ -161,7 +161,7 @@ struct loop *loop_new(void)
         loop->base = base_new();
         loop->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
         if (!loop->base || loop->wake_fd < 0) {
-                log_error("no event loop to be had", "error=%s", strerror(errno));
+                log_error("no event loop to be had", "error=\"%s\"", strerror(errno));
                 abort();
         }
         event_assign(&loop->wake, loop->base, loop->wake_fd, EV_READ | EV_PERSIST | EV_ET, on_wake, loop);
@@ -204,7 +204,7 @@ void loop_run(struct loop *loop)
         while (!atomic_load_explicit(&loop->stopped, memory_order_acquire)) {
                 *loop->now_us = 0;
                 if (event_base_loop(loop->base, EVLOOP_ONCE) < 0) {
-                        log_error("the event loop failed", "error=%s", strerror(errno));
+                        log_error("the event loop failed", "error=\"%s\"", strerror(errno));
                         abort();
                 }
                 run_turn_end(loop);

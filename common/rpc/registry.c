@@ -49,7 +49,7 @@ static void on_values(void *arg, int error, const struct cache_reply *reply)
                 int r = fleet_add(g->fleet, arena_str(g->arena, service).p,
                                   arena_str(g->arena, endpoint).p, false, &i);
                 if (r < 0)
-                        log_warn("instance in the registry can't be used", "name=%s error=%s", g->names[k],
+                        log_warn("instance in the registry can't be used", "name=%s error=\"%s\"", g->names[k],
                                  strerror(-r));
                 else
                         i->listed = true;

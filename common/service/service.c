@@ -111,7 +111,7 @@ static void send_reply(void *arg, const struct bus_peer *to, struct str envelope
         struct service *s = arg;
         int r = bus_server_send(s->bus_server, to, envelope, payload);
         if (r < 0)
-                log_info("the caller of an answer is gone", "error=%s", strerror(-r));
+                log_info("the caller of an answer is gone", "error=\"%s\"", strerror(-r));
 }
 
 /* --- ready, standby, writer -------------------------------------------------------------------------------------------- */
@@ -239,7 +239,7 @@ static const struct loop_admin_page pages[] = {
 /* A line on standard error that says what to do; -EINVAL. */
 static int fail(const char *what, const char *value, int r, const char *detail)
 {
-        log_error(what, "value=%s error=%s", value ? value : "", detail ? detail : strerror(-r));
+        log_error(what, "value=\"%s\" error=\"%s\"", value ? value : "", detail ? detail : strerror(-r));
         return r < 0 ? r : -EINVAL;
 }
 
@@ -287,7 +287,9 @@ static int open_inside(struct service *s)
         if ((r = crypto_init()) < 0)
                 return fail("libsodium can't start", NULL, r, NULL);
         if ((r = keyring_load(s->keys, &s->keyring, &error)) != 0)
-                return fail("can't load the keyring; make one with `nuanxin keys create` and give --keys", s->keys, r, error);
+                return fail(r == -ENOENT ? "no keyring is there; put its backup back, or make a first one: nuanxin keys create --keys FOLDER" :
+                                           "the keyring can't be used; put its backup back",
+                            s->keys, r, error);
         if ((r = store_open(s->store_url, &(struct store_options){.vfs = getenv("NUANXIN_TEST_VFS")}, &s->store, &error)) != 0)
                 return fail("can't open the store; give --store", s->store_url, r, error);
         if (s->spec->start && (r = s->spec->start(&s->user, &error)) < 0)

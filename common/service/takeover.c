@@ -35,7 +35,7 @@ static int migrate(struct takeover *t, struct store_writer *writer)
         if (r == 0)
                 r = store_migrate(store_writer_conn(writer), t->o.migrations, n, &error);
         if (r)
-                log_error("the schema can't be brought up to date", "error=%s", error ? error : strerror(r < 0 ? -r : EIO));
+                log_error("the schema can't be brought up to date", "error=\"%s\"", error ? error : strerror(r < 0 ? -r : EIO));
         return r > 0 ? -EIO : r;
 }
 
@@ -58,7 +58,7 @@ static void *wait_for_lock(void *arg)
                 r = migrate(t, writer);
         if (r) {
                 /* A standby that can't take over must not pretend to be one: the manager starts it anew. */
-                log_error("can't take over as the writer", "error=%s", error ? error : strerror(r < 0 ? -r : EIO));
+                log_error("can't take over as the writer", "error=\"%s\"", error ? error : strerror(r < 0 ? -r : EIO));
                 _exit(1);
         }
         t->writer = writer;
@@ -102,7 +102,7 @@ static void watch_writer(void *arg)
         if (pid > 1 && pid != getpid() && is_our_kind(pid)) {
                 log_error("the writer stands still: ending it", "pid=%d for_ms=%lld", pid, (long long)(still_us / 1000));
                 if (kill(pid, SIGKILL) < 0)
-                        log_error("can't end the frozen writer; end it by hand", "pid=%d error=%s", pid, strerror(errno));
+                        log_error("can't end the frozen writer; end it by hand", "pid=%d error=\"%s\"", pid, strerror(errno));
         }
 }
 
@@ -126,7 +126,7 @@ int takeover_new(const struct takeover_options *options, struct takeover **ret_t
                 r = -pthread_create(&t->thread, NULL, wait_for_lock, t);
                 t->thread_runs = r == 0;
         } else {
-                log_error("can't become the writer", "error=%s", error ? error : strerror(-r));
+                log_error("can't become the writer", "error=\"%s\"", error ? error : strerror(-r));
                 r = r > 0 ? -EIO : r;
         }
         if (r < 0) {

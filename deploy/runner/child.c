@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -28,7 +29,8 @@ struct child {
         int64_t pause_us;
         int failures;
         bool ending; /* no restart */
-        char log_path[256];
+        char log_path[256], end[24], words[512];
+        off_t log_start; /* where this process's log begins: the file has earlier ones too */
 };
 
 const char *child_name(const struct child *c)
@@ -77,10 +79,9 @@ static void on_exit_of(void *arg, int events)
                 if (c->pause_us > RESTART_LONGEST_US)
                         c->pause_us = RESTART_LONGEST_US;
                 if (WIFSIGNALED(status))
-                        log_warn("a process was killed; it starts again", "name=%s signal=%d", c->o.name, WTERMSIG(status));
+                        snprintf(c->end, sizeof(c->end), "signal=%d", WTERMSIG(status));
                 else
-                        log_warn("a process ended; it starts again", "name=%s status=%d log=%s", c->o.name,
-                                 WEXITSTATUS(status), c->log_path);
+                        snprintf(c->end, sizeof(c->end), "status=%d", WEXITSTATUS(status));
                 loop_timer_set(c->restart_timer, c->pause_us);
         }
         set_state(c, CHILD_DOWN);
@@ -91,7 +92,7 @@ static void on_restart(void *arg)
         struct child *c = arg;
         int r = c->ending ? 0 : child_start(c);
         if (r < 0) {
-                log_error("can't start a process", "name=%s error=%s", c->o.name, strerror(-r));
+                log_error("can't start a process", "name=%s error=\"%s\"", c->o.name, strerror(-r));
                 loop_timer_set(c->restart_timer, RESTART_LONGEST_US);
         }
 }
@@ -155,7 +156,7 @@ static void become(const struct child *c, pid_t parent)
                 setenv("WATCHDOG_USEC", watchdog, 1);
         }
         execvp(c->o.argv[0], (char *const *)c->o.argv);
-        fprintf(stderr, "can't run %s: %s\n", c->o.argv[0], strerror(errno));
+        fprintf(stderr, "can't run %s: %s; `make deps all` installs and builds what is missing\n", c->o.argv[0], strerror(errno));
         _exit(127);
 }
 
@@ -167,6 +168,8 @@ int child_pidfd(pid_t pid)
 
 int child_start(struct child *c)
 {
+        struct stat log;
+        c->log_start = stat(c->log_path, &log) == 0 ? log.st_size : 0;
         pid_t parent = getpid(), pid = fork();
         if (pid < 0)
                 return -errno;
@@ -200,6 +203,11 @@ void child_stop(struct child *c, int signal_number)
         }
 }
 
+const char *child_end(const struct child *c)
+{
+        return c->end;
+}
+
 void child_notified(struct child *c, struct str message)
 {
         while (message.n) {
@@ -213,23 +221,54 @@ void child_notified(struct child *c, struct str message)
         }
 }
 
-const char *child_last_words(const struct child *c)
+/* The value of a logfmt line's key, with its quotes' escapes undone; empty if it has none. */
+static struct buf log_value(struct str line, const char *key)
 {
-        static char words[512];
+        struct buf out = {0};
+        const char *end = line.p + line.n, *p = memmem(line.p, line.n, key, strlen(key));
+        if (!p)
+                return out;
+        for (p += strlen(key); p < end && *p != '"'; p++) {
+                if (*p == '\\' && p + 1 < end)
+                        p++;
+                buf_add(&out, p, 1);
+        }
+        return out;
+}
+
+/* `msg="can't listen" error="No such device" hint="…"` as a sentence; what is no log line as it is. */
+static void put_words(struct str line, char *ret, size_t room)
+{
+        static const char *const keys[] = {" value=\"", " error=\"", " hint=\""};
+        struct buf all = log_value(line, " msg=\"");
+        for (size_t i = 0; i < ARRAY_LEN(keys) && all.n; i++) {
+                _cleanup_(buf_done) struct buf value = log_value(line, keys[i]);
+                if (value.n)
+                        buf_printf(&all, ": %s", buf_z(&value));
+        }
+        if (!all.n)
+                buf_add(&all, line.p, line.n);
+        snprintf(ret, room, "%s", buf_z(&all));
+        buf_done(&all);
+}
+
+const char *child_last_words(struct child *c)
+{
         char tail[4096];
         int fd = open(c->log_path, O_RDONLY | O_CLOEXEC);
         off_t size = fd < 0 ? 0 : lseek(fd, 0, SEEK_END);
-        ssize_t n = size <= 0 ? 0 : pread(fd, tail, sizeof(tail), size > (off_t)sizeof(tail) ? size - (off_t)sizeof(tail) : 0);
+        off_t from = size - c->log_start > (off_t)sizeof(tail) ? size - (off_t)sizeof(tail) : c->log_start;
+        ssize_t n = size <= 0 ? 0 : pread(fd, tail, sizeof(tail), from);
 
         if (fd >= 0)
                 close(fd);
-        words[0] = '\0';
+        snprintf(c->words, sizeof(c->words), "it left no message");
         struct str rest = {tail, n > 0 ? (size_t)n : 0};
         while (rest.n) {
                 struct str line = str_cut(&rest, '\n');
                 bool says_why = memmem(line.p, line.n, "level=error", 11) || !str_starts(line, STR("time="));
                 if (line.n && says_why)
-                        snprintf(words, sizeof(words), "%.*s", (int)line.n, line.p);
+                        put_words(line, c->words, sizeof(c->words));
         }
-        return words[0] ? words : "it left no message";
+        return c->words;
 }

@@ -42,5 +42,6 @@ const char *child_name(const struct child *child);
 pid_t child_pid(const struct child *child); /* 0: not running */
 enum child_state child_state(const struct child *child);
 int child_failures(const struct child *child); /* ended in a row without having been ready */
-/* The last line of its log that says why, in a static buffer: for a person. */
-const char *child_last_words(const struct child *child);
+const char *child_end(const struct child *child); /* how it ended the last time: "signal=9", "status=1" */
+/* The last line of its log that says why, for a person; until the next call. */
+const char *child_last_words(struct child *child);

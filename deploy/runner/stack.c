@@ -4,31 +4,25 @@
  */
 #include "deploy/runner/stack.h"
 #include "common/base/clock.h"
-#include "common/crypto/crypto.h"
+#include "common/base/log.h"
 #include "common/loop/loop.h"
 #include "deploy/runner/child.h"
+#include "deploy/runner/prepare.h"
 
-#include <arpa/inet.h>
-#include <fcntl.h>
-#include <limits.h>
-#include <netdb.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/file.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define MAX_CHILDREN    32
 #define MAX_ARGS        48
+#define MAX_INSTANCES   8 /* of a service */
 #define WATCHDOG_US     (10 * CLOCK_SECOND_US)
 #define STOP_LONGEST_US (25 * CLOCK_SECOND_US)
 #define GIVE_UP_AFTER   3 /* starts that ended without being ready, during the first start */
-#define LEAST_FREE_MIB  200
 
 enum stack_state { STACK_STARTING, STACK_SEEDING, STACK_RUNNING, STACK_STOPPING };
 /* The order of stopping: those that take requests first, what they stand on last. */
@@ -60,117 +54,6 @@ struct stack {
 };
 
 #define SAY(...) (fprintf(stderr, __VA_ARGS__), fputc('\n', stderr))
-
-/* --- before the start ------------------------------------------------------------------------------------------- */
-
-static int make_folder(const char *path)
-{
-        if (mkdir(path, 0700) < 0 && errno != EEXIST) {
-                int r = -errno;
-                SAY("can't make the folder %s: %s; choose another with VAR=", path, strerror(-r));
-                return r;
-        }
-        return 0;
-}
-
-static int prepare_folders(struct stack *s)
-{
-        static const char *const folders[] = {"bus", "store", "log", "redis"};
-        struct statvfs fs;
-        int r;
-
-        if ((r = make_folder(s->o->var)) < 0)
-                return r;
-        if (!realpath(s->o->var, s->var)) {
-                r = -errno;
-                SAY("can't use the folder %s: %s", s->o->var, strerror(-r));
-                return r;
-        }
-        /* A unix socket's path has 107 characters; the longest here is FOLDER/bus/notification-99.sock. */
-        if (strlen(s->var) > 70) {
-                SAY("the folder's path is too long for unix sockets (%zu characters, at most 70): choose a shorter one with VAR=", strlen(s->var));
-                return -ENAMETOOLONG;
-        }
-        for (size_t i = 0; i < ARRAY_LEN(folders); i++) {
-                const char *path = arena_printf(s->arena, "%s/%s", s->var, folders[i]);
-                if ((r = make_folder(path)) < 0)
-                        return r;
-                if (chmod(path, 0700) < 0)
-                        return -errno;
-        }
-        if (statvfs(s->var, &fs) == 0 && (unsigned long long)fs.f_bavail * fs.f_frsize >> 20 < LEAST_FREE_MIB) {
-                SAY("the disk of %s is full: %llu MiB are free, %d are needed; free some or choose another with VAR=", s->var,
-                    (unsigned long long)fs.f_bavail * fs.f_frsize >> 20, LEAST_FREE_MIB);
-                return -ENOSPC;
-        }
-        return 0;
-}
-
-static int take_lock(struct stack *s)
-{
-        const char *path = arena_printf(s->arena, "%s/runner.lock", s->var);
-        char text[160] = "";
-
-        s->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-        if (s->lock_fd < 0) {
-                int r = -errno;
-                SAY("can't open %s: %s", path, strerror(-r));
-                return r;
-        }
-        if (flock(s->lock_fd, LOCK_EX | LOCK_NB) < 0) {
-                ssize_t n = read(s->lock_fd, text, sizeof(text) - 1);
-                SAY("a stack already runs in %s (%.*s); stop it with Ctrl-C, or use another folder: make run VAR=var2 HTTP=127.0.0.1:8081",
-                    s->var, (int)(n > 0 ? n : 0), text);
-                return -EBUSY;
-        }
-        int n = snprintf(text, sizeof(text), "pid %d at http://%s", (int)getpid(), s->o->http);
-        if (ftruncate(s->lock_fd, 0) < 0 || pwrite(s->lock_fd, text, (size_t)n, 0) != n)
-                return -EIO;
-        return 0;
-}
-
-/* Asked before anything starts, so that a busy port is one clear line. */
-static int check_port(const struct stack *s)
-{
-        const char *colon = strrchr(s->o->http, ':');
-        char host[80];
-        struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM}, *found = NULL;
-
-        size_t n = colon ? (size_t)(colon - s->o->http) : 0;
-        const char *start = s->o->http;
-        if (n > 1 && start[0] == '[') {
-                start++;
-                n -= 2;
-        }
-        snprintf(host, sizeof(host), "%.*s", (int)n, start);
-        if (!colon || getaddrinfo(host, colon + 1, &hints, &found) != 0) {
-                SAY("HTTP=%s: give an address and a port, e.g. HTTP=127.0.0.1:8080", s->o->http);
-                return -EINVAL;
-        }
-        int fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1, r = 0;
-        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-        if (bind(fd, found->ai_addr, found->ai_addrlen) < 0 || listen(fd, 1) < 0) {
-                r = -errno;
-                SAY("%s: %s; stop what uses it, or choose another: make run HTTP=127.0.0.1:8081", s->o->http, strerror(-r));
-        }
-        close(fd);
-        freeaddrinfo(found);
-        return r;
-}
-
-static int prepare_keys(struct stack *s)
-{
-        int r;
-        if ((r = crypto_init()) < 0)
-                return r;
-        s->keys = arena_printf(s->arena, "%s/keys", s->var);
-        r = keyring_create(s->keys);
-        if (r < 0) {
-                SAY("can't make the keyring in %s: %s", s->keys, strerror(-r));
-                return r;
-        }
-        return 0;
-}
 
 /* --- the children ------------------------------------------------------------------------------------------------ */
 
@@ -217,16 +100,35 @@ static void add_common(struct stack *s, struct part *p, const char *instance)
 
 static const char *const services[] = {"membership", "activity"};
 
+/* "activity=2": true if it is about this service, with its number. */
+static bool read_instances(const char *item, const char *service, int64_t *ret_n)
+{
+        struct str count = str_of(item);
+        struct str name = str_cut(&count, '=');
+        return str_is(name, service) && str_to_i64(count, 1, MAX_INSTANCES, ret_n) == 0;
+}
+
 static int instances_of(const struct stack *s, const char *service)
 {
-        for (size_t i = 0; i < s->o->instances.n; i++) {
-                struct str count = str_of(s->o->instances.items[i]);
-                struct str name = str_cut(&count, '=');
-                int64_t n;
-                if (str_is(name, service) && str_to_i64(count, 1, 8, &n) == 0)
-                        return (int)n;
+        int64_t n = 1;
+        for (size_t i = 0; i < s->o->instances.n; i++)
+                if (read_instances(s->o->instances.items[i], service, &n))
+                        break;
+        return (int)n;
+}
+
+static int check_instances(const struct stack_options *o)
+{
+        for (size_t i = 0; i < o->instances.n; i++) {
+                bool known = false;
+                for (size_t k = 0; k < ARRAY_LEN(services); k++)
+                        known = known || read_instances(o->instances.items[i], services[k], &(int64_t){0});
+                if (!known) {
+                        SAY("--instances %s: give membership=N or activity=N, with N from 1 to %d", o->instances.items[i], MAX_INSTANCES);
+                        return -EINVAL;
+                }
         }
-        return 1;
+        return 0;
 }
 
 /* The first instances are known to each other without asking the registry, so a start does not wait for it. */
@@ -335,16 +237,19 @@ static void stop_hard(void *arg)
         struct stack *s = arg;
         for (size_t i = 0; i < s->n_parts; i++)
                 if (child_pid(s->parts[i].child)) {
-                        SAY("%s does not stop by itself: ending it", child_name(s->parts[i].child));
+                        SAY("%s has not stopped yet: ending it", child_name(s->parts[i].child));
                         child_stop(s->parts[i].child, SIGKILL);
                 }
 }
 
+/* By Ctrl-C, SIGTERM or a failure. Asked a second time, it does not wait any more. */
 static void begin_stop(void *arg)
 {
         struct stack *s = arg;
-        if (s->state == STACK_STOPPING)
+        if (s->state == STACK_STOPPING) {
+                stop_hard(s);
                 return;
+        }
         s->state = STACK_STOPPING;
         if (s->seed_pid)
                 kill(s->seed_pid, SIGTERM);
@@ -381,7 +286,7 @@ static void on_seeded(void *arg, int events)
         if (s->state == STACK_STOPPING)
                 return;
         if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
-                SAY("the first run's data could not be made; remove %s to begin anew, or see %s/log", s->var, s->var);
+                SAY("the start is not complete; mend that and start again: it goes on where it was (logs: %s/log)", s->var);
                 fail_stack(s, -EIO);
                 return;
         }
@@ -425,11 +330,16 @@ static void part_changed(void *arg, struct child *child)
                         stop_next_rank(s);
                 return;
         }
-        if (s->state == STACK_STARTING && child_state(child) == CHILD_DOWN && child_failures(child) >= GIVE_UP_AFTER) {
-                SAY("%s does not start: %s", child_name(child), child_last_words(child));
+        if (child_state(child) == CHILD_DOWN && s->state == STACK_STARTING && child_failures(child) < GIVE_UP_AFTER)
+                return;
+        if (child_state(child) == CHILD_DOWN && s->state == STACK_STARTING) {
+                SAY("%s does not start: %s (log: %s/log/%s.log)", child_name(child), child_last_words(child), s->var, child_name(child));
                 fail_stack(s, -EIO);
                 return;
         }
+        if (child_state(child) == CHILD_DOWN)
+                log_warn("a process ended; it starts again", "name=%s %s log=%s/log/%s.log", child_name(child), child_end(child),
+                         s->var, child_name(child));
         for (size_t i = 0; i < s->n_parts; i++)
                 all_ready = all_ready && child_state(s->parts[i].child) == CHILD_READY;
         if (all_ready && s->state == STACK_STARTING)
@@ -466,6 +376,21 @@ static int start_all(struct stack *s)
         return 0;
 }
 
+static int prepare(struct stack *s)
+{
+        int r = check_instances(s->o);
+        if (r == 0)
+                r = prepare_folder(s->o->var, s->var);
+        if (r == 0)
+                r = prepare_lock(s->var, s->o->http, &s->lock_fd);
+        if (r == 0)
+                r = prepare_port(s->o->http);
+        s->keys = arena_printf(s->arena, "%s/keys", s->var);
+        if (r == 0)
+                r = prepare_keys(s->var);
+        return r;
+}
+
 int stack_run(const struct stack_options *options)
 {
         struct stack s = {.o = options, .notify_fd = -1, .lock_fd = -1, .arena = arena_new(16384), .loop = loop_new()};
@@ -475,18 +400,14 @@ int stack_run(const struct stack_options *options)
         s.signals[1] = loop_signal_new(s.loop, SIGTERM, begin_stop, &s);
         s.result = find_programs(&s);
         if (s.result == 0)
-                s.result = prepare_folders(&s);
-        if (s.result == 0)
-                s.result = take_lock(&s);
-        if (s.result == 0)
-                s.result = check_port(&s);
-        if (s.result == 0)
-                s.result = prepare_keys(&s);
+                s.result = prepare(&s);
         if (s.result == 0) {
                 s.result = start_all(&s);
                 if (s.result < 0)
                         begin_stop(&s);
                 loop_run(s.loop);
+                if (s.result == 0)
+                        SAY("stopped; the data stay in %s", s.var);
         }
         for (size_t i = 0; i < s.n_parts; i++)
                 child_free(s.parts[i].child);

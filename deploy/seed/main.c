@@ -342,10 +342,10 @@ static int print_welcome(const struct seed *s, struct str credentials)
                 printf("  %-8.*s password %-22.*s at %.*s\n", P(l), P(p), P(o));
         }
         printf("  API key  %.*s\n\nTry:\n", P(key));
-        printf("  curl -s http://%s/v1/sessions -H 'Content-Type: application/json' -d '{\"login\":\"%.*s\",\"password\":\"%.*s\"}'\n",
+        printf("  curl -sw '\\n' http://%s/v1/sessions -H 'Content-Type: application/json' -d '{\"login\":\"%.*s\",\"password\":\"%.*s\"}'\n",
                s->http, P(login), P(password));
-        printf("  curl -s 'http://%s/v1/organizations?parent=" PROVINCE "' -H 'Authorization: Bearer %.*s'\n", s->http, P(key));
-        printf("  curl -s 'http://%s/v1/campaigns/%.*s/counts?organization=" PROVINCE "' -H 'Authorization: Bearer %.*s'\n\n", s->http,
+        printf("  curl -sw '\\n' 'http://%s/v1/organizations?parent=" PROVINCE "' -H 'Authorization: Bearer %.*s'\n", s->http, P(key));
+        printf("  curl -sw '\\n' 'http://%s/v1/campaigns/%.*s/counts?organization=" PROVINCE "' -H 'Authorization: Bearer %.*s'\n\n", s->http,
                P(campaign), P(key));
         return 0;
 }
@@ -400,11 +400,11 @@ int main(int argc, char **argv)
                 operator_close(s.op);
                 if (r == 0)
                         r = read_file(path, s.arena, 65536, &credentials);
+        } else if (r < 0) {
+                fprintf(stderr, "can't read %s: %s\n", path, strerror(-r));
         }
         if (r == 0)
                 r = print_welcome(&s, credentials);
-        else
-                fprintf(stderr, "the first run's data is not complete\n");
         arena_free(s.arena);
         return r ? 1 : 0;
 }

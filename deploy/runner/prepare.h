@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What must be right before anything starts: the folder, its lock, the port, the keyring. Each failure is one line on
+ * standard error that says what to do, and a negative errno.
+ */
+#pragma once
+
+#include "common/base/arena.h"
+
+#include <limits.h>
+
+/* Makes the folder and what stands in it (bus, store, log, redis), all mode 0700. ret_path: its real path. */
+int prepare_folder(const char *var, char ret_path[PATH_MAX]) MUST_USE;
+
+/* One stack a folder: a lock until *ret_fd is closed; who holds it stands in the file. var: the real path. */
+int prepare_lock(const char *var, const char *http, int *ret_fd) MUST_USE;
+
+/* Nobody else listens there? http: "127.0.0.1:8080", "[::1]:8080". */
+int prepare_port(const char *http) MUST_USE;
+
+/* A keyring in var/keys: made if there is none and no store that was sealed with one. */
+int prepare_keys(const char *var) MUST_USE;
