@@ -48,22 +48,28 @@ struct export *export_free(struct export *e)
 
 /* --- rows ------------------------------------------------------------------------------------------------------------ */
 
+/* A spreadsheet computes what begins so, on the machine of whoever opens it; a ' before makes it text. */
+static bool is_formula(struct str text)
+{
+        return text.n && text.p[0] && strchr("=+-@\t\r", text.p[0]);
+}
+
 void export_cell(struct buf *out, struct str text)
 {
         bool quote = false;
         for (size_t i = 0; i < text.n && !quote; i++)
                 quote = text.p[i] == '"' || text.p[i] == ',' || text.p[i] == '\n' || text.p[i] == '\r';
-        if (!quote) {
-                buf_add_str(out, text);
-                return;
-        }
-        buf_add_char(out, '"');
+        if (quote)
+                buf_add_char(out, '"');
+        if (is_formula(text))
+                buf_add_char(out, '\'');
         for (size_t i = 0; i < text.n; i++) {
                 if (text.p[i] == '"')
                         buf_add_char(out, '"');
                 buf_add_char(out, text.p[i]);
         }
-        buf_add_char(out, '"');
+        if (quote)
+                buf_add_char(out, '"');
 }
 
 static bool is_column(const struct contract_message *type, unsigned i)

@@ -11,5 +11,5 @@ bool export_wanted(struct request *request); /* by Accept; notes which */
 void export_start(struct request *request);
 struct export *export_free(struct export *export);
 
-/* Appends one CSV cell, quoted where it must be. Pure. */
+/* Appends one CSV cell, quoted where it must be; what a spreadsheet would take for a formula gets a ' before. Pure. */
 void export_cell(struct buf *out, struct str text);

@@ -147,6 +147,20 @@ static struct str trim_spaces(struct str s)
         return s;
 }
 
+/* What shows nothing, breaks the line or turns the text around: U+200B, 200E, 200F, 2028-202E, 2060, 2066-2069, FEFF. The
+ * joiners 200C and 200D belong to the writing of some languages. */
+static bool is_unseen(struct str s)
+{
+        const unsigned char *c = (const unsigned char *)s.p;
+        if (s.n < 3)
+                return false;
+        if (c[0] == 0xe2 && c[1] == 0x80)
+                return c[2] == 0x8b || c[2] == 0x8e || c[2] == 0x8f || (c[2] >= 0xa8 && c[2] <= 0xae);
+        if (c[0] == 0xe2 && c[1] == 0x81)
+                return c[2] == 0xa0 || (c[2] >= 0xa6 && c[2] <= 0xa9);
+        return c[0] == 0xef && c[1] == 0xbb && c[2] == 0xbf;
+}
+
 int name_parse(struct str text, struct str *ret_name)
 {
         struct str s = trim_spaces(text);
@@ -155,7 +169,8 @@ int name_parse(struct str text, struct str *ret_name)
         for (size_t i = 0; i < s.n; i++) {
                 unsigned char c = (unsigned char)s.p[i];
                 /* C0, DEL, and C1 (which are C2 80 to C2 9F). */
-                if (c < 0x20 || c == 0x7f || (c == 0xc2 && (unsigned char)s.p[i + 1] < 0xa0))
+                if (c < 0x20 || c == 0x7f || (c == 0xc2 && (unsigned char)s.p[i + 1] < 0xa0) ||
+                    is_unseen((struct str){s.p + i, s.n - i}))
                         return -EINVAL;
         }
         *ret_name = s;

@@ -1,8 +1,10 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """The gateway as an HTTP client sees it: negotiation, tags, CORS, repeated requests, uploads, exports, its end."""
+import csv
 import gzip
 import http.client
+import io
 import json
 import os
 import re
@@ -13,7 +15,7 @@ import threading
 import urllib.request
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from support.people import csv_of, person  # noqa: E402
+from support.people import csv_of, id_number, person  # noqa: E402
 from support.stack import Stack, free_port  # noqa: E402
 from support.story import expect, main, story, wait_until  # noqa: E402
 from support.world import operation_done  # noqa: E402
@@ -208,6 +210,19 @@ def export(s):
     expect("rate", get("text/csv").headers["RateLimit"].split(";")[0], '"bulk"')
     s.call("GET", "/v1/members?organization=99", token=admin, headers={"Accept": "text/csv"}).refused(404)
     s.call("GET", f"/v1/members?organization={VILLAGE}", token=admin, headers={"Accept": "text/xml"}).refused(406)
+
+
+@story("a name that a spreadsheet would compute is exported as text")
+def formulas(s):
+    admin = s.login("admin")
+    village = "430102001002"
+    names = ["=HYPERLINK(1)", "+1", "-1", "@SUM(A1)", '="a",b', "阿·依"]
+    for i, name in enumerate(names):
+        s.call("POST", "/v1/members", {"organization": village, "name": name, "idNumber": id_number(77000 + i)}, token=admin).ok()
+    get = lambda kind: s.call("GET", f"/v1/members?organization={village}", token=admin, headers={"Accept": kind}).body.decode()
+    rows = list(csv.DictReader(io.StringIO(get("text/csv"))))
+    expect("in CSV", [r["name"] for r in rows], ["'" + n for n in names[:5]] + names[5:])
+    expect("in JSON", [json.loads(line)["name"] for line in get("application/x-ndjson").splitlines()], names)
 
 
 @story("the address behind a trusted proxy has a rate of its own")

@@ -136,6 +136,12 @@ static void test_names(void)
              "b",
              NULL},
             {"\xff", NULL},
+            {"\u200b", NULL},         /* nothing to see */
+            {"王\u202e小明", NULL},   /* read from the other side */
+            {"王\ufeff", NULL},
+            {"王\u2028明", NULL},
+            {"می\u200cخواهم", "می\u200cخواهم"},
+            {"…—·", "…—·"},
         };
         for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
                 struct str name = {0};
