@@ -98,6 +98,8 @@ static bool decode_fields(struct csv *csv)
         size_t text_ends[CSV_MAX_FIELDS];
         bool utf8 = csv->encoding == CSV_UTF8;
         struct buf *from = utf8 ? &csv->raw : &csv->text;
+        buf_reserve(from, 1); /* fields may all be empty: a slice of nothing still points somewhere */
+        buf_reserve(&csv->raw, 1);
         csv->text.n = 0;
         for (size_t i = 0, start = 0; i < csv->n; start = csv->ends[i++]) {
                 struct str raw = str_bytes(csv->raw.p + start, csv->ends[i] - start);
