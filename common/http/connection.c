@@ -11,7 +11,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { BODY_BYTES_PER_SECOND = 1024 };
+enum {
+        BODY_BYTES_PER_SECOND = 1024,
+        BODY_BYTES_ALWAYS = 16 * 1024, /* a body so small is taken in any case */
+};
 
 static int64_t now_us(const struct http_connection *c)
 {
@@ -129,10 +132,15 @@ static void refuse(struct http_connection *c, struct http_exchange *x, int statu
         const char *type = NULL;
         if (ops->on_refused)
                 ops->on_refused(c->server->arg, &x->request, status, &body, &type);
-        struct http_field field = {STR("Content-Type"), str_of(type)};
+        struct http_field fields[2];
+        size_t n = 0;
+        if (type)
+                fields[n++] = (struct http_field){STR("Content-Type"), str_of(type)};
+        if (status == 503)
+                fields[n++] = (struct http_field){STR("Retry-After"), STR("1")};
         http_answer(&x->request, &(struct http_answer){.status = status,
-                                                       .fields = &field,
-                                                       .n_fields = type ? 1 : 0,
+                                                       .fields = fields,
+                                                       .n_fields = n,
                                                        .body = buf_str(&body),
                                                        .close = true});
         buf_done(&body);
@@ -230,11 +238,19 @@ static void body_piece(struct http_connection *c, struct http_exchange *x, struc
         if (end && x->body.n == 0) {
                 x->request.body = arena_str(x->request.arena, piece);
         } else {
+                c->server->gathered += piece.n;
                 buf_add_str(&x->body, piece);
                 x->request.body = buf_str(&x->body);
         }
         if (end)
                 hand_over(c, x);
+}
+
+/* Strangers' unfinished bodies must not fill the memory. */
+static bool has_room(const struct http_connection *c, const struct http_exchange *x, size_t n)
+{
+        return x->request.streamed || x->body.n + n <= BODY_BYTES_ALWAYS ||
+               c->server->gathered + n <= c->server->options.limits.gathered_bytes;
 }
 
 /* Whether there may be more to do. The piece is lent out of the input, which is consumed after it was
@@ -246,6 +262,8 @@ static bool step_body(struct http_connection *c, struct str input)
         struct str piece;
         bool end;
         int status = http_parser_body(c->parser, input, &consumed, &piece, &end);
+        if (!status && !has_room(c, x, piece.n))
+                status = 503;
         if (status) {
                 refuse(c, x, status);
                 return false;

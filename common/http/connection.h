@@ -76,6 +76,7 @@ struct http_server {
         size_t n_connections;
         struct http_exchange *spare; /* recycled */
         size_t n_spare;
+        size_t gathered; /* bytes of bodies in the exchanges' own buffers */
         struct loop_timer *tick;
         int64_t tick_us;
         bool ticking, draining;

@@ -16,6 +16,7 @@ struct http_limits {
         size_t header_fields; /* 100: 431 */
         size_t target_bytes; /* 8 KiB: 414 */
         size_t body_bytes;   /* 1 MiB: 413 */
+        size_t gathered_bytes; /* 128 MiB of bodies in memory, over all connections: beyond it those above 16 KiB get 503 */
         int pipelined;       /* 16 requests read ahead; then reading pauses */
         int64_t header_us;   /* 10 s for a whole header from its first byte (and from the connect): 408 */
         int64_t body_us;     /* a body must come at 1 KiB/s at least, measured over this window, 10 s: 408 */
@@ -76,7 +77,7 @@ struct http_ops {
          * freed after this returns. NULL only for a server that answers everything at once. */
         void (*on_gone)(void *arg, struct http_request *request);
         /* The parser or a limit refused: 400, 408, 413, 414, 417, 431, 501 (unknown method, transfer
-         * coding) or 505. Make the answer for this status in `body`, e.g. problem+json, and set the
+         * coding), 503 (too many bodies at once) or 505. Make the answer for this status in `body`, e.g. problem+json, and set the
          * content type. The connection then closes. request may be half filled (the header, if that was
          * complete). NULL: an empty body. */
         void (*on_refused)(void *arg, const struct http_request *request, int status, struct buf *body,

@@ -24,6 +24,7 @@ const struct http_limits http_default_limits = {
     .header_fields = 100,
     .target_bytes = 8 * 1024,
     .body_bytes = 1024 * 1024,
+    .gathered_bytes = 128 * 1024 * 1024,
     .pipelined = 16,
     .header_us = 10 * CLOCK_SECOND_US,
     .body_us = 10 * CLOCK_SECOND_US,
@@ -69,6 +70,7 @@ static void exchange_free(struct http_exchange *x)
 
 void http_exchange_recycle(struct http_server *server, struct http_exchange *x)
 {
+        server->gathered -= x->body.n;
         if (server->n_spare >= SPARE_EXCHANGES) {
                 exchange_free(x);
                 return;

@@ -83,6 +83,8 @@ Nuanxin__Problem problem_of_status(int status)
                 return NUANXIN__PROBLEM__PROBLEM_HEADER_TOO_LARGE;
         case 501:
                 return NUANXIN__PROBLEM__PROBLEM_NOT_IMPLEMENTED;
+        case 503:
+                return NUANXIN__PROBLEM__PROBLEM_UNAVAILABLE;
         case 505:
                 return NUANXIN__PROBLEM__PROBLEM_HTTP_VERSION_NOT_SUPPORTED;
         default:

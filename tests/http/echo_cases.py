@@ -129,6 +129,34 @@ def slow_chunks():
         check(client.answer()[0] == 408 and client.ended(), "dripped chunks are answered with 408")
 
 
+def many_unfinished_bodies():
+    with Server("--gathered-bytes", "1000000") as server:
+        hoarders = [server.client() for _ in range(8)]
+        for client in hoarders:
+            client.send(post(b"Content-Length: 300000\r\n") + b"a" * 250000)
+        with server.client() as client:
+            client.send(post(b"Content-Length: 300000\r\n") + b"a" * 250000)
+            check(client.answer()[0] == 503 and client.ended(), "no room for another large body")
+        with server.client() as client:
+            client.send(post(b"Content-Length: 10000\r\n") + b"a" * 5000)
+            time.sleep(0.05)
+            client.send(b"a" * 5000)
+            check(client.answer()[0] == 200, "a small one is taken")
+        for client in hoarders:
+            client.socket.close()
+
+        def taken():
+            with server.client() as client:
+                client.send(post(b"Content-Length: 300000\r\n") + b"a" * 250000)
+                time.sleep(0.02)
+                client.send(b"a" * 50000)
+                return client.answer()[0] == 200
+
+        deadline = time.monotonic() + 5
+        while not taken():
+            check(time.monotonic() < deadline, "room again once they are gone")
+
+
 def slow_streamed_body():
     with Server(*SHORT) as server, server.client() as client:
         drip(client, [get(b"Content-Length: 1000\r\n", b"/upload", method=b"POST")] + [b"a"] * 1000, 0.02)
@@ -436,7 +464,8 @@ def address_taken():
 
 
 CASES = [slow_header, slow_header_after_a_request, silent_client, idle_client, empty_lines_are_no_request, slow_body,
-         slow_chunks, slow_streamed_body, steady_body, slow_reader, answers_in_order, pipelining_waits, pipelining_is_bounded,
+         slow_chunks, many_unfinished_bodies,
+         slow_streamed_body, steady_body, slow_reader, answers_in_order, pipelining_waits, pipelining_is_bounded,
          nothing_after_close_is_handed_over, gone_while_held,
          half_close_while_waiting, gone_while_waiting, uploads, upload_cut, early_answer, streams, continue_is_sent,
          no_continue_for_a_refusal, connections_are_bounded, out_of_descriptors, drains, tls, address_taken]

@@ -160,7 +160,8 @@ static void on_refused(void *arg, const struct http_request *request, int status
         } problems[] = {{400, "malformed-request"},  {408, "request-timeout"},
                         {413, "payload-too-large"},  {414, "uri-too-long"},
                         {417, "expectation-failed"}, {431, "header-too-large"},
-                        {501, "not-implemented"},    {505, "http-version-not-supported"}};
+                        {501, "not-implemented"},    {503, "unavailable"},
+                        {505, "http-version-not-supported"}};
         (void)arg;
         (void)request;
         for (size_t i = 0; i < ARRAY_LEN(problems); i++)
@@ -213,6 +214,8 @@ static int options_read(int n, char **text, struct http_server_options *options,
                         limits->keep_alive_us = value * 1000;
                 else if (!strcmp(text[i], "--write-ms"))
                         limits->write_us = value * 1000;
+                else if (!strcmp(text[i], "--gathered-bytes"))
+                        limits->gathered_bytes = (size_t)value;
                 else if (!strcmp(text[i], "--max-connections"))
                         options->max_connections = (size_t)value;
                 else
