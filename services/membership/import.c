@@ -212,6 +212,8 @@ int import_finish(struct rpc_call *call, struct import *import, Operation__State
         import->state = state;
         import->ended = rpc_now(call);
         import->total = import->accepted + import->unchanged + import->refused;
+        if (state == NUANXIN__MEMBERSHIP__V1__OPERATION__STATE__FAILED)
+                import->accepted = 0; /* all or none: none */
         int r = import_pieces_drop(rpc_db(call), import->id, import->size);
         return r == 0 ? import_update(rpc_db(call), import) : r;
 }

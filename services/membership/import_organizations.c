@@ -229,9 +229,7 @@ static int run(struct rpc_call *call, struct import *import)
                 r = check_all(&tree);
         if (r != 0)
                 return r;
-        if (import->refused)
-                import->accepted = 0;
-        else if (!import->validate_only)
+        if (!import->refused && !import->validate_only)
                 r = write_all(&tree);
         return r == 0 ? import_finish(call, import, import->refused ? STATE(FAILED) : STATE(SUCCEEDED)) : r;
 }
