@@ -71,18 +71,72 @@ void *cli_request(struct cli *cli, const char *name)
         return request;
 }
 
+static bool is_set(const struct cli *cli, const char *name)
+{
+        for (size_t i = 0; i < cli->sets.n; i++)
+                if (str_starts(str_of(cli->sets.items[i]), str_of(name)))
+                        return true;
+        return false;
+}
+
+int cli_list(struct cli *cli, const char *name, void *request, const char *columns,
+             void (*print_row)(void *arg, const void *row), void *arg)
+{
+        const struct contract_method *method = operator_method(name);
+        int32_t *size = cli_field(method->input, request, "page_size");
+        char **token = cli_field(method->input, request, "page_token");
+        bool one_page = is_set(cli, "page"), more;
+        struct arena *whole = cli->arena;
+        struct list *list = NULL;
+        int r;
+
+        if (!one_page)
+                *size = 1000;
+        do { /* each page in an arena of its own: a list may be longer than memory */
+                void *page = NULL;
+                cli->arena = arena_new(1 << 16);
+                r = cli_call(cli, name, NULL, request, &page);
+                const char *next = r ? "" : *(char **)cli_field(method->output, page, "next_page_token");
+                more = *next && !one_page;
+                if (*next)
+                        *token = arena_strdup(whole, next);
+                if (r == 0 && !list) {
+                        struct arena *of_page = cli->arena;
+                        cli->arena = whole;
+                        list = list_new(cli, method, columns);
+                        cli->arena = of_page;
+                }
+                if (r == 0)
+                        list_page(list, page, print_row, arg);
+                if (*next && one_page)
+                        fprintf(stderr, "more: --set pageToken=%s\n", next);
+                arena_free(cli->arena);
+        } while (more);
+        cli->arena = whole;
+        if (list)
+                list_end(list);
+        return r;
+}
+
 int cli_run_method(struct cli *cli, const struct command *command, const char *const *operands, size_t n)
 {
         const struct contract_method *method = operator_method(command->method);
         void *request = cli_request(cli, command->method), *response;
         int r = request ? 0 : 2;
 
-        for (size_t i = 0; i < n && r == 0; i++)
-                r = set_field(cli, method, request, str_of(command->fields[i]), str_of(operands[i]));
+        for (size_t i = 0; i < n && r == 0; i++) {
+                const char *value = operands[i];
+                if (strcmp(command->fields[i], "account") == 0)
+                        r = cli_account_id(cli, value, &value);
+                if (r == 0)
+                        r = set_field(cli, method, request, str_of(command->fields[i]), str_of(value));
+        }
+        if (r == 0 && command->columns)
+                return cli_list(cli, command->method, request, command->columns, NULL, NULL);
         if (r == 0)
                 r = cli_call(cli, command->method, NULL, request, &response);
         if (r == 0)
-                show_message(cli, method->output, response, command->columns);
+                show_message(cli, method->output, response);
         return r;
 }
 
@@ -134,18 +188,46 @@ static int run_call(struct cli *cli, const struct command *command, const char *
         return 0;
 }
 
+static void show_method_json(const struct contract_method *m, struct str summary)
+{
+        struct buf out = {0};
+        buf_add_z(&out, "{\"method\":");
+        transcode_json_string(&out, str_of(m->name));
+        buf_add_z(&out, ",\"permission\":");
+        transcode_json_string(&out, str_of(m->permission));
+        buf_add_z(&out, ",\"summary\":");
+        transcode_json_string(&out, summary);
+        printf("%s}", buf_z(&out));
+        buf_done(&out);
+}
+
 static int run_methods(struct cli *cli, const struct command *command, const char *const *operands, size_t n)
 {
         static const char *const headings[] = {"METHOD", "PERMISSION", "WHAT IT DOES"};
         _cleanup_(table_freep) struct table *t = table_new(headings, 3);
-        (void)cli, (void)command, (void)operands, (void)n;
+        (void)command, (void)operands, (void)n;
         for (unsigned i = 0; i < contract_n_methods; i++) {
                 const struct contract_method *m = contract_methods[i];
-                struct str summary = str_of(m->summary ? m->summary : "");
-                table_row(t, (const char *[]){m->name, m->permission, arena_str(cli->arena, str_cut(&summary, '\n')).p});
+                struct str rest = str_of(m->summary ? m->summary : ""), summary = str_cut(&rest, '\n');
+                if (cli->json)
+                        printf(i ? ",\n" : "[");
+                if (cli->json)
+                        show_method_json(m, summary);
+                else
+                        table_row(t, (const char *[]){cli_short_name(m->name), m->permission, arena_str(cli->arena, summary).p});
         }
-        table_print(t);
+        if (cli->json)
+                printf("]\n");
+        else
+                table_print(t);
         return 0;
+}
+
+/* "nuanxin.membership.v1.Membership.GetMember" → "GetMember"; operator_method() knows it by that. */
+const char *cli_short_name(const char *method)
+{
+        const char *last = strrchr(method, '.');
+        return last && operator_method(last + 1) ? last + 1 : method;
 }
 
 const struct command commands_call[] = {

@@ -39,18 +39,36 @@ int cli_call(struct cli *cli, const char *method, const struct operator_target *
              void **ret_response) MUST_USE;
 int cli_refused(int error, const struct operator_refusal *refusal) MUST_USE;
 int cli_run_method(struct cli *cli, const struct command *command, const char *const *operands, size_t n) MUST_USE;
+/* Where a field of a message stands; NULL: it has none of that name. */
+void *cli_field(const struct contract_message *type, const void *message, const char *name);
+/* All pages of a list, or the one that --set pageSize or pageToken asks for. */
+int cli_list(struct cli *cli, const char *method, void *request, const char *columns,
+             void (*print_row)(void *arg, const void *row), void *arg) MUST_USE;
+int cli_account_id(struct cli *cli, const char *account, const char **ret_id) MUST_USE; /* by its id or its login */
 void *cli_request(struct cli *cli, const char *method); /* with --set's fields; NULL after a line on standard error */
+const char *cli_short_name(const char *method); /* its last part, if no other ends so */
 int cli_read_file(struct cli *cli, const char *path, size_t most, struct str *ret_content) MUST_USE; /* "-": stdin */
 
 /* --- showing --------------------------------------------------------------------------------------------------------- */
 
-void show_message(struct cli *cli, const struct contract_message *type, const void *message, const char *columns);
+/* Every field on a line of its own, or with --json one object. */
+void show_message(struct cli *cli, const struct contract_message *type, const void *message);
+void show_json(const struct contract_message *type, const void *message); /* without a line's end */
+void put_role(struct buf *out, const char *before, const char *role); /* ROLE_APP_BACKEND as a person types it */
+int text_width(const char *text); /* in columns of a terminal */
+
+/* A list whose pages become one table, or with --json one object of its rows. columns as in struct command; NULL if
+ * list_page gets print_row. */
+struct list;
+struct list *list_new(struct cli *cli, const struct contract_method *method, const char *columns);
+void list_page(struct list *list, const void *page, void (*print_row)(void *arg, const void *row), void *arg);
+struct list *list_end(struct list *list);
 
 /* A table of text: columns as wide as their cells, East Asian characters counting two. */
 struct table;
 struct table *table_new(const char *const *headings, size_t n);
 void table_row(struct table *table, const char *const *cells); /* copied */
-void table_print(struct table *table);
+void table_print(struct table *table); /* and empties it, keeping its widths */
 struct table *table_free(struct table *table);
 DEFINE_CLEANUP(struct table *, table_free)
 

@@ -24,7 +24,7 @@ static void show_report(struct cli *cli, const Operation *o)
 {
         static const char *const headings[] = {"ROW", "COLUMN", "CODE", "WHAT TO DO"};
         if (cli->json) {
-                show_message(cli, operator_method("GetOperation")->output, o, NULL);
+                show_message(cli, operator_method("GetOperation")->output, o);
                 return;
         }
         printf("%s: %d rows, %d new or changed, %d already there, %d refused   (operation %s)\n",
@@ -102,38 +102,26 @@ static int depth_of(const char *path)
         return slashes;
 }
 
-/* Pages come in the order of paths, so a tree is the list, indented. */
+/* Rows come in the order of their paths, so a tree is the list, indented. */
+static void print_branch(void *arg, const void *row)
+{
+        const Nuanxin__Membership__V1__Organization *o = row;
+        int *top = arg, depth = depth_of(o->path);
+        if (!*top)
+                *top = depth;
+        printf("%*s%s %s\n", 2 * (depth - *top), "", o->code, o->name);
+}
+
 static int run_org_tree(struct cli *cli, const struct command *command, const char *const *operands, size_t n)
 {
+        Nuanxin__Membership__V1__ListOrganizationsRequest *q = cli_request(cli, "ListOrganizations");
         int top = 0;
-        char *token = NULL;
         (void)command, (void)n;
 
-        do {
-                Nuanxin__Membership__V1__ListOrganizationsRequest *q = cli_request(cli, "ListOrganizations");
-                void *response;
-                if (!q)
-                        return 2;
-                q->ancestor = (char *)operands[0];
-                q->page_size = 1000;
-                if (token)
-                        q->page_token = token;
-                int r = cli_call(cli, "ListOrganizations", NULL, q, &response);
-                if (r)
-                        return r;
-                const Nuanxin__Membership__V1__ListOrganizationsResponse *page = response;
-                if (cli->json)
-                        show_message(cli, operator_method("ListOrganizations")->output, response, NULL);
-                for (size_t i = 0; i < page->n_organizations && !cli->json; i++) {
-                        const Nuanxin__Membership__V1__Organization *o = page->organizations[i];
-                        int depth = depth_of(o->path);
-                        if (!top)
-                                top = depth;
-                        printf("%*s%s %s\n", 2 * (depth - top), "", o->code, o->name);
-                }
-                token = page->next_page_token;
-        } while (*token);
-        return 0;
+        if (!q)
+                return 2;
+        q->ancestor = (char *)operands[0];
+        return cli_list(cli, "ListOrganizations", q, NULL, print_branch, &top);
 }
 
 const struct command commands_data[] = {

@@ -16,8 +16,24 @@ static int load(struct cli *cli, struct keyring **ret)
         const char *error = NULL;
         int r = keyring_load(cli->keys, ret, &error);
         if (r)
-                fprintf(stderr, "%s: %s\n", cli->keys, error ? error : strerror(r < 0 ? -r : EIO));
+                fprintf(stderr, "%s; give --var the stack's folder, or --keys\n", error ? error : strerror(r < 0 ? -r : EIO));
         return r ? 1 : 0;
+}
+
+/* What there is in the folder, and for a person what to know about it. */
+static int show(struct cli *cli, const char *folder, const char *advice)
+{
+        _cleanup_(keyring_freep) struct keyring *keyring = NULL;
+        _cleanup_(buf_done) struct buf name = {0};
+        int r = load(cli, &keyring);
+        if (r)
+                return r;
+        transcode_json_string(&name, str_of(folder));
+        if (cli->json)
+                printf("{\"folder\":%s,\"keys\":%zu,\"active\":%u}\n", buf_z(&name), keyring_count(keyring), keyring_active_id(keyring));
+        else
+                printf("%s: %zu master keys, number %u seals\n%s", folder, keyring_count(keyring), keyring_active_id(keyring), advice);
+        return 0;
 }
 
 static int run_create(struct cli *cli, const struct command *command, const char *const *operands, size_t n)
@@ -28,40 +44,25 @@ static int run_create(struct cli *cli, const struct command *command, const char
                 fprintf(stderr, "%s has a keyring already; `nuanxin keys rotate` adds a key\n", cli->keys);
         else if (r < 0)
                 fprintf(stderr, "can't make a keyring in %s: %s\n", cli->keys, strerror(-r));
-        else
-                printf("made %s; back it up now: nuanxin keys backup FOLDER\n", cli->keys);
-        return r ? 1 : 0;
+        return r ? 1 : show(cli, cli->keys, "Back it up now: nuanxin keys backup FOLDER\n");
 }
 
 static int run_show(struct cli *cli, const struct command *command, const char *const *operands, size_t n)
 {
-        _cleanup_(keyring_freep) struct keyring *keyring = NULL;
         (void)command, (void)operands, (void)n;
-        int r = load(cli, &keyring);
-        if (r)
-                return r;
-        if (cli->json)
-                printf("{\"folder\":\"%s\",\"keys\":%zu,\"active\":%u}\n", cli->keys, keyring_count(keyring), keyring_active_id(keyring));
-        else
-                printf("%s: %zu master keys, number %u seals what is written now\n", cli->keys, keyring_count(keyring),
-                       keyring_active_id(keyring));
-        return 0;
+        return show(cli, cli->keys, "");
 }
 
 static int run_rotate(struct cli *cli, const struct command *command, const char *const *operands, size_t n)
 {
-        _cleanup_(keyring_freep) struct keyring *keyring = NULL;
         (void)command, (void)operands, (void)n;
         int r = keyring_rotate(cli->keys);
         if (r) {
                 fprintf(stderr, "can't add a key to %s: %s\n", cli->keys, strerror(r < 0 ? -r : EIO));
                 return 1;
         }
-        if ((r = load(cli, &keyring)))
-                return r;
-        printf("key %u seals from the next start of each service on; older keys stay for what they sealed. Back it up.\n",
-               keyring_active_id(keyring));
-        return 0;
+        return show(cli, cli->keys, "It does so from the next start of each service on; older keys stay for what they sealed. Back it up:\n"
+                                    "nuanxin keys backup FOLDER\n");
 }
 
 static int copy_file(const char *from, const char *to)
@@ -105,7 +106,8 @@ static int run_backup(struct cli *cli, const struct command *command, const char
         if (dir)
                 closedir(dir);
         if (r < 0) {
-                fprintf(stderr, "can't copy %s to %s: %s\n", cli->keys, to, strerror(-r));
+                fprintf(stderr, "can't copy %s to %s: %s%s\n", cli->keys, to, strerror(-r),
+                        r == -EEXIST ? "; give each backup a new folder" : "");
                 return 1;
         }
         /* A backup is one only if it can be read. */
@@ -115,9 +117,8 @@ static int run_backup(struct cli *cli, const struct command *command, const char
                 fprintf(stderr, "the copy in %s can't be read back: %s\n", to, error ? error : "it differs");
                 return 1;
         }
-        printf("copied to %s and read back. Keep it apart from the store: who has both can read everything,\n"
-               "and without it nothing sealed can be read again.\n", to);
-        return 0;
+        return show(cli, to, "A copy, read back. Keep it apart from the store: who has both can read everything, and without it\n"
+                             "nothing sealed can be read again.\n");
 }
 
 const struct command commands_keys[] = {

@@ -19,8 +19,11 @@ static char *about_text(struct arena *arena)
         buf_add_z(&out, about_head);
         for (size_t g = 0; g < ARRAY_LEN(groups); g++)
                 for (const struct command *c = groups[g]; c->words; c++)
-                        buf_printf(&out, "  %-17s %-30s %s\n", c->words, c->operands, c->help);
-        buf_add_z(&out, "\nexamples:\n"
+                        buf_printf(&out, "  %-17s %s%*s %s\n", c->words, c->operands, 30 - text_width(c->operands), "", c->help);
+        buf_add_z(&out, "\nACCOUNT is an id or a login. Roles:");
+        for (unsigned i = 0; i < contract_n_roles; i++)
+                put_role(&out, i ? ", " : " ", contract_roles[i].name);
+        buf_add_z(&out, "\n\nexamples:\n"
                         "  nuanxin status\n"
                         "  nuanxin org tree 4301\n"
                         "  nuanxin member import members.csv 430102 --set validateOnly=true\n"
@@ -58,6 +61,24 @@ static bool count_fits(const struct command *c, size_t n)
         return n >= least && (n <= most || strstr(c->operands, "…"));
 }
 
+/* No command fits: those that begin so, or the way to all. */
+static void explain(const struct config_list *given)
+{
+        bool any = false;
+        for (size_t g = 0; g < ARRAY_LEN(groups) && given->n; g++)
+                for (const struct command *c = groups[g]; c->words; c++) {
+                        struct str rest = str_of(c->words);
+                        if (!str_is(str_cut(&rest, ' '), given->items[0]))
+                                continue;
+                        fprintf(stderr, "%s nuanxin %s %s\n", any ? "      " : "usage:", c->words, c->operands);
+                        any = true;
+                }
+        if (!any && given->n)
+                fprintf(stderr, "no command is called %s; see nuanxin --help\n", given->items[0]);
+        else if (!any)
+                fprintf(stderr, "which command? see nuanxin --help\n");
+}
+
 static int run_command(struct cli *cli, const struct config_list *given)
 {
         for (size_t g = 0; g < ARRAY_LEN(groups); g++)
@@ -73,11 +94,7 @@ static int run_command(struct cli *cli, const struct config_list *given)
                                 return c->run(cli, c, given->items + words, given->n - words);
                         return cli_run_method(cli, c, given->items + words, given->n - words);
                 }
-        if (!given->n)
-                fprintf(stderr, "which command? see nuanxin --help\n");
-        else
-                fprintf(stderr, "no command is called %s%s%s; see nuanxin --help\n", given->items[0], given->n > 1 ? " " : "",
-                        given->n > 1 ? given->items[1] : "");
+        explain(given);
         return 2;
 }
 
@@ -107,6 +124,10 @@ int main(int argc, char **argv)
                 r = crypto_init() < 0 ? 1 : run_command(&cli, &given);
         } else {
                 r = r == CONFIG_E_HELP ? 0 : 2;
+        }
+        if (fflush(stdout) != 0 || ferror(stdout)) {
+                fprintf(stderr, "can't write the answer: %s\n", strerror(errno));
+                r = 1;
         }
         operator_close(cli.op);
         arena_free(cli.arena);

@@ -61,7 +61,7 @@ static void show_methods(struct cli *cli, Status *const *all, size_t n)
                         const Nuanxin__Internal__V1__MethodStatus *m = all[i]->methods[k];
                         if (!m->calls)
                                 continue;
-                        table_row(t, (const char *[]){all[i]->instance, m->method, arena_printf(cli->arena, "%" PRId64, m->calls),
+                        table_row(t, (const char *[]){all[i]->instance, cli_short_name(m->method), arena_printf(cli->arena, "%" PRId64, m->calls),
                                                       arena_printf(cli->arena, "%" PRId64, m->errors), milliseconds(cli, m->p50_us),
                                                       milliseconds(cli, m->p99_us)});
                 }
@@ -115,8 +115,8 @@ static int run_status(struct cli *cli, const struct command *command, const char
         if (cli->json) {
                 printf("[");
                 for (size_t i = 0; i < n; i++) {
-                        printf(i ? "," : "");
-                        show_message(cli, operator_method("GetStatus")->output, all[i], NULL);
+                        printf(i ? ",\n" : "");
+                        show_json(operator_method("GetStatus")->output, all[i]);
                 }
                 printf("]\n");
                 return r;
@@ -139,25 +139,26 @@ static int run_audit(struct cli *cli, const struct command *command, const char 
         if (r)
                 return r;
         if (cli->json) {
-                show_message(cli, operator_method("ListAudit")->output, response, NULL);
+                show_message(cli, operator_method("ListAudit")->output, response);
                 return 0;
         }
         const Nuanxin__Internal__V1__ListAuditResponse *list = response;
         _cleanup_(table_freep) struct table *t = table_new(headings, ARRAY_LEN(headings));
         for (size_t i = 0; i < list->n_entries; i++) {
                 const Nuanxin__Internal__V1__AuditEntry *e = list->entries[i];
-                const char *last = strrchr(e->method, '.');
                 char when[40];
                 clock_format_rfc3339(when, e->time_us / CLOCK_SECOND_US * CLOCK_SECOND_US);
-                table_row(t, (const char *[]){when, e->principal, last ? last + 1 : e->method, e->subject, e->organization,
+                table_row(t, (const char *[]){when, e->principal, cli_short_name(e->method), e->subject, e->organization,
                                               e->outcome, e->purpose});
         }
         table_print(t);
+        if (list->next_before)
+                fprintf(stderr, "older: --set before=%" PRId64 "\n", list->next_before);
         return 0;
 }
 
 const struct command commands_peer[] = {
         {"status", "", "instances, lanes, queues, latency, who follows whom", NULL, {0}, NULL, run_status},
-        {"audit", "[SERVICE]", "who did what, newest first; --set principal=ID, subject=ID, readsOnly=true (default: membership)", NULL, {0}, NULL, run_audit},
+        {"audit", "[SERVICE]", "who did what, newest first (of membership); --set principal=, subject=, readsOnly=true, limit=, before=", NULL, {0}, NULL, run_audit},
         {0},
 };

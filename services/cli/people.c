@@ -2,14 +2,14 @@
  *
  * account, client, session: who may sign in, with which rights.
  */
+#include "common/base/id.h"
 #include "common/crypto/crypto.h"
 #include "services/cli/cli.h"
 #include "nuanxin/membership/v1/account.pb-c.h"
 #include "nuanxin/membership/v1/client.pb-c.h"
+#include "nuanxin/membership/v1/organization.pb-c.h"
 
 #include <stdio.h>
-
-#define ROLES "administrator, staff, volunteer, viewer, app_backend"
 
 /* "staff@430102" → a grant. */
 static int read_grant(struct cli *cli, const char *text, Nuanxin__Membership__V1__RoleGrant **ret)
@@ -25,8 +25,75 @@ static int read_grant(struct cli *cli, const char *text, Nuanxin__Membership__V1
                 *ret = grant;
                 return 0;
         }
-        fprintf(stderr, "%s: give a role at an organisation, e.g. staff@430102; roles: " ROLES "\n", text);
+        fprintf(stderr, "%s: give a role at an organisation, e.g. staff@430102; `nuanxin --help` lists the roles\n", text);
         return 2;
+}
+
+/* --- an account by its login --------------------------------------------------------------------------------------- */
+
+static int next_page(struct cli *cli, const char *method, void *request, void **ret_page)
+{
+        *(int32_t *)cli_field(operator_method(method)->input, request, "page_size") = 1000;
+        return cli_call(cli, method, NULL, request, ret_page);
+}
+
+static int find_login(struct cli *cli, const char *organization, const char *login, const char **ret_id)
+{
+        Nuanxin__Membership__V1__ListAccountsRequest q = NUANXIN__MEMBERSHIP__V1__LIST_ACCOUNTS_REQUEST__INIT;
+        const Nuanxin__Membership__V1__ListAccountsResponse *page;
+        void *response;
+        q.organization = (char *)organization;
+        do {
+                int r = next_page(cli, "ListAccounts", &q, &response);
+                if (r)
+                        return r;
+                page = response;
+                for (size_t i = 0; i < page->n_accounts; i++)
+                        if (strcmp(page->accounts[i]->login, login) == 0)
+                                *ret_id = page->accounts[i]->id;
+                q.page_token = page->next_page_token;
+        } while (!*ret_id && *q.page_token);
+        return 0;
+}
+
+int cli_account_id(struct cli *cli, const char *account, const char **ret_id)
+{
+        Nuanxin__Membership__V1__ListOrganizationsRequest q = NUANXIN__MEMBERSHIP__V1__LIST_ORGANIZATIONS_REQUEST__INIT;
+        const Nuanxin__Membership__V1__ListOrganizationsResponse *tops;
+        const char *id = NULL;
+        void *response;
+
+        if (strlen(account) == ID_TEXT_SIZE - 1 && account[8] == '-') {
+                *ret_id = account;
+                return 0;
+        }
+        q.kind = NUANXIN__MEMBERSHIP__V1__ORGANIZATION__KIND__PROVINCE;
+        int r = next_page(cli, "ListOrganizations", &q, &response);
+        tops = r ? NULL : response;
+        for (size_t i = 0; r == 0 && !id && i < tops->n_organizations; i++)
+                r = find_login(cli, tops->organizations[i]->code, account, &id);
+        if (r)
+                return r;
+        if (!id) {
+                fprintf(stderr, "nobody has the login %s; `nuanxin account list ORGANIZATION` shows who is there\n", account);
+                return 1;
+        }
+        *ret_id = id;
+        return 0;
+}
+
+/* --- commands ------------------------------------------------------------------------------------------------------ */
+
+static void new_password(char *ret)
+{
+        token_new(ret);
+        ret[20] = '\0'; /* 120 bits are enough to type */
+}
+
+/* Beside the answer; a program's standard output stays JSON. */
+static void show_password(const struct cli *cli, const char *password)
+{
+        fprintf(cli->json ? stderr : stdout, "%-18s %s   (shown once)\n", "password", password);
 }
 
 static int run_account_create(struct cli *cli, const struct command *command, const char *const *operands, size_t n)
@@ -43,8 +110,7 @@ static int run_account_create(struct cli *cli, const struct command *command, co
                 return r;
         if (!q->account)
                 q->account = &account;
-        token_new(password);
-        password[20] = '\0';
+        new_password(password);
         q->account->login = (char *)operands[0];
         q->account->organization = grant->organization;
         q->account->n_grants = 1;
@@ -57,9 +123,32 @@ static int run_account_create(struct cli *cli, const struct command *command, co
         r = cli_call(cli, "CreateAccount", NULL, q, &response);
         if (r)
                 return r;
-        show_message(cli, operator_method("CreateAccount")->output, response, NULL);
+        show_message(cli, operator_method("CreateAccount")->output, response);
         if (!chosen)
-                fprintf(stderr, "password           %s   (shown once)\n", password);
+                show_password(cli, password);
+        return 0;
+}
+
+static int run_account_password(struct cli *cli, const struct command *command, const char *const *operands, size_t n)
+{
+        Nuanxin__Membership__V1__SetAccountPasswordRequest *q = cli_request(cli, "SetAccountPassword");
+        const char *id;
+        char password[TOKEN_TEXT_SIZE];
+        void *response;
+        (void)command;
+
+        int r = q ? cli_account_id(cli, operands[0], &id) : 2;
+        if (r)
+                return r;
+        new_password(password);
+        q->account = (char *)id;
+        q->password = n > 1 ? (char *)operands[1] : password;
+        r = cli_call(cli, "SetAccountPassword", NULL, q, &response);
+        if (r)
+                return r;
+        show_message(cli, operator_method("SetAccountPassword")->output, response);
+        if (n == 1)
+                show_password(cli, password);
         return 0;
 }
 
@@ -81,7 +170,7 @@ static int run_client_create(struct cli *cli, const struct command *command, con
         q->client = &client;
         r = cli_call(cli, "CreateClient", NULL, q, &response);
         if (r == 0)
-                show_message(cli, operator_method("CreateClient")->output, response, NULL);
+                show_message(cli, operator_method("CreateClient")->output, response);
         return r;
 }
 
@@ -89,33 +178,33 @@ static int run_client_create(struct cli *cli, const struct command *command, con
 static int run_account_grant(struct cli *cli, const struct command *command, const char *const *operands, size_t n)
 {
         Nuanxin__Membership__V1__SetAccountGrantsRequest *q = cli_request(cli, "SetAccountGrants");
+        const char *id;
         void *response;
         (void)command;
 
-        if (!q)
-                return 2;
-        q->account = (char *)operands[0];
+        int r = q ? cli_account_id(cli, operands[0], &id) : 2;
+        if (r)
+                return r;
+        q->account = (char *)id;
         q->n_grants = n - 1;
         q->grants = ARENA_ARRAY(cli->arena, Nuanxin__Membership__V1__RoleGrant *, n);
-        for (size_t i = 1; i < n; i++) {
-                int r = read_grant(cli, operands[i], &q->grants[i - 1]);
-                if (r)
-                        return r;
-        }
-        int r = cli_call(cli, "SetAccountGrants", NULL, q, &response);
+        for (size_t i = 1; i < n && r == 0; i++)
+                r = read_grant(cli, operands[i], &q->grants[i - 1]);
         if (r == 0)
-                show_message(cli, operator_method("SetAccountGrants")->output, response, NULL);
+                r = cli_call(cli, "SetAccountGrants", NULL, q, &response);
+        if (r == 0)
+                show_message(cli, operator_method("SetAccountGrants")->output, response);
         return r;
 }
 
 #define ACCOUNT_COLUMNS "id login displayName organization disabled grants"
 
 const struct command commands_people[] = {
-        {"account create", "LOGIN ROLE@ORGANIZATION [NAME]", "a person who may sign in; prints a password unless --set password= gives one; roles: " ROLES, NULL, {0}, NULL, run_account_create},
+        {"account create", "LOGIN ROLE@ORGANIZATION [NAME]", "a person who may sign in, with a password unless --set password= gives one", NULL, {0}, NULL, run_account_create},
         {"account list", "ORGANIZATION", "accounts managed there or below", "ListAccounts", {"organization"}, ACCOUNT_COLUMNS, NULL},
         {"account show", "ACCOUNT", "one account", "GetAccount", {"account"}, NULL, NULL},
         {"account grant", "ACCOUNT [ROLE@ORGANIZATION…]", "replaces all its roles; its sessions end", NULL, {0}, NULL, run_account_grant},
-        {"account password", "ACCOUNT PASSWORD", "sets a new password", "SetAccountPassword", {"account", "password"}, NULL, NULL},
+        {"account password", "ACCOUNT [PASSWORD]", "a new password; its sessions end", NULL, {0}, NULL, run_account_password},
         {"account disable", "ACCOUNT", "no more signing in; its sessions end", "DisableAccount", {"account"}, NULL, NULL},
         {"session revoke", "ACCOUNT", "ends all sessions of an account", "RevokeAccountSessions", {"account"}, NULL, NULL},
         {"client create", "NAME ROLE@ORGANIZATION", "an app backend; its API key is shown once", NULL, {0}, NULL, run_client_create},

@@ -15,13 +15,13 @@
 #define MAX_COLUMNS 16
 
 struct table {
-        size_t n_columns, n_rows;
+        size_t n_columns, n_rows; /* rows that wait to be printed */
         int widths[MAX_COLUMNS];
         char **cells; /* row by row; the headings first */
 };
 
-/* Columns of a terminal: two for East Asian wide characters (Unicode Standard Annex 11), none for combining ones. */
-static int text_width(const char *z)
+/* Two for East Asian wide characters (Unicode Standard Annex 11), none for combining ones. */
+int text_width(const char *z)
 {
         int width = 0;
         for (const unsigned char *p = (const unsigned char *)z; *p;) {
@@ -67,9 +67,11 @@ void table_print(struct table *t)
                         const char *cell = t->cells[r * t->n_columns + c];
                         int pad = c + 1 < t->n_columns ? t->widths[c] - text_width(cell) + 2 : 0;
                         printf("%s%*s", cell, pad, "");
+                        free(t->cells[r * t->n_columns + c]);
                 }
                 putchar('\n');
         }
+        t->n_rows = 0;
 }
 
 struct table *table_free(struct table *t)
@@ -85,13 +87,60 @@ struct table *table_free(struct table *t)
 
 /* --- messages ---------------------------------------------------------------------------------------------------------- */
 
+static const ProtobufCFieldDescriptor *descriptor_of(const struct contract_message *type, const struct contract_field *field)
+{
+        return &type->pb->fields[field - type->fields];
+}
+
+void *cli_field(const struct contract_message *type, const void *message, const char *name)
+{
+        const struct contract_field *field = message_field(type, str_of(name));
+        return field ? (char *)message + descriptor_of(type, field)->offset : NULL;
+}
+
+static bool is_list(const struct contract_message *type, const struct contract_field *field)
+{
+        return descriptor_of(type, field)->label == PROTOBUF_C_LABEL_REPEATED && field->message && !field->is_map;
+}
+
+static void *const *list_of(const struct contract_message *type, const struct contract_field *field, const void *message, size_t *ret_n)
+{
+        const ProtobufCFieldDescriptor *pb = descriptor_of(type, field);
+        *ret_n = *(const size_t *)((const char *)message + pb->quantifier_offset);
+        return *(void *const *const *)((const char *)message + pb->offset);
+}
+
+void put_role(struct buf *out, const char *before, const char *role)
+{
+        buf_add_z(out, before);
+        for (const char *p = role + strlen("ROLE_"); *p; p++)
+                buf_printf(out, "%c", *p >= 'A' && *p <= 'Z' ? *p - 'A' + 'a' : *p);
+}
+
+/* staff@430102 viewer@430103: as `account create` takes them. */
+static void put_grants(struct buf *out, const struct contract_message *type, void *const *grants, size_t n)
+{
+        const struct contract_field *role = message_field(type, STR("role"));
+        for (size_t i = 0; i < n; i++) {
+                int value = *(const int *)((const char *)grants[i] + descriptor_of(type, role)->offset);
+                for (unsigned k = 0; k < contract_n_roles; k++)
+                        if (contract_roles[k].value == value)
+                                put_role(out, i ? " " : "", contract_roles[k].name);
+                buf_printf(out, "@%s", *(char *const *)cli_field(type, grants[i], "organization"));
+        }
+}
+
 /* A field as a person reads it: JSON without the quotes of a plain string. */
 static char *field_text(struct cli *cli, const struct contract_message *type, const void *message, const char *name)
 {
         const struct contract_field *field = message_field(type, str_of(name));
         struct buf json = {0};
+        size_t n;
 
-        if (field)
+        if (field && is_list(type, field) && message_field(field->message, STR("role"))) {
+                void *const *grants = list_of(type, field, message, &n);
+                put_grants(&json, field->message, grants, n);
+        } else if (field)
                 (void)transcode_field_to_json(&json, type, (unsigned)(field - type->fields), message);
         struct str text = buf_str(&json);
         if (text.n >= 2 && text.p[0] == '"')
@@ -101,47 +150,107 @@ static char *field_text(struct cli *cli, const struct contract_message *type, co
         return copy;
 }
 
-static void show_rows(struct cli *cli, const struct contract_message *type, void *const *rows, size_t n, const char *columns)
+static void show_fields(struct cli *cli, const struct contract_message *type, const void *message)
 {
-        const char *names[MAX_COLUMNS], *cells[MAX_COLUMNS];
-        size_t n_names = 0;
-        struct str rest = str_of(columns);
-
-        while (rest.n && n_names < MAX_COLUMNS)
-                names[n_names++] = arena_str(cli->arena, str_cut(&rest, ' ')).p;
-        _cleanup_(table_freep) struct table *t = table_new(names, n_names);
-        for (size_t r = 0; r < n; r++) {
-                for (size_t c = 0; c < n_names; c++)
-                        cells[c] = field_text(cli, type, rows[r], names[c]);
-                table_row(t, cells);
-        }
-        table_print(t);
-}
-
-void show_message(struct cli *cli, const struct contract_message *type, const void *message, const char *columns)
-{
-        if (cli->json) {
-                struct buf out = {0};
-                transcode_to_json(&out, type, message);
-                printf("%s\n", buf_z(&out));
-                buf_done(&out);
-                return;
-        }
-        for (unsigned i = 0; i < type->n_fields && columns; i++) {
-                const ProtobufCFieldDescriptor *pb = &type->pb->fields[i];
-                if (pb->label == PROTOBUF_C_LABEL_REPEATED && type->fields[i].message) {
-                        size_t n = *(const size_t *)((const char *)message + pb->quantifier_offset);
-                        show_rows(cli, type->fields[i].message, *(void *const *const *)((const char *)message + pb->offset), n, columns);
-                        return;
+        for (unsigned i = 0; i < type->n_fields; i++) {
+                const struct contract_field *field = &type->fields[i];
+                const void *inner = *(void *const *)((const char *)message + type->pb->fields[i].offset);
+                const char *text;
+                if (field->internal)
+                        continue;
+                if (field->message && !field->message->wkt && type->pb->fields[i].label != PROTOBUF_C_LABEL_REPEATED) {
+                        if (inner)
+                                show_fields(cli, field->message, inner);
+                } else if (*(text = field_text(cli, type, message, field->name))) {
+                        printf("%-18s %s\n", field->json_name, text);
                 }
         }
-        for (unsigned i = 0; i < type->n_fields; i++) {
-                if (type->fields[i].internal)
-                        continue;
-                const char *text = field_text(cli, type, message, type->fields[i].name);
-                if (*text)
-                        printf("%-18s %s\n", type->fields[i].json_name, text);
+}
+
+void show_json(const struct contract_message *type, const void *message)
+{
+        struct buf out = {0};
+        transcode_to_json(&out, type, message);
+        printf("%s", buf_z(&out));
+        buf_done(&out);
+}
+
+void show_message(struct cli *cli, const struct contract_message *type, const void *message)
+{
+        if (cli->json) {
+                show_json(type, message);
+                putchar('\n');
+        } else {
+                show_fields(cli, type, message);
         }
+}
+
+/* --- lists ------------------------------------------------------------------------------------------------------------- */
+
+struct list {
+        struct cli *cli;
+        const struct contract_message *type;
+        const struct contract_field *field; /* the rows of a page */
+        const char *columns[MAX_COLUMNS];
+        size_t n_columns;
+        struct table *table;
+        bool any;
+};
+
+static const struct contract_field *rows_of(const struct contract_message *type)
+{
+        for (unsigned i = 0; i < type->n_fields; i++)
+                if (is_list(type, &type->fields[i]))
+                        return &type->fields[i];
+        return NULL;
+}
+
+struct list *list_new(struct cli *cli, const struct contract_method *method, const char *columns)
+{
+        struct list *l = mem_zalloc(sizeof(*l));
+        struct str rest = str_of(columns);
+        l->cli = cli;
+        l->type = method->output;
+        l->field = rows_of(method->output);
+        while (rest.n && l->n_columns < MAX_COLUMNS)
+                l->columns[l->n_columns++] = arena_str(cli->arena, str_cut(&rest, ' ')).p;
+        if (!cli->json && l->n_columns)
+                l->table = table_new(l->columns, l->n_columns);
+        if (cli->json)
+                printf("{\"%s\":[", l->field->json_name);
+        return l;
+}
+
+void list_page(struct list *l, const void *page, void (*print_row)(void *arg, const void *row), void *arg)
+{
+        const char *cells[MAX_COLUMNS];
+        size_t n;
+        void *const *rows = list_of(l->type, l->field, page, &n);
+
+        for (size_t r = 0; r < n; r++) {
+                if (l->cli->json) {
+                        printf("%s", l->any ? "," : "");
+                        show_json(l->field->message, rows[r]);
+                } else if (print_row) {
+                        print_row(arg, rows[r]);
+                } else {
+                        for (size_t c = 0; c < l->n_columns; c++)
+                                cells[c] = field_text(l->cli, l->field->message, rows[r], l->columns[c]);
+                        table_row(l->table, cells);
+                }
+                l->any = true;
+        }
+        if (l->table)
+                table_print(l->table);
+}
+
+struct list *list_end(struct list *l)
+{
+        if (l->cli->json)
+                printf("]}\n");
+        table_free(l->table);
+        free(l);
+        return NULL;
 }
 
 /* --- progress --------------------------------------------------------------------------------------------------------------- */
