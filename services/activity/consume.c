@@ -13,7 +13,14 @@
 
 static int on_organization(struct rpc_call *call, const OrganizationChanged *event)
 {
-        struct organization organization = {event->code, event->parent, event->path, event->name};
+        struct organization organization = {
+                .code = event->code,
+                .parent = event->parent,
+                .path = event->path,
+                .name = event->name,
+                .valid_from_us = rpc_timestamp_us(event->valid_from),
+                .valid_to_us = rpc_timestamp_us(event->valid_to),
+        };
         return organization_save(rpc_db(call), rpc_arena(call), &organization);
 }
 

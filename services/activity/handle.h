@@ -64,6 +64,8 @@ int promote_waiting(struct rpc_call *call, const struct activity *activity, stru
 
 /* rpc_service's organization_path. */
 int organization_path(struct rpc_call *call, struct str code, struct str *ret_path);
+/* Of an organisation that takes new campaigns and activities: it is valid now. */
+int valid_organization_path(struct rpc_call *call, const char *code, struct str *ret_path) MUST_USE;
 
 /* For what belongs to a member but happens at an activity: the member; the app backend that acts for its members (`self`,
  * a "<noun>.self"); or who holds the method's `permission` at the member's organisation or at the activity's. */

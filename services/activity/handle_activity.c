@@ -122,7 +122,7 @@ int handle_create_activity(struct rpc_call *call, const CreateActivityRequest *r
                 .updated_us = rpc_now(call),
                 .revision = 1,
         };
-        int r = organization_path(call, str_of(a.organization), &path);
+        int r = valid_organization_path(call, a.organization, &path);
         if (r == 0)
                 r = check_together(call, &a);
         if (r == 0)
@@ -349,7 +349,10 @@ static int find_mine(struct rpc_call *call, const char *id, struct activity *ret
 int handle_open_activity(struct rpc_call *call, const OpenActivityRequest *request, Activity *response)
 {
         struct activity a;
+        struct str path;
         int r = find_mine(call, request->activity, &a);
+        if (r == 0)
+                r = valid_organization_path(call, a.organization, &path);
         if (r == 0 && a.campaign_status != CAMPAIGN_OPEN)
                 r = rpc_refuse(call, NUANXIN__PROBLEM__PROBLEM_CAMPAIGN_CLOSED,
                                campaign_status_name(a.campaign_status));

@@ -55,7 +55,7 @@ int handle_create_campaign(struct rpc_call *call, const CreateCampaignRequest *r
                 .updated_us = rpc_now(call),
                 .revision = 1,
         };
-        int r = organization_path(call, str_of(c.organization), &path);
+        int r = valid_organization_path(call, c.organization, &path);
         if (r == 0)
                 r = check_together(call, &c);
         if (r != 0)
@@ -156,9 +156,12 @@ static int become(struct rpc_call *call, const char *id, int status,
                   const struct contract_message *event_type, Campaign *response)
 {
         struct campaign c;
+        struct str path;
         int r = find_campaign(call, id, &c);
         if (r == 0)
                 r = rpc_require(call, str_of(c.path));
+        if (r == 0 && status == CAMPAIGN_OPEN)
+                r = valid_organization_path(call, c.organization, &path);
         if (r == 0 && !campaign_may_become(c.status, status))
                 r = rpc_refuse(call, NUANXIN__PROBLEM__PROBLEM_CAMPAIGN_STATE,
                                campaign_status_name(c.status));

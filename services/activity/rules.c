@@ -156,6 +156,11 @@ Nuanxin__Problem scan_decide(const struct scan_facts *f)
 
 /* --- organisations --------------------------------------------------------------------------------------------- */
 
+bool is_valid_at(int64_t from_us, int64_t to_us, int64_t now_us)
+{
+        return (!from_us || from_us <= now_us) && (!to_us || now_us < to_us);
+}
+
 bool path_is_within(struct str path, struct str ancestor_path)
 {
         return ancestor_path.n > 0 && str_starts(path, ancestor_path);

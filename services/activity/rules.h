@@ -100,5 +100,7 @@ Nuanxin__Problem scan_decide(const struct scan_facts *facts);
 
 /* --- organisations --------------------------------------------------------------------------------------------- */
 
+/* Is what is valid from one time (0: ever since) until before another (0: for ever) valid now? */
+bool is_valid_at(int64_t from_us, int64_t to_us, int64_t now_us);
 /* Is the organisation with `path` the one with `ancestor_path`, or below it? */
 bool path_is_within(struct str path, struct str ancestor_path);

@@ -4,15 +4,31 @@
  */
 #include "handle.h"
 
+static int find_organization(struct rpc_call *call, struct str code, struct organization *ret)
+{
+        int r = organization_load(rpc_db(call), rpc_arena(call), code, ret);
+        return r == ACTIVITY_E_ABSENT ? rpc_refuse(call, NUANXIN__PROBLEM__PROBLEM_ORGANIZATION_UNKNOWN,
+                                                   arena_strndup(rpc_arena(call), code.p, code.n))
+                                      : r;
+}
+
 int organization_path(struct rpc_call *call, struct str code, struct str *ret_path)
 {
         struct organization organization;
-        int r = organization_load(rpc_db(call), rpc_arena(call), code, &organization);
-        if (r == ACTIVITY_E_ABSENT)
-                return rpc_refuse(call, NUANXIN__PROBLEM__PROBLEM_ORGANIZATION_UNKNOWN,
-                                  arena_strndup(rpc_arena(call), code.p, code.n));
+        int r = find_organization(call, code, &organization);
         if (r == 0)
                 *ret_path = str_of(organization.path);
+        return r;
+}
+
+int valid_organization_path(struct rpc_call *call, const char *code, struct str *ret_path)
+{
+        struct organization o;
+        int r = find_organization(call, str_of(code), &o);
+        if (r == 0 && !is_valid_at(o.valid_from_us, o.valid_to_us, rpc_now(call)))
+                return rpc_refuse(call, NUANXIN__PROBLEM__PROBLEM_ORGANIZATION_NOT_VALID, code);
+        if (r == 0)
+                *ret_path = str_of(o.path);
         return r;
 }
 

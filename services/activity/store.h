@@ -19,6 +19,7 @@ struct str path_end(struct arena *arena, struct str path);
 
 struct organization {
         const char *code, *parent, *path, *name;
+        int64_t valid_from_us, valid_to_us; /* 0: no limit */
 };
 int organization_load(struct store_conn *db, struct arena *arena, struct str code, struct organization *ret) MUST_USE;
 /* As membership has it now. With a new parent, what was counted below it moves along; with a new path, campaigns and

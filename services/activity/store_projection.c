@@ -9,7 +9,8 @@
 
 int organization_load(struct store_conn *db, struct arena *arena, struct str code, struct organization *ret)
 {
-        static const char sql[] = "SELECT code, parent, path, name FROM organization WHERE code = $1";
+        static const char sql[] = "SELECT code, parent, path, name, valid_from_us, valid_to_us "
+                                  "FROM organization WHERE code = $1";
         _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
         int r = first_row(store_query(db, sql, &rows, TEXT(code)), rows);
         if (r != 0)
@@ -19,6 +20,8 @@ int organization_load(struct store_conn *db, struct arena *arena, struct str cod
                 .parent = store_text_dup(rows, 1, arena),
                 .path = store_text_dup(rows, 2, arena),
                 .name = store_text_dup(rows, 3, arena),
+                .valid_from_us = store_i64(rows, 4),
+                .valid_to_us = store_i64(rows, 5),
         };
         return 0;
 }
@@ -70,8 +73,10 @@ static int paths_follow(struct store_conn *db, const char *code, const char *pat
 int organization_save(struct store_conn *db, struct arena *arena, const struct organization *o)
 {
         static const char sql[] =
-                "INSERT INTO organization (code, parent, path, name) VALUES ($1, $2, $3, $4) "
-                "ON CONFLICT (code) DO UPDATE SET parent = excluded.parent, path = excluded.path, name = excluded.name";
+                "INSERT INTO organization (code, parent, path, name, valid_from_us, valid_to_us) "
+                "VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (code) DO UPDATE SET parent = excluded.parent, "
+                "path = excluded.path, name = excluded.name, valid_from_us = excluded.valid_from_us, "
+                "valid_to_us = excluded.valid_to_us";
         struct organization was;
         int r = organization_load(db, arena, str_of(o->code), &was);
         bool known = r == 0;
@@ -81,7 +86,8 @@ int organization_save(struct store_conn *db, struct arena *arena, const struct o
         if (r == 0 && moved)
                 r = counts_carry(db, arena, o->code, was.parent, -1);
         if (r == 0)
-                r = store_exec(db, sql, NULL, TEXTZ(o->code), TEXTZ(o->parent), TEXTZ(o->path), TEXTZ(o->name));
+                r = store_exec(db, sql, NULL, TEXTZ(o->code), TEXTZ(o->parent), TEXTZ(o->path), TEXTZ(o->name),
+                               I64(o->valid_from_us), I64(o->valid_to_us));
         if (r == 0 && moved)
                 r = counts_carry(db, arena, o->code, o->parent, 1);
         if (r == 0 && known && strcmp(was.path, o->path) != 0)

@@ -206,10 +206,12 @@ const struct command commands_people[] = {
         {"account grant", "ACCOUNT [ROLE@ORGANIZATION…]", "replaces all its roles; its sessions end", NULL, {0}, NULL, run_account_grant},
         {"account password", "ACCOUNT [PASSWORD]", "a new password; its sessions end", NULL, {0}, NULL, run_account_password},
         {"account disable", "ACCOUNT", "no more signing in; its sessions end", "DisableAccount", {"account"}, NULL, NULL},
+        {"account enable", "ACCOUNT", "may sign in again, with the roles and password it had", "EnableAccount", {"account"}, NULL, NULL},
         {"session revoke", "ACCOUNT", "ends all sessions of an account", "RevokeAccountSessions", {"account"}, NULL, NULL},
         {"client create", "NAME ROLE@ORGANIZATION", "an app backend; its API key is shown once", NULL, {0}, NULL, run_client_create},
         {"client list", "ORGANIZATION", "app backends managed there or below", "ListClients", {"organization"}, "id name organization disabled grants", NULL},
         {"client rotate", "CLIENT", "a new API key; the old one ends", "RotateClientKey", {"client"}, NULL, NULL},
         {"client disable", "CLIENT", "ends its key and the sessions that it opened", "DisableClient", {"client"}, NULL, NULL},
+        {"client enable", "CLIENT", "its key holds again", "EnableClient", {"client"}, NULL, NULL},
         {0},
 };

@@ -51,6 +51,14 @@ int find_organization(struct rpc_call *call, const char *code, struct organizati
         return r == -ENOENT ? rpc_refuse(call, PROBLEM(ORGANIZATION_UNKNOWN), code) : r;
 }
 
+int find_valid_organization(struct rpc_call *call, const char *code, struct organization *ret)
+{
+        int r = find_organization(call, code, ret);
+        if (r == 0 && !is_valid_at(ret->valid_from, ret->valid_to, rpc_now(call)))
+                return rpc_refuse(call, PROBLEM(ORGANIZATION_NOT_VALID), code);
+        return r;
+}
+
 int organization_path(struct rpc_call *call, struct str code, struct str *ret_path)
 {
         struct organization o;

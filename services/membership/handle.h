@@ -23,6 +23,8 @@ int mask_check(struct rpc_call *call, const Google__Protobuf__FieldMask *mask,
 
 /* The organisation, or RPC_REFUSED as PROBLEM_ORGANIZATION_UNKNOWN. */
 int find_organization(struct rpc_call *call, const char *code, struct organization *ret) MUST_USE;
+/* Likewise, but PROBLEM_ORGANIZATION_NOT_VALID if it is not valid now: for what it gets anew. */
+int find_valid_organization(struct rpc_call *call, const char *code, struct organization *ret) MUST_USE;
 /* The path of an organisation for the dispatcher; "" is "/", above all. */
 int organization_path(struct rpc_call *call, struct str code, struct str *ret_path) MUST_USE;
 
@@ -90,6 +92,7 @@ int prepare_set_account_password(struct rpc_call *call, const SetAccountPassword
 int handle_set_account_password(struct rpc_call *call, const SetAccountPasswordRequest *request,
                                 Account *response);
 int handle_disable_account(struct rpc_call *call, const DisableAccountRequest *request, Account *response);
+int handle_enable_account(struct rpc_call *call, const EnableAccountRequest *request, Account *response);
 int handle_revoke_account_sessions(struct rpc_call *call, const RevokeAccountSessionsRequest *request,
                                    Account *response);
 
@@ -108,6 +111,7 @@ int handle_list_clients(struct rpc_call *call, const ListClientsRequest *request
 int handle_rotate_client_key(struct rpc_call *call, const RotateClientKeyRequest *request,
                              ClientKey *response);
 int handle_disable_client(struct rpc_call *call, const DisableClientRequest *request, Client *response);
+int handle_enable_client(struct rpc_call *call, const EnableClientRequest *request, Client *response);
 int handle_authenticate_client(struct rpc_call *call, const AuthenticateClientRequest *request,
                                Principal *response);
 

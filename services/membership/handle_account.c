@@ -88,6 +88,7 @@ int prepare_create_account(struct rpc_call *call, const CreateAccountRequest *re
 int handle_create_account(struct rpc_call *call, const CreateAccountRequest *request, Account *response)
 {
         struct role_grant grants[ROLE_GRANT_MAX];
+        struct organization o;
         const Account *asked = request->account;
         struct account a = {
                 .id = rpc_new_id(call),
@@ -100,7 +101,9 @@ int handle_create_account(struct rpc_call *call, const CreateAccountRequest *req
         };
         if (!a.password)
                 return rpc_refuse(call, PROBLEM(PERMISSION_DENIED), "account.write");
-        int r = grants_take(call, "account.write", asked->grants, asked->n_grants, grants);
+        int r = find_valid_organization(call, a.organization, &o);
+        if (r == 0)
+                r = grants_take(call, "account.write", asked->grants, asked->n_grants, grants);
         if (r == 0)
                 r = account_insert(rpc_db(call), &a);
         if (r == STORE_E_CONSTRAINT)
@@ -161,12 +164,24 @@ int handle_set_account_grants(struct rpc_call *call, const SetAccountGrantsReque
         return r == 0 ? save_account(call, &a, response) : r;
 }
 
-int handle_disable_account(struct rpc_call *call, const DisableAccountRequest *request, Account *response)
+static int set_disabled(struct rpc_call *call, const char *id, bool disabled, Account *response)
 {
         struct account a;
-        int r = find_to_change(call, request->account, &a);
-        a.disabled = true;
-        return r == 0 ? save_account(call, &a, response) : r;
+        int r = find_to_change(call, id, &a);
+        if (r != 0 || a.disabled == disabled)
+                return r == 0 ? account_fill(call, &a, response) : r;
+        a.disabled = disabled;
+        return save_account(call, &a, response);
+}
+
+int handle_disable_account(struct rpc_call *call, const DisableAccountRequest *request, Account *response)
+{
+        return set_disabled(call, request->account, true, response);
+}
+
+int handle_enable_account(struct rpc_call *call, const EnableAccountRequest *request, Account *response)
+{
+        return set_disabled(call, request->account, false, response);
 }
 
 int handle_revoke_account_sessions(struct rpc_call *call, const RevokeAccountSessionsRequest *request,

@@ -65,6 +65,7 @@ static int answer_key(struct rpc_call *call, const struct client *c, char *key, 
 int handle_create_client(struct rpc_call *call, const CreateClientRequest *request, ClientKey *response)
 {
         struct role_grant grants[ROLE_GRANT_MAX];
+        struct organization o;
         const Client *asked = request->client;
         struct client c = {
                 .id = rpc_new_id(call),
@@ -74,7 +75,9 @@ int handle_create_client(struct rpc_call *call, const CreateClientRequest *reque
                 .created = rpc_now(call),
         };
         char *key = new_key(call, &c.key_hash);
-        int r = grants_take(call, "client.write", asked->grants, asked->n_grants, grants);
+        int r = find_valid_organization(call, c.organization, &o);
+        if (r == 0)
+                r = grants_take(call, "client.write", asked->grants, asked->n_grants, grants);
         if (r == 0)
                 r = client_insert(rpc_db(call), &c);
         if (r == 0)
@@ -123,15 +126,25 @@ int handle_rotate_client_key(struct rpc_call *call, const RotateClientKeyRequest
         return r == 0 ? answer_key(call, &c, key, response) : r;
 }
 
-int handle_disable_client(struct rpc_call *call, const DisableClientRequest *request, Client *response)
+static int set_disabled(struct rpc_call *call, const char *id, bool disabled, Client *response)
 {
         struct client c;
-        int r = find_client(call, request->client, &c);
-        if (r != 0)
-                return r;
-        c.disabled = true;
-        r = save_client(call, &c);
+        int r = find_client(call, id, &c);
+        if (r == 0 && c.disabled != disabled) {
+                c.disabled = disabled;
+                r = save_client(call, &c);
+        }
         return r == 0 ? fill_client(call, &c, response) : r;
+}
+
+int handle_disable_client(struct rpc_call *call, const DisableClientRequest *request, Client *response)
+{
+        return set_disabled(call, request->client, true, response);
+}
+
+int handle_enable_client(struct rpc_call *call, const EnableClientRequest *request, Client *response)
+{
+        return set_disabled(call, request->client, false, response);
 }
 
 int handle_authenticate_client(struct rpc_call *call, const AuthenticateClientRequest *request,

@@ -104,7 +104,7 @@ int handle_apply_member(struct rpc_call *call, const ApplyMemberRequest *request
         if (r == 0)
                 r = take_date(call, request->join_date, join_date);
         if (r == 0)
-                r = find_organization(call, request->organization, &o);
+                r = find_valid_organization(call, request->organization, &o);
         if (r != 0)
                 return r;
         r = member_find_id_number(call, id_number, &m);
@@ -128,10 +128,13 @@ int handle_apply_member(struct rpc_call *call, const ApplyMemberRequest *request
 static int change_state(struct rpc_call *call, const char *id, const char *etag, enum member_action action,
                         Member *response)
 {
+        struct organization o;
         struct member m;
         int r = find_member(call, id, STAFF_ONLY, &m);
         if (r == 0)
                 r = etag_check(call, etag, m.version);
+        if (r == 0 && action == MEMBER_APPROVE)
+                r = find_valid_organization(call, m.organization, &o);
         if (r == 0)
                 r = member_change_state(call, &m, action);
         if (r == 0)

@@ -146,6 +146,7 @@ static int read_ranges(struct rpc_call *call, const ListOrganizationsRequest *re
                     .parent = request->parent,
                     .kind = request->kind,
                     .q = request->q,
+                    .valid_at = request->valid_only ? rpc_now(call) : 0,
                 };
                 r = organization_list(rpc_db(call), arena, &filter, limit - (int64_t)list->n, list);
         }
@@ -158,8 +159,9 @@ int handle_list_organizations(struct rpc_call *call, const ListOrganizationsRequ
         struct arena *arena = rpc_arena(call);
         struct organization_list list = {0};
         struct ranges ranges;
-        struct str key, what = str_of(arena_printf(arena, "%s\n%s\n%d\n%s", request->parent,
-                                                   request->ancestor, (int)request->kind, request->q));
+        struct str key, what = str_of(arena_printf(arena, "%s\n%s\n%d\n%d\n%s", request->parent,
+                                                   request->ancestor, (int)request->kind,
+                                                   request->valid_only, request->q));
         int64_t size = rpc_page_size(request->page_size);
         int r = rpc_page_start(call, request->page_token, what, &key);
         if (r == 0)
@@ -195,7 +197,7 @@ static int check_validity(struct rpc_call *call, const struct organization *o)
 static int place_below(struct rpc_call *call, const char *parent, struct organization *o)
 {
         struct organization above = {.path = arena_strdup(rpc_arena(call), "/")};
-        int r = parent[0] ? find_organization(call, parent, &above) : 0;
+        int r = parent[0] ? find_valid_organization(call, parent, &above) : 0;
         if (r != 0)
                 return r;
         if (!organization_kind_fits(above.kind, o->kind))

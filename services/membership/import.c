@@ -46,6 +46,9 @@ static const struct {
                            "This ID number belongs to a member elsewhere or by another name.",
                            "该身份证号已属于其他组织或其他姓名的会员。"},
         [ROW_EMPTY_FILE] = {"empty", "The file has no rows.", "文件没有内容。"},
+        [ROW_ORGANIZATION_NOT_VALID] = {"organization-not-valid",
+                                    "The organisation has not begun or has ended: it takes nothing new.",
+                                    "组织尚未生效或已失效，不能新增内容。"},
 };
 
 enum row_fault import_fault_of(enum csv_fault fault)

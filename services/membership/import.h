@@ -31,6 +31,7 @@ enum row_fault {
         ROW_DATE,
         ROW_MEMBER_EXISTS,
         ROW_EMPTY_FILE,
+        ROW_ORGANIZATION_NOT_VALID,
         ROW_N_FAULTS,
 };
 

@@ -92,6 +92,8 @@ static int take_row(struct step *s, const struct csv_row *row)
                 s->import->unchanged += r == 0;
                 return r;
         }
+        if (!is_valid_at(s->last.valid_from, s->last.valid_to, rpc_now(s->call)))
+                return refuse(s, row->number, ROW_ORGANIZATION_NOT_VALID, COLUMN_ORGANIZATION);
         s->import->accepted++;
         if (s->import->validate_only)
                 return 0;

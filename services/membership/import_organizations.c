@@ -161,6 +161,8 @@ static enum row_fault place(struct tree *t, struct node *node)
                 return ROW_LEVEL;
         if (parent && !parent->o.path)
                 return ROW_PARENT_UNKNOWN; /* refused itself */
+        if (parent && !is_valid_at(parent->o.valid_from, parent->o.valid_to, rpc_now(t->call)))
+                return ROW_ORGANIZATION_NOT_VALID;
         const char *above = parent ? parent->o.path : "/";
         /* Who may write somewhere may write below it: only where the file joins the store it is asked. */
         if ((!parent || !parent->is_new) && !rpc_allows(t->call, "organization.write", str_of(above)))

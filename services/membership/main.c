@@ -52,6 +52,7 @@ static const struct rpc_method methods[] = {
         MEMBERSHIP_V1_SET_ACCOUNT_GRANTS(handle_set_account_grants),
         MEMBERSHIP_V1_SET_ACCOUNT_PASSWORD_PREPARED(prepare_set_account_password, handle_set_account_password),
         MEMBERSHIP_V1_DISABLE_ACCOUNT(handle_disable_account),
+        MEMBERSHIP_V1_ENABLE_ACCOUNT(handle_enable_account),
         MEMBERSHIP_V1_REVOKE_ACCOUNT_SESSIONS(handle_revoke_account_sessions),
         MEMBERSHIP_V1_CREATE_SESSION_PREPARED(prepare_create_session, handle_create_session),
         MEMBERSHIP_V1_DELETE_SESSION(handle_delete_session),
@@ -61,6 +62,7 @@ static const struct rpc_method methods[] = {
         MEMBERSHIP_V1_LIST_CLIENTS(handle_list_clients),
         MEMBERSHIP_V1_ROTATE_CLIENT_KEY(handle_rotate_client_key),
         MEMBERSHIP_V1_DISABLE_CLIENT(handle_disable_client),
+        MEMBERSHIP_V1_ENABLE_CLIENT(handle_enable_client),
         MEMBERSHIP_V1_AUTHENTICATE_CLIENT(handle_authenticate_client),
         {0},
 };

@@ -260,6 +260,11 @@ bool organization_code_valid(struct str code)
         return code.n >= 2 && code.n <= 32;
 }
 
+bool is_valid_at(int64_t from_us, int64_t to_us, int64_t now_us)
+{
+        return (!from_us || from_us <= now_us) && (!to_us || now_us < to_us);
+}
+
 bool path_is_within(struct str path, struct str ancestor)
 {
         return str_starts(path, ancestor);

@@ -61,6 +61,8 @@ bool organization_kind_fits(Organization__Kind parent,
 Organization__Kind
 organization_kind_parse(struct str text); /* "county", "COUNTY", "县"; unspecified: none of them */
 bool organization_code_valid(struct str code);
+/* Is what is valid from one time (0: ever since) until before another (0: for ever) valid now? */
+bool is_valid_at(int64_t from_us, int64_t to_us, int64_t now_us);
 /* Is `path` the ancestor's path or below it? Both are "/43/4301/". */
 bool path_is_within(struct str path, struct str ancestor);
 /* The least text that is greater than all that begin with path: '/' at the end becomes '0'. */

@@ -37,7 +37,8 @@ struct organization_filter {
         const char *after, *end;
         const char *parent; /* or "" for all */
         Organization__Kind kind;
-        const char *q; /* part of the name or beginning of the code, or "" */
+        const char *q;    /* part of the name or beginning of the code, or "" */
+        int64_t valid_at; /* only those valid then; 0: all */
 };
 int organization_list(struct store_conn *db, struct arena *arena, const struct organization_filter *filter,
                       int64_t limit, struct organization_list *ret) MUST_USE;

@@ -12,15 +12,17 @@ static const char sql_insert[] =
         " ON CONFLICT DO NOTHING";
 static const char sql_update[] = "UPDATE organization SET parent = $2, kind = $3, name = $4, path = $5,"
                                  " valid_from = $6, valid_to = $7, version = version + 1 WHERE code = $1";
-static const char sql_range[] = "SELECT " COLUMNS " FROM organization WHERE path > $1 AND path < $2"
-                                " AND ($3 = 0 OR kind = $3) ORDER BY path LIMIT $4";
+/* What all lists have: a range of paths, a kind or 0, a page's size, a time or 0. */
+#define FILTER                                                                                               \
+        " path > $1 AND path < $2 AND ($3 = 0 OR kind = $3) AND ($5 = 0 OR"                                  \
+        " (COALESCE(valid_from, $5) <= $5 AND COALESCE(valid_to, $5 + 1) > $5))"
+#define IN_ORDER " ORDER BY path LIMIT $4"
+static const char sql_range[] = "SELECT " COLUMNS " FROM organization WHERE" FILTER IN_ORDER;
 static const char sql_children[] =
-        "SELECT " COLUMNS " FROM organization WHERE parent = $5 AND path > $1 AND path < $2"
-        " AND ($3 = 0 OR kind = $3) ORDER BY path LIMIT $4";
-static const char sql_search[] = "SELECT " COLUMNS " FROM organization WHERE path > $1 AND path < $2"
-                                 " AND ($3 = 0 OR kind = $3) AND ($5 = '' OR parent = $5)"
-                                 " AND (name LIKE $6 ESCAPE '\\' OR code LIKE $7 ESCAPE '\\')"
-                                 " ORDER BY path LIMIT $4";
+        "SELECT " COLUMNS " FROM organization WHERE parent = $6 AND" FILTER IN_ORDER;
+static const char sql_search[] = "SELECT " COLUMNS " FROM organization WHERE" FILTER
+                                 " AND ($6 = '' OR parent = $6)"
+                                 " AND (name LIKE $7 ESCAPE '\\' OR code LIKE $8 ESCAPE '\\')" IN_ORDER;
 
 struct organization *organization_list_add(struct organization_list *list, struct arena *arena)
 {
@@ -115,15 +117,16 @@ int organization_list(struct store_conn *db, struct arena *arena, const struct o
 {
         _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
         struct store_value after = TEXTZ(filter->after), end = TEXTZ(filter->end), kind = I64(filter->kind);
+        struct store_value most = I64(limit), valid_at = I64(filter->valid_at), parent = TEXTZ(filter->parent);
         int r;
         if (filter->q[0])
-                r = store_query(db, sql_search, &rows, after, end, kind, I64(limit), TEXTZ(filter->parent),
+                r = store_query(db, sql_search, &rows, after, end, kind, most, valid_at, parent,
                                 TEXTZ(like_pattern(arena, "%", filter->q)),
                                 TEXTZ(like_pattern(arena, "", filter->q)));
         else if (filter->parent[0])
-                r = store_query(db, sql_children, &rows, after, end, kind, I64(limit), TEXTZ(filter->parent));
+                r = store_query(db, sql_children, &rows, after, end, kind, most, valid_at, parent);
         else
-                r = store_query(db, sql_range, &rows, after, end, kind, I64(limit));
+                r = store_query(db, sql_range, &rows, after, end, kind, most, valid_at);
         return r == 0 ? read_list(rows, arena, ret) : r;
 }
 

@@ -119,6 +119,21 @@ def disabling(s):
     session(s, "zhao.liu", "not this one").refused(401, "bad-credentials")
 
 
+@story("an account that is enabled again signs in with what it had; its old sessions stay over")
+def enabling(s):
+    made = create(s, "sun.qi").ok()
+    url = f"/v1/accounts/{made['id']}"
+    token = session(s, "sun.qi").ok()["token"]
+    generation = s.call("POST", url + ":enable", token=sign_in(s, "admin")).ok()["generation"]
+    expect("nothing to enable, nothing changed", (generation, status(s, token)), (made["generation"], 200))
+    assert s.call("POST", url + ":disable", token=sign_in(s, "admin")).ok()["disabled"]
+    wait_until("the session is over", lambda: status(s, token) == 401)
+    s.call("POST", url + ":enable", token=sign_in(s, "clerk")).refused(403, "permission-denied")
+    s.cli("account", "enable", made["id"])
+    expect("the old session", status(s, token), 401)
+    expect("a new one", status(s, session(s, "sun.qi").ok()["token"]), 200)
+
+
 @story("no answer shows a password or its hash")
 def secrets(s):
     made = create(s, "secret.keeper")
@@ -147,6 +162,9 @@ def clients(s):
     wait_until("the key is over", lambda: status(s, rotated) == 401)
     wait_until("the member's session is over", lambda: status(s, own, f"/v1/members/{member}") == 401)
     s.call("POST", url + ":rotateKey", token=admin).refused(409, "client-disabled")
+    s.call("POST", url + ":enable", token=admin).ok()
+    wait_until("the key holds again", lambda: status(s, rotated) == 200)
+    expect("the session that it had opened", status(s, own, f"/v1/members/{member}"), 401)
 
 
 @story("nobody reaches what is between processes only")

@@ -156,7 +156,9 @@ def requests(t, caller_member=""):
         "Membership_EndMember": ("POST", member + ":end", {}),
         "Membership_MarkMemberDeceased": ("POST", member + ":markDeceased", {}),
         "Membership_DisableAccount": ("POST", account + ":disable", {}),
+        "Membership_EnableAccount": ("POST", account + ":enable", {}),
         "Membership_DisableClient": ("POST", f"/v1/clients/{t.client}:disable", {}),
+        "Membership_EnableClient": ("POST", f"/v1/clients/{t.client}:enable", {}),
     }
 
 

@@ -252,6 +252,13 @@ static void a_subtree_is_a_prefix_of_whole_segments(void)
         CHECK(!path_is_within(STR("/43/"), STR("")));
 }
 
+static void validity_begins_with_its_first_moment_and_ends_before_its_last(void)
+{
+        CHECK(is_valid_at(0, 0, 5));
+        CHECK(is_valid_at(5, 0, 5) && !is_valid_at(6, 0, 5));
+        CHECK(is_valid_at(0, 6, 5) && !is_valid_at(0, 5, 5));
+}
+
 int main(void)
 {
         static const struct check_case cases[] = {
@@ -271,6 +278,8 @@ int main(void)
                 {"a required place is one at the time of the scan", a_required_place_is_one_at_the_time_of_the_scan},
                 {"every way fits the modes that it is made for", every_way_fits_the_modes_that_it_is_made_for},
                 {"a subtree is a prefix of whole segments", a_subtree_is_a_prefix_of_whole_segments},
+                {"validity begins with its first moment and ends before its last",
+                 validity_begins_with_its_first_moment_and_ends_before_its_last},
         };
         return CHECK_MAIN(cases);
 }

@@ -6,6 +6,7 @@
 // uses: services/activity/store_campaign.c services/activity/store_activity.c
 // uses: services/activity/store_registration.c services/activity/store_checkin.c
 // uses: services/activity/store_count.c services/activity/store_projection.c
+#include "common/rpc/schema.h"
 #include "services/activity/store.h"
 
 #include "tests/support/store_world.h"
@@ -28,7 +29,8 @@ static struct fixture fixture_new(void)
         world_folder();
         if (store_open(world_url, NULL, &f.store, &error) != 0 ||
             store_writer_acquire(f.store, "one", false, &f.writer, &error) != 0 ||
-            store_migrate(store_writer_conn(f.writer), activity_migrations, 1, &error) != 0) {
+            store_migrate(store_writer_conn(f.writer), rpc_migrations, rpc_n_migrations, &error) != 0 ||
+            store_migrate(store_writer_conn(f.writer), activity_migrations, 2, &error) != 0) {
                 printf("Bail out! %s\n", error);
                 exit(1);
         }
@@ -196,7 +198,7 @@ static void refused_scans_are_kept_once_in_any_order(void)
 
 static void place(struct fixture *f, const char *code, const char *parent, const char *parent_path)
 {
-        struct organization o = {code, parent, arena_printf(f->arena, "%s%s/", parent_path, code), code};
+        struct organization o = {code, parent, arena_printf(f->arena, "%s%s/", parent_path, code), code, 0, 0};
         CHECK_INT(organization_save(f->db, f->arena, &o), 0);
 }
 

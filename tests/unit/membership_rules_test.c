@@ -231,6 +231,14 @@ static void test_organizations(void)
         CHECK_TEXT(path_before(arena, STR("/43/")), "/43.");
 }
 
+static void test_validity(void)
+{
+        CHECK(is_valid_at(0, 0, 5));
+        CHECK(is_valid_at(5, 0, 5) && !is_valid_at(6, 0, 5));
+        CHECK(is_valid_at(0, 6, 5) && !is_valid_at(0, 5, 5));
+        CHECK(is_valid_at(5, 6, 5) && !is_valid_at(5, 6, 6) && !is_valid_at(5, 6, 4));
+}
+
 static void test_passwords(void)
 {
         CHECK(password_is_weak(STR("short"), STR("anna")));
@@ -253,6 +261,7 @@ static const struct check_case cases[] = {
         {"each action is possible exactly from the states of the table", test_transitions},
         {"member numbers carry a Luhn digit", test_member_number},
         {"kinds, codes and paths of organisations", test_organizations},
+        {"validity begins with its first moment and ends before its last", test_validity},
         {"weak passwords are known", test_passwords},
 };
 
