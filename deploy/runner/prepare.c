@@ -213,3 +213,26 @@ int prepare_keys(const char *var)
                 SAY("can't make the keyring in %s: %s", folder, strerror(-r));
         return r < 0 ? r : 0; /* there is one already */
 }
+
+/* --- the credentials --------------------------------------------------------------------------------------------- */
+
+int prepare_credentials(const char *var, const char *const *services, size_t n)
+{
+        char path[PATH_MAX + 32], aside[PATH_MAX + 32];
+        bool complete = true;
+        for (size_t i = 0; i < n; i++) {
+                snprintf(path, sizeof(path), "%s/store/%s.db", var, services[i]);
+                complete = complete && access(path, F_OK) == 0;
+        }
+        snprintf(path, sizeof(path), "%s/credentials.json", var);
+        snprintf(aside, sizeof(aside), "%s/credentials.old.json", var);
+        if (complete || access(path, F_OK) < 0)
+                return 0;
+        if (rename(path, aside) < 0) {
+                int r = -errno;
+                SAY("can't set %s aside, which belongs to a store that is gone: %s", path, strerror(-r));
+                return r;
+        }
+        SAY("%s/store is not complete: what is missing is made anew, with new credentials", var);
+        return 0;
+}

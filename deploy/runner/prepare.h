@@ -20,3 +20,6 @@ int prepare_port(const char *http) MUST_USE;
 
 /* A keyring in var/keys: made if there is none and no store that was sealed with one. */
 int prepare_keys(const char *var) MUST_USE;
+
+/* Credentials of a store that is gone would be shown and work nowhere: they are set aside, and the seed makes new ones. */
+int prepare_credentials(const char *var, const char *const *services, size_t n) MUST_USE;

@@ -388,6 +388,8 @@ static int prepare(struct stack *s)
         s->keys = arena_printf(s->arena, "%s/keys", s->var);
         if (r == 0)
                 r = prepare_keys(s->var);
+        if (r == 0 && !s->o->no_seed)
+                r = prepare_credentials(s->var, services, ARRAY_LEN(services));
         return r;
 }
 
