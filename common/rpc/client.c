@@ -7,17 +7,25 @@
 #include "common/base/log.h"
 #include "common/rpc/fleet.h"
 #include "common/rpc/registry.h"
+#include "common/rpc/request.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 #define DEFAULT_DEADLINE_US (10 * CLOCK_SECOND_US)
 #define MAX_PENDING         65536
+#define MAX_PENDING_BYTES   (256u << 20)
+#define MAX_WAITING         8192 /* for an instance that fits */
+#define READ_WAITS_US       (2 * CLOCK_SECOND_US)
+#define MAX_LOSSES          4
 #define MAX_ATTEMPTS        3
 #define BUDGET_PERCENT      20
-#define BUDGET_FLOOR        10 /* retries that are always there, so that a quiet caller can retry at all */
+#define BUDGET_MOST         10 /* retries that can be saved up, and are there at first */
 #define RETRY_JITTER_US     40000
-#define KEEP_BUFFER_BYTES   65536
+#define BLOCKED_PAUSE_US    10000
+#define MISMATCH_EVERY_US   CLOCK_MINUTE_US /* of the log line */
+#define KEEP_BUFFER_BYTES   4096 /* by a free slot; */
+#define KEEP_SLOTS          1024 /* by so many of them */
 
 static const struct metric_family retries_family = {
         "nuanxin_rpc_retries_total", "Requests sent again, by reason: moved (instance lost or not writing), failed.",
@@ -33,11 +41,11 @@ enum pending_state {
         PENDING_WAITING, /* for an instance that fits */
         PENDING_SENT,    /* to `instance` */
         PENDING_PAUSED,  /* until retry_at_us */
-        PENDING_DONE,    /* its end is being reported */
+        PENDING_DONE,    /* in no list but `deadlines`: its end is being reported */
 };
 
 struct rpc_pending {
-        TAILQ_ENTRY(rpc_pending) list;     /* by state: the instance's in_flight, or the client's waiting */
+        TAILQ_ENTRY(rpc_pending) list;     /* by state: the instance's in_flight, or one of the client's */
         TAILQ_ENTRY(rpc_pending) by_deadline;
         struct rpc_client *client;
         enum pending_state state;
@@ -47,12 +55,15 @@ struct rpc_pending {
         struct buf request, payload;
         char service[32];
         char wanted[64]; /* this very instance, or "" */
-        bool write;
-        uint64_t method, input_hash;
+        bool write, long_poll;
+        const struct contract_method *method;
         uint32_t attempt;
         int retries; /* within the budget */
+        int losses;  /* instances that died with it in hand */
         bool ever_sent;
+        int error; /* DONE: why, or 0 */
         int64_t started_us, sent_us, deadline_us, retry_at_us;
+        int64_t waits_until_us; /* WAITING to read */
         rpc_done_fn done;
         void *arg;
 };
@@ -62,7 +73,8 @@ struct rpc_client {
         struct fleet *fleet;
         struct rpc_pending **slots; /* by index */
         size_t n_slots, cap_slots;
-        struct pending_list waiting; /* WAITING and PAUSED */
+        struct pending_list waiting_reads, waiting_writes; /* first come, first served */
+        struct pending_list paused;
         struct pending_list free_slots;
         struct pending_list deadlines;  /* soonest first */
         struct loop_timer *timer;
@@ -70,7 +82,9 @@ struct rpc_client {
         struct loop_turn serve_turn;
         struct buf scratch;
         int64_t budget; /* hundredths of a retry */
-        unsigned n_pending;
+        unsigned n_pending, n_waiting;
+        size_t pending_bytes;
+        int64_t mismatch_logged_us;
         struct metric *retries_moved, *retries_failed, *pending_gauge, *timed_out, *unreachable;
         struct registry *registry;
         bool closing;
@@ -99,11 +113,16 @@ static struct rpc_pending *slot_take(struct rpc_client *c)
         return p;
 }
 
-static void buffer_reuse(struct buf *b)
+static void buffer_reuse(struct buf *b, bool keep)
 {
-        if (b->cap > KEEP_BUFFER_BYTES)
+        if (b->cap > KEEP_BUFFER_BYTES || !keep)
                 buf_done(b);
         b->n = 0;
+}
+
+static struct pending_list *waiting_of(struct rpc_pending *p)
+{
+        return p->write ? &p->client->waiting_writes : &p->client->waiting_reads;
 }
 
 static void leave_state(struct rpc_pending *p)
@@ -113,8 +132,11 @@ static void leave_state(struct rpc_pending *p)
                 p->instance->outstanding--;
                 p->last = p->instance;
                 p->instance = NULL;
-        } else if (p->state == PENDING_WAITING || p->state == PENDING_PAUSED) {
-                TAILQ_REMOVE(&p->client->waiting, p, list);
+        } else if (p->state == PENDING_WAITING) {
+                TAILQ_REMOVE(waiting_of(p), p, list);
+                p->client->n_waiting--;
+        } else if (p->state == PENDING_PAUSED) {
+                TAILQ_REMOVE(&p->client->paused, p, list);
         }
         p->state = PENDING_DONE;
 }
@@ -124,8 +146,10 @@ static void slot_give_back(struct rpc_pending *p)
         struct rpc_client *c = p->client;
         leave_state(p);
         TAILQ_REMOVE(&c->deadlines, p, by_deadline);
-        buffer_reuse(&p->request);
-        buffer_reuse(&p->payload);
+        bool keep = c->n_slots - c->n_pending < KEEP_SLOTS;
+        c->pending_bytes -= p->request.n + p->payload.n;
+        buffer_reuse(&p->request, keep);
+        buffer_reuse(&p->payload, keep);
         p->state = PENDING_FREE;
         p->last = NULL;
         p->generation++;
@@ -176,10 +200,60 @@ static void insert_by_deadline(struct rpc_client *c, struct rpc_pending *p)
 
 /* --- sending ------------------------------------------------------------------------------------------------------- */
 
-static void wait_for_instance(struct rpc_pending *p)
+/* Ends a request that is in no list from the timer, because done must not run before the call returns. */
+static void end_soon(struct rpc_pending *p, int error)
 {
+        struct rpc_client *c = p->client;
+        p->state = PENDING_DONE;
+        p->error = error;
+        p->deadline_us = 0;
+        TAILQ_REMOVE(&c->deadlines, p, by_deadline);
+        TAILQ_INSERT_HEAD(&c->deadlines, p, by_deadline);
+        arm_timer(c, 1);
+}
+
+static void pause_until(struct rpc_pending *p, int64_t at_us)
+{
+        p->state = PENDING_PAUSED;
+        p->retry_at_us = at_us;
+        TAILQ_INSERT_TAIL(&p->client->paused, p, list);
+        arm_timer(p->client, at_us);
+}
+
+/* A read waits for a moment only: a service that is down is said to be down. A write waits until its deadline: a
+ * standby may be about to take over. */
+static void wait_for_instance(struct rpc_pending *p, int64_t now)
+{
+        struct rpc_client *c = p->client;
+        if (c->n_waiting == MAX_WAITING) {
+                end_soon(p, p->ever_sent ? -ETIMEDOUT : -EHOSTUNREACH);
+                return;
+        }
+        c->n_waiting++;
         p->state = PENDING_WAITING;
-        TAILQ_INSERT_TAIL(&p->client->waiting, p, list);
+        TAILQ_INSERT_TAIL(waiting_of(p), p, list);
+        if (!p->write) {
+                p->waits_until_us = now + READ_WAITS_US;
+                arm_timer(c, p->waits_until_us);
+        }
+}
+
+static struct fleet_need need_of(const struct rpc_pending *p, const struct instance *avoid)
+{
+        return (struct fleet_need){.service = p->service, .instance = p->wanted[0] ? p->wanted : NULL,
+                                   .write = p->write, .method = p->method->id, .input_hash = p->method->input_hash,
+                                   .avoid = avoid};
+}
+
+/* Once a minute, not once a request. */
+static void say_mismatch(struct rpc_client *c, const struct rpc_pending *p, const struct fleet_need *need, int64_t now)
+{
+        if ((c->mismatch_logged_us && now - c->mismatch_logged_us < MISMATCH_EVERY_US) ||
+            !fleet_refuses_contract(c->fleet, need))
+                return;
+        c->mismatch_logged_us = now;
+        log_error("no instance accepts this build's input of a method: upgrade the service before its callers",
+                  "service=%s method=%s", p->service, p->method->name);
 }
 
 /* Sends p to an instance that fits, or leaves it waiting. p is in no list. */
@@ -187,21 +261,26 @@ static void try_send(struct rpc_pending *p)
 {
         struct rpc_client *c = p->client;
         int64_t now = clock_monotonic_us();
-        const struct fleet_need need = {.service = p->service, .instance = p->wanted[0] ? p->wanted : NULL,
-                                        .write = p->write, .method = p->method, .input_hash = p->input_hash,
-                                        .avoid = p->last};
+        const struct fleet_need need = need_of(p, p->last);
         struct instance *i = fleet_choose(c->fleet, &need);
 
         if (!i || p->deadline_us <= now) {
-                wait_for_instance(p);
+                say_mismatch(c, p, &need, now);
+                wait_for_instance(p, now);
                 return;
         }
         c->scratch.n = 0;
         envelope_pack_attempt(&c->scratch, (uint64_t)p->generation << 32 | p->index, buf_str(&p->request),
                               (uint32_t)((p->deadline_us - now) / 1000), p->attempt);
-        if (bus_link_send(i->link, buf_str(&c->scratch), buf_str(&p->payload)) < 0) {
+        int r = bus_link_send(i->link, buf_str(&c->scratch), buf_str(&p->payload));
+        if (r == -EMSGSIZE) {
+                end_soon(p, r);
+                return;
+        }
+        if (r < 0) {
                 fleet_failed(i);
-                wait_for_instance(p);
+                p->last = i;
+                pause_until(p, now + BLOCKED_PAUSE_US);
                 return;
         }
         p->state = PENDING_SENT;
@@ -212,24 +291,40 @@ static void try_send(struct rpc_pending *p)
         TAILQ_INSERT_TAIL(&i->in_flight, p, list);
 }
 
+/* What finds no instance goes back to its list's end, with the time it may wait as it was. */
+static void serve(struct rpc_client *c, struct pending_list *list)
+{
+        struct pending_list round;
+        struct rpc_pending *p;
+
+        TAILQ_INIT(&round);
+        TAILQ_CONCAT(&round, list, list);
+        while ((p = TAILQ_FIRST(&round))) {
+                int64_t waits_until_us = p->waits_until_us;
+                TAILQ_REMOVE(&round, p, list);
+                c->n_waiting--;
+                try_send(p);
+                p->waits_until_us = waits_until_us;
+        }
+}
+
 static void serve_waiting(void *arg)
 {
         struct rpc_client *c = arg;
-        struct pending_list round;
-        struct rpc_pending *p, *next;
-        int64_t now = clock_monotonic_us();
+        serve(c, &c->waiting_writes);
+        serve(c, &c->waiting_reads);
+}
 
-        /* What finds no instance goes back to the list's end: walk a list of its own. */
-        TAILQ_INIT(&round);
-        TAILQ_CONCAT(&round, &c->waiting, list);
-        for (p = TAILQ_FIRST(&round); p; p = next) {
+static void resume_paused(struct rpc_client *c, int64_t now)
+{
+        struct rpc_pending *p, *next;
+        for (p = TAILQ_FIRST(&c->paused); p; p = next) {
                 next = TAILQ_NEXT(p, list);
-                TAILQ_REMOVE(&round, p, list);
-                if (p->state == PENDING_PAUSED && p->retry_at_us > now) {
-                        TAILQ_INSERT_TAIL(&c->waiting, p, list);
+                if (p->retry_at_us > now) {
                         arm_timer(c, p->retry_at_us);
                         continue;
                 }
+                TAILQ_REMOVE(&c->paused, p, list);
                 try_send(p);
         }
 }
@@ -244,11 +339,15 @@ static void on_timer(void *arg)
         while ((p = TAILQ_FIRST(&c->deadlines)) && p->deadline_us <= now) {
                 if (p->state == PENDING_SENT)
                         fleet_failed(p->instance);
-                finish_error(p, p->ever_sent ? -ETIMEDOUT : -EHOSTUNREACH);
+                finish_error(p, p->error ? p->error : p->ever_sent ? -ETIMEDOUT : -EHOSTUNREACH);
         }
-        if (p)
+        while ((p = TAILQ_FIRST(&c->waiting_reads)) && p->waits_until_us <= now)
+                finish_error(p, -EHOSTUNREACH);
+        resume_paused(c, now);
+        if ((p = TAILQ_FIRST(&c->deadlines)))
                 arm_timer(c, p->deadline_us);
-        serve_waiting(c);
+        if ((p = TAILQ_FIRST(&c->waiting_reads)))
+                arm_timer(c, p->waits_until_us);
 }
 
 /* Another attempt, elsewhere if there is an elsewhere: free of the budget, because nothing was done or the outcome
@@ -265,12 +364,10 @@ static void move(struct rpc_pending *p)
 static bool retry_within_budget(struct rpc_pending *p)
 {
         struct rpc_client *c = p->client;
-        const struct fleet_need need = {.service = p->service, .write = p->write, .method = p->method,
-                                        .input_hash = p->input_hash, .avoid = p->instance};
+        const struct fleet_need need = need_of(p, p->instance);
         uint16_t random;
 
-        if (p->retries + 1 >= MAX_ATTEMPTS || c->budget < 100 || p->wanted[0] ||
-            fleet_choose(c->fleet, &need) == p->instance)
+        if (p->retries + 1 >= MAX_ATTEMPTS || c->budget < 100 || p->wanted[0] || fleet_choose(c->fleet, &need) == p->instance)
                 return false;
         c->budget -= 100;
         p->retries++;
@@ -278,10 +375,7 @@ static bool retry_within_budget(struct rpc_pending *p)
         metric_add(c->retries_failed, 1);
         leave_state(p);
         id_random(&random, sizeof(random));
-        p->retry_at_us = clock_monotonic_us() + random % RETRY_JITTER_US;
-        p->state = PENDING_PAUSED;
-        TAILQ_INSERT_TAIL(&c->waiting, p, list);
-        arm_timer(c, p->retry_at_us);
+        pause_until(p, clock_monotonic_us() + random % RETRY_JITTER_US);
         return true;
 }
 
@@ -310,7 +404,25 @@ static void on_lost(void *arg, struct instance *instance)
                 TAILQ_REMOVE(&moving, p, list);
                 p->attempt++;
                 metric_add(p->client->retries_moved, 1);
-                try_send(p);
+                if (++p->losses < MAX_LOSSES)
+                        try_send(p);
+                else /* it may be what ends them */
+                        end_soon(p, -ETIMEDOUT);
+        }
+}
+
+/* What waits for it goes elsewhere, if there is an elsewhere. Should it wake up, whoever answers first is heard. */
+static void on_silent(void *arg, struct instance *instance)
+{
+        struct rpc_pending *p, *next;
+        (void)arg;
+
+        for (p = TAILQ_FIRST(&instance->in_flight); p; p = next) {
+                const struct fleet_need need = need_of(p, instance);
+                const struct instance *other = fleet_choose(instance->fleet, &need);
+                next = TAILQ_NEXT(p, list);
+                if (other && !other->silent)
+                        move(p);
         }
 }
 
@@ -320,22 +432,23 @@ static void on_reply(void *arg, struct instance *instance, const Envelope *envel
         const Nuanxin__Internal__V1__Reply *reply = envelope->reply;
         uint32_t index = (uint32_t)envelope->id, generation = (uint32_t)(envelope->id >> 32);
 
-        if (index >= c->n_slots || c->slots[index]->generation != generation ||
-            c->slots[index]->state != PENDING_SENT || c->slots[index]->instance != instance)
+        if (index >= c->n_slots || c->slots[index]->generation != generation)
                 return; /* ended meanwhile */
         struct rpc_pending *p = c->slots[index];
-        if (reply->not_writer) {
-                if (p->write)
-                        instance->may_write = false;
+        bool failed = reply->problem == NUANXIN__PROBLEM__PROBLEM_UNAVAILABLE ||
+                      reply->problem == NUANXIN__PROBLEM__PROBLEM_INTERNAL;
+        bool current = p->state == PENDING_SENT && p->instance == instance;
+        if (p->state == PENDING_DONE || (!current && (reply->not_writer || failed)))
+                return; /* only an answer is welcome from whom the request was taken away */
+        if (reply->not_writer && !p->wanted[0]) {
+                *(p->write ? &instance->may_write : &instance->draining) = !p->write; /* until its Hello says otherwise */
                 move(p);
                 return;
         }
-        bool failed = reply->problem == NUANXIN__PROBLEM__PROBLEM_UNAVAILABLE ||
-                      reply->problem == NUANXIN__PROBLEM__PROBLEM_INTERNAL;
         if (failed)
                 fleet_failed(instance);
-        else
-                fleet_succeeded(instance, clock_monotonic_us() - p->sent_us);
+        else if (current)
+                fleet_succeeded(instance, p->long_poll ? -1 : clock_monotonic_us() - p->sent_us);
         if (reply->problem == NUANXIN__PROBLEM__PROBLEM_UNAVAILABLE && retry_within_budget(p))
                 return;
         struct rpc_result result = {.problem = reply->problem, .payload = payload,
@@ -346,66 +459,6 @@ static void on_reply(void *arg, struct instance *instance, const Envelope *envel
 
 /* --- calls ------------------------------------------------------------------------------------------------------------- */
 
-/* Appends a request's field 5, the principal, as it came packed. */
-static void add_principal(struct buf *out, struct str packed)
-{
-        size_t left = packed.n;
-        buf_add_char(out, 5 << 3 | 2);
-        for (; left >= 0x80; left >>= 7)
-                buf_add_char(out, (char)(left | 0x80));
-        buf_add_char(out, (char)left);
-        buf_add_str(out, packed);
-}
-
-static void pack_request(struct rpc_pending *p, const struct rpc_request *r)
-{
-        Nuanxin__Internal__V1__Request q = NUANXIN__INTERNAL__V1__REQUEST__INIT;
-        Nuanxin__Internal__V1__Principal nobody = NUANXIN__INTERNAL__V1__PRINCIPAL__INIT;
-        char traceparent[ID_TRACEPARENT_SIZE], key[129], own_key[ID_TEXT_SIZE], address[65];
-
-        q.method = r->method->id;
-        q.input_hash = r->method->input_hash;
-        if (id_is_traceparent(r->traceparent)) {
-                memcpy(traceparent, r->traceparent.p, 55);
-                traceparent[55] = '\0';
-        } else {
-                id_new_traceparent(traceparent);
-        }
-        q.traceparent = traceparent;
-        if (!r->principal_packed.p)
-                q.principal = r->principal ? (Nuanxin__Internal__V1__Principal *)r->principal : &nobody;
-        if (p->write && !r->idempotency_key.n) {
-                /* Keys that grow with time are kept side by side in the service's store. */
-                const struct clock system = {0};
-                id_new(own_key, clock_now_us(&system));
-                q.idempotency_key = own_key;
-        } else if (r->idempotency_key.n && r->idempotency_key.n < sizeof(key)) {
-                memcpy(key, r->idempotency_key.p, r->idempotency_key.n);
-                key[r->idempotency_key.n] = '\0';
-                q.idempotency_key = key;
-        }
-        q.client_key = r->client_key;
-        if (r->address.n && r->address.n < sizeof(address)) {
-                memcpy(address, r->address.p, r->address.n);
-                address[r->address.n] = '\0';
-                q.address = address;
-        }
-        buf_reserve(&p->request, nuanxin__internal__v1__request__get_packed_size(&q));
-        p->request.n = nuanxin__internal__v1__request__pack(&q, (uint8_t *)p->request.p);
-        if (r->principal_packed.p)
-                add_principal(&p->request, r->principal_packed);
-        buf_add_str(&p->payload, r->payload);
-}
-
-/* The end of a call that never found room: reported by the timer, because done must not run before the call returns. */
-static void refuse_soon(struct rpc_pending *p)
-{
-        wait_for_instance(p);
-        p->deadline_us = 0;
-        TAILQ_INSERT_HEAD(&p->client->deadlines, p, by_deadline);
-        arm_timer(p->client, 1);
-}
-
 struct rpc_pending *rpc_client_call(struct rpc_client *c, const struct rpc_request *r, rpc_done_fn done, void *arg)
 {
         struct rpc_pending *p = slot_take(c);
@@ -414,23 +467,26 @@ struct rpc_pending *rpc_client_call(struct rpc_client *c, const struct rpc_reque
         p->done = done;
         p->arg = arg;
         p->write = r->method->lane != NUANXIN__LANE__READ;
-        p->method = r->method->id;
-        p->input_hash = r->method->input_hash;
+        p->method = r->method;
+        p->long_poll = r->long_poll;
         p->attempt = 0;
-        p->retries = 0;
+        p->retries = p->losses = p->error = 0;
         p->ever_sent = false;
+        p->state = PENDING_DONE;
         p->started_us = clock_monotonic_us();
         p->deadline_us = p->started_us + (r->deadline_us ? r->deadline_us : DEFAULT_DEADLINE_US);
         snprintf(p->service, sizeof(p->service), "%s", service ? service : "");
         snprintf(p->wanted, sizeof(p->wanted), "%s", r->instance ? r->instance : "");
-        pack_request(p, r);
-        if (c->n_pending > MAX_PENDING || c->closing) {
-                refuse_soon(p);
+        request_pack(&p->request, r, p->write);
+        buf_add_str(&p->payload, r->payload);
+        c->pending_bytes += p->request.n + p->payload.n;
+        insert_by_deadline(c, p);
+        if (c->n_pending > MAX_PENDING || c->pending_bytes > MAX_PENDING_BYTES || c->closing) {
+                end_soon(p, -EHOSTUNREACH);
                 return p;
         }
-        if (c->budget < 100 * BUDGET_FLOOR)
+        if (c->budget < 100 * BUDGET_MOST)
                 c->budget += BUDGET_PERCENT;
-        insert_by_deadline(c, p);
         arm_timer(c, p->deadline_us);
         try_send(p);
         return p;
@@ -486,14 +542,16 @@ static int add_configured(struct rpc_client *c)
 
 int rpc_client_new(const struct rpc_client_options *options, struct rpc_client **ret_client)
 {
-        static const struct fleet_ops ops = {.on_ready = on_ready, .on_lost = on_lost, .on_reply = on_reply};
+        static const struct fleet_ops ops = {.on_ready = on_ready, .on_lost = on_lost, .on_silent = on_silent, .on_reply = on_reply};
         struct rpc_client *c = mem_zalloc(sizeof(*c));
 
         c->o = *options;
-        TAILQ_INIT(&c->waiting);
+        TAILQ_INIT(&c->waiting_reads);
+        TAILQ_INIT(&c->waiting_writes);
+        TAILQ_INIT(&c->paused);
         TAILQ_INIT(&c->free_slots);
         TAILQ_INIT(&c->deadlines);
-        c->budget = 100 * BUDGET_FLOOR;
+        c->budget = 100 * BUDGET_MOST;
         c->serve_turn = (struct loop_turn){.fn = serve_waiting, .arg = c};
         c->timer = loop_timer_new(options->loop, on_timer, c);
         c->retries_moved = metric_new(options->metrics, &retries_family, "reason=\"moved\"");

@@ -4,10 +4,11 @@
  * One client a loop; everything runs on the loop's thread.
  *
  * Choosing: of two random instances the one with the lower (outstanding + 1) × latency average; five failures in a
- * row eject an instance for a while (at most half of a fleet); writes go to an instance that may write, and wait for
- * one, until their deadline, while there is none. A lost connection or not_writer moves the request to another
- * instance with the same idempotency key, outside the budget; other repeatable failures are retried at most twice,
- * within a budget of 20 % of requests, with jitter.
+ * row eject an instance for a while (at most half of a fleet). While no instance fits, reads wait for 2 s and writes
+ * until their deadline, at most 8,192 in all. A lost connection, not_writer or an instance that gives no sign of life
+ * (2 to 3 s after it froze) moves the request to another instance with the same idempotency key, outside the budget;
+ * but not a request in whose time four instances died. Other repeatable failures are retried at most twice, within a
+ * budget of 20 % of requests, with jitter. At most 65,536 requests and 256 MiB of them are under way.
  */
 #pragma once
 
@@ -46,7 +47,8 @@ struct rpc_timing {
 
 struct rpc_result {
         /* 0: `problem` says whether payload is the output (PROBLEM_NONE) or a packed Refusal. -ETIMEDOUT: no answer by
-         * the deadline, the outcome is unknown. -EHOSTUNREACH: no instance took it; nothing was done. -ECANCELED. */
+         * the deadline, the outcome is unknown. -EHOSTUNREACH: no instance took it (in time, for a read); nothing was
+         * done. -EMSGSIZE: beyond 4 MiB. -ECANCELED: the client ends; make no further calls. */
         int error;
         Nuanxin__Problem problem;
         struct str payload; /* lent for the call */
@@ -65,10 +67,11 @@ struct rpc_request {
         struct str principal_packed; /* the same, packed, for who has it so: then `principal` is not read */
         struct str payload;    /* packed input */
         struct str traceparent; /* of this hop; {NULL,0}: a new trace */
-        struct str idempotency_key; /* {NULL,0}: the client makes one */
+        struct str idempotency_key; /* at most 128 characters; {NULL,0}: the client makes one */
         bool client_key;
         struct str address;
         int64_t deadline_us; /* from now; 0: 10 s */
+        bool long_poll; /* may be answered late on purpose: its time says nothing of the instance */
 };
 /* done runs exactly once, never before this returns. Everything is copied as needed. */
 struct rpc_pending *rpc_client_call(struct rpc_client *client, const struct rpc_request *request, rpc_done_fn done,

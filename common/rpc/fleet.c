@@ -14,10 +14,17 @@
 #define EJECT_FIRST_US       CLOCK_SECOND_US
 #define EJECT_LONGEST_US     (30 * CLOCK_SECOND_US)
 #define LATENCY_WEIGHT       8 /* a new figure moves the average by one eighth */
+#define LATENCY_HALVES_US    CLOCK_SECOND_US /* an average that nothing refreshes fades, so that it is tried again */
+#define INSTANCES_MAX        256
+#define LOOK_EVERY_US        (CLOCK_SECOND_US / 2)
+#define SILENCE_US           CLOCK_SECOND_US /* until a sign of life is asked for, and until it is missed */
 
 struct fleet {
         struct fleet_options o;
         LIST_HEAD(, instance) instances;
+        unsigned n_instances;
+        struct loop_timer *look_timer;
+        int64_t looked_us;
         struct arena *arena; /* of the pair in hand */
         struct buf hello;    /* our own greeting, packed */
 };
@@ -38,7 +45,8 @@ static void on_down(void *arg)
 {
         struct instance *i = arg;
         bool was_greeted = i->greeted;
-        i->greeted = false;
+        i->greeted = i->silent = false;
+        i->asked_us = 0;
         if (was_greeted)
                 i->fleet->o.ops->on_lost(i->fleet->o.arg, i);
 }
@@ -58,14 +66,18 @@ static void take_hello(struct instance *i, const Nuanxin__Internal__V1__Hello *h
         snprintf(i->id, sizeof(i->id), "%s", hello->instance);
         i->may_write = hello->may_write;
         i->draining = hello->draining;
+        i->n_accepts = hello->n_accepts;
         if (hello->n_accepts) {
                 i->accepts = mem_realloc(i->accepts, hello->n_accepts * 2 * sizeof(uint64_t));
-                i->n_accepts = hello->n_accepts;
                 for (size_t k = 0; k < hello->n_accepts; k++) {
                         i->accepts[2 * k] = hello->accepts[k]->method;
                         i->accepts[2 * k + 1] = hello->accepts[k]->input_hash;
                 }
                 qsort(i->accepts, i->n_accepts, 2 * sizeof(uint64_t), compare_pairs);
+        }
+        if (!i->greeted) { /* another process, maybe: what the last one did is not held against it */
+                i->failures = i->ejections = 0;
+                i->ejected_until_us = i->latency_us = 0;
         }
         i->greeted = true;
         i->fleet->o.ops->on_ready(i->fleet->o.arg, i);
@@ -76,6 +88,11 @@ static void on_pair(void *arg, struct str bytes, struct str payload)
         struct instance *i = arg;
         Envelope *envelope;
 
+        if (i->silent)
+                log_info("a silent instance speaks again", "service=%s instance=%s", i->service, i->id);
+        i->silent = false;
+        i->asked_us = 0;
+        i->heard_us = loop_now_us(i->fleet->o.loop);
         arena_reset(i->fleet->arena);
         if (envelope_unpack(i->fleet->arena, bytes, &envelope) < 0) {
                 log_warn("unreadable envelope", "service=%s instance=%s", i->service, i->id);
@@ -87,11 +104,49 @@ static void on_pair(void *arg, struct str bytes, struct str payload)
                 i->fleet->o.ops->on_reply(i->fleet->o.arg, i, envelope, payload);
 }
 
+/* --- signs of life ------------------------------------------------------------------------------------------------- */
+
+static void look_at(struct instance *i, int64_t now)
+{
+        if (!i->greeted || i->silent || !i->outstanding)
+                return;
+        if (i->asked_us && now - i->asked_us >= SILENCE_US) {
+                log_warn("an instance gives no sign of life", "service=%s instance=%s outstanding=%u", i->service, i->id,
+                         i->outstanding);
+                i->silent = true;
+                i->fleet->o.ops->on_silent(i->fleet->o.arg, i);
+        } else if (!i->asked_us && now - i->heard_us >= SILENCE_US &&
+                   bus_link_send(i->link, buf_str(&i->fleet->hello), (struct str){0}) == 0) {
+                i->asked_us = now;
+        }
+}
+
+static void on_look(void *arg)
+{
+        struct fleet *f = arg;
+        int64_t now = loop_now_us(f->o.loop);
+        bool slept = now - f->looked_us > 2 * LOOK_EVERY_US; /* it may be us who stood still: answers may lie unread */
+        struct instance *i;
+
+        f->looked_us = now;
+        LIST_FOREACH(i, &f->instances, all) {
+                if (slept && i->asked_us)
+                        i->asked_us = now;
+                look_at(i, now);
+        }
+        loop_timer_set(f->look_timer, LOOK_EVERY_US);
+}
+
+/* --- life ---------------------------------------------------------------------------------------------------------- */
+
 struct fleet *fleet_new(const struct fleet_options *options)
 {
         struct fleet *f = mem_zalloc(sizeof(*f));
         f->o = *options;
         f->arena = arena_new(16384);
+        f->look_timer = loop_timer_new(options->loop, on_look, f);
+        f->looked_us = loop_now_us(options->loop);
+        loop_timer_set(f->look_timer, LOOK_EVERY_US);
         Nuanxin__Internal__V1__Hello hello = NUANXIN__INTERNAL__V1__HELLO__INIT;
         Envelope envelope = NUANXIN__INTERNAL__V1__ENVELOPE__INIT;
         hello.service = (char *)options->self_service;
@@ -105,6 +160,7 @@ struct fleet *fleet_new(const struct fleet_options *options)
 static void instance_free(struct instance *i)
 {
         LIST_REMOVE(i, all);
+        i->fleet->n_instances--;
         bus_link_free(i->link);
         free(i->accepts);
         free(i);
@@ -116,6 +172,7 @@ struct fleet *fleet_free(struct fleet *f)
                 return NULL;
         while (!LIST_EMPTY(&f->instances))
                 instance_free(LIST_FIRST(&f->instances));
+        loop_timer_free(f->look_timer);
         arena_free(f->arena);
         buf_done(&f->hello);
         free(f);
@@ -137,6 +194,8 @@ int fleet_add(struct fleet *f, const char *service, const char *endpoint, bool c
         }
         if (strlen(service) >= sizeof(i->service) || strlen(endpoint) >= sizeof(i->endpoint))
                 return -ENAMETOOLONG;
+        if (f->n_instances == INSTANCES_MAX)
+                return -ENOSPC;
         i = mem_zalloc(sizeof(*i));
         i->fleet = f;
         i->configured = configured;
@@ -149,6 +208,7 @@ int fleet_add(struct fleet *f, const char *service, const char *endpoint, bool c
                 return r;
         }
         LIST_INSERT_HEAD(&f->instances, i, all);
+        f->n_instances++;
         *ret_instance = i;
         return 0;
 }
@@ -172,10 +232,17 @@ void fleet_round_end(struct fleet *f)
 
 bool instance_is_ejected(const struct instance *i)
 {
-        return i->ejected_until_us > loop_now_us(i->fleet->o.loop);
+        return i->silent || i->ejected_until_us > loop_now_us(i->fleet->o.loop);
 }
 
-static bool fits(const struct instance *i, const struct fleet_need *need)
+static bool accepts(const struct instance *i, const struct fleet_need *need)
+{
+        const uint64_t pair[2] = {need->method, need->input_hash};
+        return !need->method || !i->n_accepts ||
+               bsearch(pair, i->accepts, i->n_accepts, sizeof(pair), compare_pairs) != NULL;
+}
+
+static bool fits_but_for_contract(const struct instance *i, const struct fleet_need *need)
 {
         if (!i->greeted || strcmp(i->service, need->service) != 0)
                 return false;
@@ -183,44 +250,64 @@ static bool fits(const struct instance *i, const struct fleet_need *need)
                 return false;
         if (need->instance)
                 return true; /* asked for by name: for the operator, whatever its state */
-        if (i->draining || (need->write && !i->may_write))
-                return false;
-        if (need->method && i->n_accepts) {
-                const uint64_t pair[2] = {need->method, need->input_hash};
-                return bsearch(pair, i->accepts, i->n_accepts, sizeof(pair), compare_pairs) != NULL;
-        }
-        return true;
+        return !i->draining && (!need->write || i->may_write);
 }
 
-/* Lower is better. */
-static int64_t burden(const struct instance *i)
+static bool fits(const struct instance *i, const struct fleet_need *need)
 {
-        return (int64_t)(i->outstanding + 1) * (i->latency_us ? i->latency_us : 1);
+        return fits_but_for_contract(i, need) && (need->instance || accepts(i, need));
+}
+
+bool fleet_refuses_contract(const struct fleet *f, const struct fleet_need *need)
+{
+        const struct instance *i;
+        bool refuses = false;
+        LIST_FOREACH(i, &f->instances, all) {
+                if (!fits_but_for_contract(i, need))
+                        continue;
+                if (accepts(i, need))
+                        return false;
+                refuses = true;
+        }
+        return refuses;
+}
+
+/* (outstanding + 1) × latency. Of one that has not answered yet only the first factor is known. */
+static bool is_busier(const struct instance *a, const struct instance *b)
+{
+        int64_t now = loop_now_us(a->fleet->o.loop);
+        int64_t faded_a = (now - a->measured_us) / LATENCY_HALVES_US, faded_b = (now - b->measured_us) / LATENCY_HALVES_US;
+        int64_t latency_a = a->latency_us >> (faded_a < 30 ? faded_a : 30), latency_b = b->latency_us >> (faded_b < 30 ? faded_b : 30);
+        if (!latency_a || !latency_b)
+                latency_a = latency_b = 1;
+        return (int64_t)(a->outstanding + 1) * latency_a > (int64_t)(b->outstanding + 1) * latency_b;
 }
 
 struct instance *fleet_choose(struct fleet *f, const struct fleet_need *need)
 {
-        struct instance *i, *usable[64], *ejected = NULL, *avoided = NULL;
+        struct instance *i, *usable[INSTANCES_MAX], *ejected = NULL, *avoided = NULL, *silent = NULL;
         size_t n = 0;
 
         LIST_FOREACH(i, &f->instances, all) {
                 if (!fits(i, need))
                         continue;
-                if (i == need->avoid)
+                if (i->silent)
+                        silent = i;
+                else if (i == need->avoid)
                         avoided = i;
                 else if (instance_is_ejected(i))
                         ejected = i;
-                else if (n < ARRAY_LEN(usable))
+                else
                         usable[n++] = i;
         }
         if (!n)
-                return ejected ? ejected : avoided;
+                return ejected ? ejected : avoided ? avoided : silent;
         if (n == 1)
                 return usable[0];
         uint16_t random[2];
         id_random(random, sizeof(random));
-        struct instance *a = usable[random[0] % n], *b = usable[random[1] % n];
-        return burden(a) <= burden(b) ? a : b;
+        size_t first = random[0] % n, second = (first + 1 + random[1] % (n - 1)) % n; /* never the same */
+        return is_busier(usable[first], usable[second]) ? usable[second] : usable[first];
 }
 
 void fleet_succeeded(struct instance *i, int64_t latency_us)
@@ -228,6 +315,9 @@ void fleet_succeeded(struct instance *i, int64_t latency_us)
         i->failures = 0;
         i->ejections = 0;
         i->ejected_until_us = 0;
+        if (latency_us < 0)
+                return;
+        i->measured_us = loop_now_us(i->fleet->o.loop);
         if (!i->latency_us)
                 i->latency_us = latency_us > 0 ? latency_us : 1;
         else

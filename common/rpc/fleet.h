@@ -2,6 +2,10 @@
  *
  * Inside of the calling half: the instances that a client knows, how well each answers, and which to choose. Knows
  * nothing of requests but their number.
+ *
+ * An instance that owes answers and has said nothing for 1 s is asked for a sign of life (a Hello, which a living
+ * process answers from its loop, however slow its lanes are); without one within another second it is silent: it is
+ * chosen only if no other fits, and what waits for it may go elsewhere. The socket's heartbeats would take 8 s.
  */
 #pragma once
 
@@ -28,6 +32,10 @@ struct instance {
         bool may_write, draining;
         unsigned outstanding;
         int64_t latency_us;       /* moving average, 0 before the first answer */
+        int64_t measured_us;      /* when the last figure went into it */
+        int64_t heard_us;         /* when it last said anything */
+        int64_t asked_us;         /* when a sign of life was asked for; 0: none is due */
+        bool silent;              /* it gave none */
         int failures;             /* in a row */
         int ejections;            /* in a row: the next lasts longer */
         int64_t ejected_until_us; /* monotonic */
@@ -39,6 +47,7 @@ struct instance {
 struct fleet_ops {
         void (*on_ready)(void *arg, struct instance *instance); /* greeted, or changed what it may do */
         void (*on_lost)(void *arg, struct instance *instance);  /* its connection is gone */
+        void (*on_silent)(void *arg, struct instance *instance); /* it gives no sign of life, and may yet wake up */
         void (*on_reply)(void *arg, struct instance *instance, const Envelope *envelope, struct str payload);
 };
 
@@ -52,7 +61,8 @@ struct fleet_options {
 struct fleet *fleet_new(const struct fleet_options *options);
 struct fleet *fleet_free(struct fleet *fleet);
 
-/* Finds or makes the instance of a service at an endpoint. */
+/* Finds or makes the instance of a service at an endpoint. -ENAMETOOLONG; -ENOSPC: too many are known; errors of the
+ * endpoint. */
 int fleet_add(struct fleet *fleet, const char *service, const char *endpoint, bool configured,
               struct instance **ret_instance) MUST_USE;
 /* A round of the registry begins: nothing is listed; and ends: what is neither listed nor connected nor configured
@@ -68,8 +78,11 @@ struct fleet_need {
         const struct instance *avoid;     /* taken only if there is no other */
 };
 struct instance *fleet_choose(struct fleet *fleet, const struct fleet_need *need); /* NULL: none fits now */
+/* None fits, but one would if it accepted that method's input: one side is of another build. */
+bool fleet_refuses_contract(const struct fleet *fleet, const struct fleet_need *need);
 
+/* latency_us < 0: it says nothing of the instance (a long poll). */
 void fleet_succeeded(struct instance *instance, int64_t latency_us);
 void fleet_failed(struct instance *instance);
-bool instance_is_ejected(const struct instance *instance);
+bool instance_is_ejected(const struct instance *instance); /* or silent */
 struct instance *fleet_first(const struct fleet *fleet); /* walk with LIST_NEXT(i, all) */

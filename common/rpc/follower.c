@@ -327,7 +327,8 @@ static void pull(struct follower *f)
                                    .service = f->consumer->source,
                                    .principal = &f->server->self,
                                    .payload = buf_str(&request),
-                                   .deadline_us = PULL_DEADLINE};
+                                   .deadline_us = PULL_DEADLINE,
+                                   .long_poll = !snapshot};
         f->pending = rpc_client_call(f->client, &call, on_pulled, f);
         buf_done(&request);
 }

@@ -166,6 +166,7 @@ static void pull(struct revocations *v)
                 .principal = &self,
                 .payload = message_pack(v->arena, &ask),
                 .deadline_us = (PULL_WAIT_MS + 2000) * 1000ll,
+                .long_poll = true,
         };
         v->pending = rpc_client_call(v->worker->rpc, &request, on_events, v);
 }
