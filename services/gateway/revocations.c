@@ -200,6 +200,16 @@ static void start(void *arg)
         CACHE_COMMAND(v->worker->cache, on_cursor, v, STR("GET"), STR(CURSOR_KEY));
 }
 
+void revocations_redis_back(struct revocations *v)
+{
+        if (v && v->state == REVOCATIONS_PULLING) {
+                rpc_pending_cancel(TAKE(v->pending));
+                start(v);
+        } else if (v && v->state == REVOCATIONS_TELLING) {
+                v->failed = true; /* starts again once all of this batch has its answer */
+        }
+}
+
 struct revocations *revocations_new(struct worker *w)
 {
         struct revocations *v = mem_zalloc(sizeof(*v));

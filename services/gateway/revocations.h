@@ -9,4 +9,6 @@
 #include "services/gateway/worker.h"
 
 struct revocations *revocations_new(struct worker *worker);
+/* Redis is there again, maybe with less than it had been told: goes on from the cursor that it has. NULL: nothing. */
+void revocations_redis_back(struct revocations *revocations);
 struct revocations *revocations_free(struct revocations *revocations);

@@ -44,6 +44,8 @@ static void on_cache_state(void *arg, bool up)
 {
         struct worker *w = arg;
         callers_redis(w->callers, up);
+        if (up)
+                revocations_redis_back(w->revocations);
         log_write(up ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, up ? "Redis is there" : "Redis is gone", "thread=%d", w->index);
 }
 

@@ -1,8 +1,10 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Sessions, API keys and rates through the gateway: how they begin and end, and what happens while Redis is gone."""
+import glob
 import hashlib
 import os
+import shutil
 import socket
 import sys
 import time
@@ -178,7 +180,33 @@ def redis_gone(s):
     open_session(s, "before-the-loss")
 
 
+@story("a Redis that comes back with less than it had is told again whose rights are over")
+def redis_forgot(s):
+    admin, account = new_account(s, "revoked-for-good")
+    token = open_session(s, "revoked-for-good")
+    assert works(s, token)
+    appended = os.path.join(s.redis.folder, "appendonlydir")
+    wait_until("Redis has written it down", lambda: s.session_key(token) in s.redis_writes())
+    shutil.copytree(appended, appended + ".before")
+    s.call("POST", f"/v1/accounts/{account}:revokeSessions", token=admin).ok()
+    ends(s, token, "revoking")
+    s.redis.kill()
+    shutil.rmtree(appended)
+    os.rename(appended + ".before", appended)
+    s.redis.start()
+    status = lambda token: s.call("GET", "/v1/organizations/43", token=token).status
+    wait_until("Redis serves again", lambda: status(admin) == 200, 10)
+    wait_until("the revoked session is over again", lambda: status(token) == 401, 10)
+
+
 class Story(Stack):
+    def redis_writes(self):
+        text = ""
+        for path in glob.glob(os.path.join(self.redis.folder, "appendonlydir", "*.aof")):
+            with open(path, errors="replace") as f:
+                text += f.read()
+        return text
+
     def now(self):
         return time.time() + self.offset / 1e6
 
