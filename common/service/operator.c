@@ -15,7 +15,9 @@
 
 #define UPLOAD_CHUNK       (256 * 1024)
 #define DEFAULT_TIMEOUT_US (30 * CLOCK_SECOND_US)
-#define GREETINGS_US       (300 * 1000ll)
+#define GREETINGS_US       (2 * CLOCK_SECOND_US)
+#define REGISTRY_US        (300 * 1000ll) /* until it has told whom it knows */
+#define LOOK_EVERY_US      (5 * 1000ll)
 
 struct operator {
         struct loop *loop;
@@ -271,16 +273,24 @@ int operator_upload(struct operator *op, const struct contract_method *method, s
         }
 }
 
-static void stop_waiting(void *arg)
+static void on_look(void *arg)
 {
         loop_stop(arg);
 }
 
 size_t operator_instances(struct operator *op, struct rpc_instance *out, size_t room)
 {
-        struct loop_timer *timer = loop_timer_new(op->loop, stop_waiting, op->loop);
-        loop_timer_set(timer, GREETINGS_US);
-        loop_run(op->loop);
+        struct loop_timer *timer = loop_timer_new(op->loop, on_look, op->loop);
+        int64_t started = clock_monotonic_us(), waited = 0, least = op->cache ? REGISTRY_US : 0;
+        size_t n, up = 0;
+        do {
+                loop_timer_set(timer, LOOK_EVERY_US);
+                loop_run(op->loop);
+                waited = clock_monotonic_us() - started;
+                n = rpc_client_instances(op->client, out, room);
+                for (size_t i = up = 0; i < n; i++)
+                        up += out[i].up;
+        } while (waited < least || (up < n && waited < GREETINGS_US));
         loop_timer_free(timer);
-        return rpc_client_instances(op->client, out, room);
+        return n;
 }

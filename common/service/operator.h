@@ -49,6 +49,6 @@ int operator_upload(struct operator *op, const struct contract_method *method, s
                     struct str content, void (*on_progress)(void *arg, size_t done, size_t total), void *arg,
                     void **ret_response, struct operator_refusal *ret_refusal) MUST_USE;
 
-/* The instances that answer, for `status`: waits up to 300 ms for greetings. */
+/* The instances that are known, for `status`: waits for the greetings of all, up to 2 s. */
 struct rpc_instance;
 size_t operator_instances(struct operator *op, struct rpc_instance *out, size_t room);

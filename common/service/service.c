@@ -60,8 +60,10 @@ struct service {
 
 static void pack_hello(struct service *s)
 {
-        static Nuanxin__Internal__V1__Accepts accepts[1024];
-        static Nuanxin__Internal__V1__Accepts *pointers[1024];
+        enum { MOST = 1024 };
+        _cleanup_(arena_freep) struct arena *arena = arena_new(16384);
+        Nuanxin__Internal__V1__Accepts *accepts = ARENA_ARRAY(arena, Nuanxin__Internal__V1__Accepts, MOST);
+        Nuanxin__Internal__V1__Accepts **pointers = ARENA_ARRAY(arena, Nuanxin__Internal__V1__Accepts *, MOST);
         Nuanxin__Internal__V1__Hello hello = NUANXIN__INTERNAL__V1__HELLO__INIT;
         Envelope envelope = NUANXIN__INTERNAL__V1__ENVELOPE__INIT;
 
@@ -69,7 +71,7 @@ static void pack_hello(struct service *s)
         hello.instance = s->instance;
         hello.may_write = rpc_server_is_writer(s->server);
         hello.draining = s->state >= SERVICE_DRAINING;
-        hello.n_accepts = rpc_server_accepts(s->server, accepts, ARRAY_LEN(accepts));
+        hello.n_accepts = rpc_server_accepts(s->server, accepts, MOST);
         for (size_t i = 0; i < hello.n_accepts; i++)
                 pointers[i] = &accepts[i];
         hello.accepts = pointers;
@@ -131,6 +133,10 @@ static void on_schema(void *arg)
 static void on_writer(void *arg, struct store_writer *writer)
 {
         struct service *s = arg;
+        if (s->state >= SERVICE_DRAINING) { /* the next in line shall not wait for our end */
+                store_writer_release(writer);
+                return;
+        }
         rpc_server_become_writer(s->server, writer, s->client);
         log_info("this instance writes now", "epoch=%lld", (long long)store_writer_epoch(writer));
         on_schema(s);
@@ -365,6 +371,13 @@ static int run(struct service *s)
         return 0;
 }
 
+/* It names the socket's file, the registry's key and log lines. */
+static bool is_instance_name(const char *name)
+{
+        size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
+        return n && n < sizeof(((struct service *)NULL)->instance) && !name[n] && name[0] != '.';
+}
+
 int service_main(const struct service_spec *spec, int argc, char **argv)
 {
         struct service s = {.spec = spec, .redis = "127.0.0.1:6379", .bus_address = "var/bus", .keys = "var/keys",
@@ -397,6 +410,10 @@ int service_main(const struct service_spec *spec, int argc, char **argv)
         enum log_level level;
         if (!log_level_parse(s.log_level, &level)) {
                 fprintf(stderr, "--log-level=%s: give debug, info, warning or error\n", s.log_level);
+                return 2;
+        }
+        if (s.instance_option && !is_instance_name(s.instance_option)) {
+                fprintf(stderr, "--instance=%s: give 1 to 63 letters, digits, '.', '_' or '-'\n", s.instance_option);
                 return 2;
         }
         log_init(spec->rpc->name, level);

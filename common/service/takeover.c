@@ -9,19 +9,27 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #define SCHEMA_POLL_US  (50 * 1000ll)
 #define WATCH_EVERY_US  CLOCK_SECOND_US
 #define FROZEN_AFTER_US (10 * CLOCK_SECOND_US)
+#define LATE_AFTER_US   (3 * CLOCK_SECOND_US)
+#define LATE_LOOKS      5 /* in a row: a machine that slept as a whole has ended nobody */
+#define WAKE_SIGNAL     SIGUSR1
 
 struct takeover {
         struct takeover_options o;
         struct loop_timer *schema_timer, *watch_timer;
+        unsigned late_looks;
         pthread_t thread;
         bool thread_runs;
+        atomic_bool ending;
         struct store_writer *writer; /* handed over from the thread by the post */
 };
 
@@ -52,18 +60,58 @@ static void *wait_for_lock(void *arg)
         struct takeover *t = arg;
         struct store_writer *writer;
         const char *error = NULL;
-        int r = store_writer_acquire(t->o.store, t->o.instance, true, &writer, &error);
+        int r;
 
-        if (r == 0)
+        /* -EBUSY came after 3 s: a reader held an old snapshot. -EINTR: the wake signal. */
+        do
+                r = atomic_load(&t->ending) ? -ECANCELED
+                                            : store_writer_acquire(t->o.store, t->o.instance, true, &writer, &error);
+        while (r == -EBUSY || r == -EINTR);
+        if (r == -ECANCELED)
+                return NULL;
+        if (r == 0) {
+                t->writer = writer;
                 r = migrate(t, writer);
+        }
         if (r) {
                 /* A standby that can't take over must not pretend to be one: the manager starts it anew. */
-                log_error("can't take over as the writer", "error=\"%s\"", error ? error : strerror(r < 0 ? -r : EIO));
+                log_error("can't take over as the writer", "error=%s", error ? error : strerror(r < 0 ? -r : EIO));
                 _exit(1);
         }
-        t->writer = writer;
         loop_post(t->o.loop, became_writer, t);
         return NULL;
+}
+
+static void on_wake(int signal_number)
+{
+        (void)signal_number; /* fcntl(2) returns: that was all */
+}
+
+static int start_waiting(struct takeover *t)
+{
+        /* Not pthread_cancel: it could end the thread inside SQLite, with its locks held. */
+        const struct sigaction wake = {.sa_handler = on_wake};
+        if (sigaction(WAKE_SIGNAL, &wake, NULL) < 0)
+                return -errno;
+        loop_timer_set(t->schema_timer, 0);
+        loop_timer_set(t->watch_timer, WATCH_EVERY_US);
+        int r = -pthread_create(&t->thread, NULL, wait_for_lock, t);
+        t->thread_runs = r == 0;
+        return r;
+}
+
+/* The signal may come just before the thread waits, so it comes again until the thread has ended. */
+static void stop_waiting(struct takeover *t)
+{
+        struct timespec until;
+        atomic_store(&t->ending, true);
+        do {
+                pthread_kill(t->thread, WAKE_SIGNAL);
+                clock_gettime(CLOCK_REALTIME, &until);
+                until.tv_nsec += 10 * 1000 * 1000;
+                until.tv_sec += until.tv_nsec / 1000000000;
+                until.tv_nsec %= 1000000000;
+        } while (pthread_timedjoin_np(t->thread, NULL, &until) == ETIMEDOUT);
 }
 
 static void look_for_schema(void *arg)
@@ -78,16 +126,41 @@ static void look_for_schema(void *arg)
         loop_timer_set(t->schema_timer, SCHEMA_POLL_US);
 }
 
-/* Is that pid still a process of ours, and not a later one with the same number? */
-static bool is_our_kind(int pid)
+static void name_of(const char *process, char name[32])
 {
-        char path[64], name[32] = "";
-        snprintf(path, sizeof(path), "/proc/%d/comm", pid);
+        char path[64];
+        snprintf(path, sizeof(path), "/proc/%s/comm", process);
         FILE *f = fopen(path, "re");
-        bool ours = f && fgets(name, sizeof(name), f) && strncmp(name, "nuanxin-", 8) == 0;
+        if (!f || !fgets(name, 32, f))
+                name[0] = '\0';
         if (f)
                 fclose(f);
-        return ours;
+}
+
+/* The same program as ours, and not another process that got the number in a container of its own? */
+static bool is_our_kind(int pid)
+{
+        char process[16], name[32], own[32];
+        snprintf(process, sizeof(process), "%d", pid);
+        name_of(process, name);
+        name_of("self", own);
+        return name[0] && strcmp(name, own) == 0;
+}
+
+/* Holds the process before it looks again who the writer is: so the pid can't have become another's meanwhile. */
+static void end_frozen(struct takeover *t, int frozen)
+{
+        int pid, fd = (int)syscall(SYS_pidfd_open, frozen, 0);
+        int64_t still_us;
+        if (fd < 0)
+                return;
+        if (store_writer_observe(t->o.store, &pid, &still_us) == 0 && pid == frozen && still_us >= FROZEN_AFTER_US &&
+            is_our_kind(pid)) {
+                log_error("the writer stands still: ending it", "pid=%d for_ms=%lld", pid, (long long)(still_us / 1000));
+                if (syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0) < 0)
+                        log_error("can't end the frozen writer; end it by hand", "pid=%d error=%s", pid, strerror(errno));
+        }
+        close(fd);
 }
 
 static void watch_writer(void *arg)
@@ -97,13 +170,10 @@ static void watch_writer(void *arg)
         int64_t still_us = 0;
 
         loop_timer_set(t->watch_timer, WATCH_EVERY_US);
-        if (store_writer_observe(t->o.store, &pid, &still_us) < 0 || still_us < FROZEN_AFTER_US)
-                return;
-        if (pid > 1 && pid != getpid() && is_our_kind(pid)) {
-                log_error("the writer stands still: ending it", "pid=%d for_ms=%lld", pid, (long long)(still_us / 1000));
-                if (kill(pid, SIGKILL) < 0)
-                        log_error("can't end the frozen writer; end it by hand", "pid=%d error=\"%s\"", pid, strerror(errno));
-        }
+        bool late = store_writer_observe(t->o.store, &pid, &still_us) == 0 && still_us >= LATE_AFTER_US;
+        t->late_looks = late ? t->late_looks + 1 : 0;
+        if (still_us >= FROZEN_AFTER_US && t->late_looks >= LATE_LOOKS && pid > 1 && pid != getpid())
+                end_frozen(t, pid);
 }
 
 int takeover_new(const struct takeover_options *options, struct takeover **ret_takeover)
@@ -119,12 +189,9 @@ int takeover_new(const struct takeover_options *options, struct takeover **ret_t
                 r = migrate(t, t->writer);
                 if (r == 0)
                         became_writer(t);
-        } else if (r == STORE_E_LOCKED) {
+        } else if (r == STORE_E_LOCKED || r == -EBUSY) {
                 log_info("standing by: another instance writes", NULL);
-                loop_timer_set(t->schema_timer, 0);
-                loop_timer_set(t->watch_timer, WATCH_EVERY_US);
-                r = -pthread_create(&t->thread, NULL, wait_for_lock, t);
-                t->thread_runs = r == 0;
+                r = start_waiting(t);
         } else {
                 log_error("can't become the writer", "error=\"%s\"", error ? error : strerror(-r));
                 r = r > 0 ? -EIO : r;
@@ -141,11 +208,9 @@ struct takeover *takeover_free(struct takeover *t)
 {
         if (!t)
                 return NULL;
-        if (t->thread_runs) {
-                /* It may wait in fcntl(2) for ever: it is cancelled there, or has ended by itself. */
-                pthread_cancel(t->thread);
-                pthread_join(t->thread, NULL);
-        }
+        if (t->thread_runs)
+                stop_waiting(t);
+        loop_post_cancel(t->o.loop, t);
         store_writer_release(t->writer);
         loop_timer_free(t->schema_timer);
         loop_timer_free(t->watch_timer);
