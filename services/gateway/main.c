@@ -28,7 +28,7 @@ int main(int argc, char **argv)
         struct gateway gateway, *g = &gateway;
         long cpus = sysconf(_SC_NPROCESSORS_ONLN);
         *g = (struct gateway){.http = "127.0.0.1:8080", .redis = "127.0.0.1:6379", .admin = "127.0.0.1:0",
-                              .instance = "gateway-1", .log_level = "info", .threads = cpus < 2 ? 1 : 2, .gateways = 1,
+                              .instance = "gateway-1", .log_level = "info", .threads = cpus < 8 ? 1 : 2, .gateways = 1,
                               .max_connections = 10000, .rate_scale = 1, .header_timeout_ms = 10000,
                               .body_timeout_ms = 10000, .keep_alive_ms = 75000, .write_timeout_ms = 30000};
         const struct config_option options[] = {
@@ -40,7 +40,7 @@ int main(int argc, char **argv)
                 {"peer", "SERVICE=ENDPOINT", "a service known without the registry; may be repeated", CONFIG_LIST, &g->peers, 0, 0},
                 {"admin", "ADDRESS", "loopback port of /metrics, /livez, /readyz (default: 127.0.0.1:0)", CONFIG_TEXT, &g->admin, 0, 0},
                 {"instance", "ID", "this gateway's name (default: gateway-1)", CONFIG_TEXT, &g->instance, 0, 0},
-                {"threads", "N", "threads that serve (default: the CPUs, at most 2)", CONFIG_INT, &g->threads, 1, GATEWAY_THREADS_MAX},
+                {"threads", "N", "threads that serve (default: 1; 2 from 8 CPUs on)", CONFIG_INT, &g->threads, 1, GATEWAY_THREADS_MAX},
                 {"gateways", "N", "gateways that share the load: their share of rates while Redis is gone (default: 1)", CONFIG_INT, &g->gateways, 1, 1000},
                 {"cors-origin", "ORIGIN", "a web origin that may call, such as https://app.example.org; may be repeated", CONFIG_LIST, &g->cors_origins, 0, 0},
                 {"trusted-proxy", "BLOCK", "whose Forwarded is believed, such as 10.0.0.0/8; may be repeated", CONFIG_LIST, &g->proxy_blocks, 0, 0},
