@@ -3,7 +3,7 @@
 -- Organisations, members, accounts, clients, imports, and the counts that follow them.
 
 CREATE TABLE organization (
-        code @text PRIMARY KEY,
+        code @text NOT NULL PRIMARY KEY,
         parent @text REFERENCES organization (code),
         kind @int NOT NULL,
         name @text NOT NULL,
@@ -11,12 +11,12 @@ CREATE TABLE organization (
         valid_from @int,
         valid_to @int,
         version @int NOT NULL
-) @strict;
+) @clustered;
 CREATE INDEX organization_children ON organization (parent, path);
 
 -- What is read often is here, in short rows; what is sealed is beside it.
 CREATE TABLE member (
-        id @text PRIMARY KEY,
+        id @text NOT NULL PRIMARY KEY,
         organization @text NOT NULL REFERENCES organization (code),
         state @int NOT NULL,
         name @text NOT NULL,
@@ -28,7 +28,7 @@ CREATE TABLE member (
         updated @int NOT NULL,
         version @int NOT NULL,
         generation @int NOT NULL        -- of the member's sessions
-) @strict;
+) @clustered;
 CREATE INDEX member_by_organization ON member (organization, state, id);
 
 CREATE TABLE member_secret (
