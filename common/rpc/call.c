@@ -82,7 +82,8 @@ Timestamp *rpc_timestamp(struct rpc_call *call, int64_t us)
 {
         if (us == 0)
                 return NULL;
-        Timestamp *t = message_new(call->arena, contract_message_by_name(STR("google.protobuf.Timestamp")));
+        Timestamp *t = arena_alloc(call->arena, sizeof(*t));
+        google__protobuf__timestamp__init(t);
         int64_t rest = us % CLOCK_SECOND_US;
         t->seconds = us / CLOCK_SECOND_US;
         if (rest < 0) { /* nanos count forward, before 1970 too */
@@ -261,7 +262,6 @@ void call_failed(struct rpc_call *call, int error)
 
 void call_seal(struct rpc_call *call)
 {
-        Nuanxin__Internal__V1__Envelope envelope = NUANXIN__INTERNAL__V1__ENVELOPE__INIT;
         Nuanxin__Internal__V1__Reply reply = NUANXIN__INTERNAL__V1__REPLY__INIT;
         if (!call->served && call->job)
                 return;
@@ -276,8 +276,5 @@ void call_seal(struct rpc_call *call)
         reply.commit_us = call->commit_us;
         reply.retry_after_ms = call->retry_after_ms;
         reply.replayed = call->replayed;
-        envelope.id = call->id;
-        envelope.kind_case = NUANXIN__INTERNAL__V1__ENVELOPE__KIND_REPLY;
-        envelope.reply = &reply;
-        call->envelope = message_pack(call->arena, &envelope);
+        call->envelope = envelope_pack_reply(call->arena, call->id, &reply);
 }

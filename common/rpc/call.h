@@ -57,7 +57,7 @@ struct rpc_call {
         uint64_t id;
         struct bus_frame payload;
         const Principal *principal;
-        const char *actor; /* "account:ID", as in the audit */
+        const char *actor; /* of writes: "account:ID", as in the audit */
         const char *address;
         const char *key;
         struct str trace;

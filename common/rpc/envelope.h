@@ -22,5 +22,8 @@ void envelope_pack(struct buf *out, const Envelope *envelope);
 void envelope_pack_attempt(struct buf *out, uint64_t id, struct str packed_request, uint32_t time_left_ms,
                            uint32_t attempt);
 
+/* A reply's envelope, in the arena: every request has one, so it is written straight. */
+struct str envelope_pack_reply(struct arena *arena, uint64_t id, const Nuanxin__Internal__V1__Reply *reply);
+
 /* An allocator over an arena, for protobuf_c_message_unpack. Lent as long as the arena. */
 ProtobufCAllocator envelope_allocator(struct arena *arena);

@@ -246,10 +246,14 @@ static bool refuse_early(struct rpc_server *server, struct rpc_call *call)
 }
 
 void rpc_server_submit(struct rpc_server *server, const struct bus_peer *from,
-                       const Nuanxin__Internal__V1__Envelope *envelope, struct bus_frame *payload)
+                       const Nuanxin__Internal__V1__Envelope *envelope, struct arena **arena,
+                       struct bus_frame *payload)
 {
         const Nuanxin__Internal__V1__Request *request = envelope->request;
         struct rpc_call *call = call_take(server);
+        struct arena *empty = call->arena;
+        call->arena = *arena;
+        *arena = empty;
         server->active++;
         call->from = *from;
         call->id = envelope->id;

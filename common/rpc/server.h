@@ -87,9 +87,11 @@ int rpc_server_new(const struct rpc_server_options *options, struct rpc_server *
 /* Stops and joins the lanes; what is still queued is not answered. */
 struct rpc_server *rpc_server_free(struct rpc_server *server);
 
-/* A request pair from the bus (its Envelope already unpacked; lent). Takes the payload. Always answers, once. */
+/* A request pair from the bus. Takes the payload, and the arena into which the envelope was unpacked: an empty one
+ * stands in its place afterwards. Always answers, once. */
 void rpc_server_submit(struct rpc_server *server, const struct bus_peer *from,
-                       const Nuanxin__Internal__V1__Envelope *envelope, struct bus_frame *payload);
+                       const Nuanxin__Internal__V1__Envelope *envelope, struct arena **arena,
+                       struct bus_frame *payload);
 
 /* This process writes from now on (its migrations have run): the write lane's thread takes the connection over, and
  * due work and consumers start; `client` carries the consumers' pulls. Before that, writes are answered not_writer.

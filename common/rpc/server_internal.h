@@ -92,7 +92,7 @@ void parking_add(struct parking *parking, struct rpc_call *call);
 void parking_wake(struct parking *parking); /* those whose news or time has come */
 struct call_list parking_empty(struct parking *parking);
 
-/* accept.c: copies what a request's envelope says into the call; false if it breaks a bound. */
+/* accept.c: takes what a request's envelope, which lies in the call's arena, says; false if it breaks a bound. */
 bool call_accept(struct rpc_call *call, const Nuanxin__Internal__V1__Request *request);
 
 /* peer.c: the methods that every service has, as a table that ends with a zeroed entry. */

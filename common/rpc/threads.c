@@ -17,11 +17,11 @@
 #define RETRY_MS    1000
 
 /* Answers what need not run. */
-static bool done_without(struct rpc_call *call)
+static bool done_without(struct rpc_call *call, int64_t now_us)
 {
         if (call->shed)
                 call_unavailable(call, RETRY_MS);
-        else if (call_expired(call, clock_monotonic_us()))
+        else if (call_expired(call, now_us))
                 call_refuse(call, NUANXIN__PROBLEM__PROBLEM_DEADLINE_EXCEEDED);
         else
                 return false;
@@ -30,13 +30,13 @@ static bool done_without(struct rpc_call *call)
 
 /* --- reads ------------------------------------------------------------------------------------------------------ */
 
-static void read_one(struct store_conn *db, struct rpc_call *call)
+/* From now_us on; returns when it ended. */
+static int64_t read_one(struct store_conn *db, struct rpc_call *call, int64_t now_us)
 {
         ProtobufCMessage *response;
         call_begin(call, db, NULL);
-        if (done_without(call))
-                return;
-        int64_t before = clock_monotonic_us();
+        if (done_without(call, now_us))
+                return now_us;
         int r = call_handle(call, &response);
         if (r == 0)
                 call_answer(call, response);
@@ -48,7 +48,9 @@ static void read_one(struct store_conn *db, struct rpc_call *call)
                 call_unavailable(call, RETRY_MS);
         else
                 call_failed(call, r);
-        call->handler_us = (uint32_t)(clock_monotonic_us() - before);
+        int64_t end_us = clock_monotonic_us();
+        call->handler_us = (uint32_t)(end_us - now_us);
+        return end_us;
 }
 
 static void read_none(struct call_list *calls)
@@ -69,8 +71,9 @@ static void read_batch(struct lane_thread *t, struct call_list *calls)
                 t->db = store_conn_close(t->db);
                 read_none(calls);
         }
+        int64_t now_us = clock_monotonic_us();
         for (struct rpc_call *call = calls->first; call && r == 0; call = call->next)
-                read_one(t->db, call);
+                now_us = read_one(t->db, call, now_us);
         if (r == 0)
                 store_rollback(t->db);
         server_finished(t->server, calls);
@@ -108,7 +111,7 @@ void *read_main(void *arg)
 static bool prepare(struct lane_thread *t, struct rpc_call *call)
 {
         call_begin(call, NULL, NULL);
-        if (done_without(call))
+        if (done_without(call, clock_monotonic_us()))
                 return false;
         if (!t->db && store_reader_open(t->server->options.store, &t->db) != 0) {
                 call_unavailable(call, RETRY_MS);

@@ -101,7 +101,7 @@ static void on_pair(void *arg, const struct bus_peer *from, struct str bytes, st
                 return;
         }
         if (envelope->kind_case == NUANXIN__INTERNAL__V1__ENVELOPE__KIND_REQUEST)
-                rpc_server_submit(s->server, from, envelope, payload);
+                rpc_server_submit(s->server, from, envelope, &s->arena, payload);
         else if (envelope->kind_case == NUANXIN__INTERNAL__V1__ENVELOPE__KIND_HELLO &&
                  s->state != SERVICE_STARTING && /* it will be told when there is something to ask */
                  bus_server_send(s->bus_server, from, buf_str(&s->hello), (struct str){0}) < 0)

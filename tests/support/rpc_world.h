@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "common/rpc/envelope.h"
 #include "common/rpc/schema.h"
 #include "common/rpc/server.h"
 #include "tests/support/check.h"
@@ -438,10 +439,11 @@ static inline Who *world_who(Nuanxin__Internal__V1__Principal__Kind kind, const 
 static inline size_t world_send(struct world *w, const struct question *q)
 {
         static const struct bus_peer peer = {.n = 3, .id = "abc"};
-        Nuanxin__Internal__V1__Envelope envelope = NUANXIN__INTERNAL__V1__ENVELOPE__INIT;
+        Nuanxin__Internal__V1__Envelope envelope = NUANXIN__INTERNAL__V1__ENVELOPE__INIT, *unpacked;
         Nuanxin__Internal__V1__Request request = NUANXIN__INTERNAL__V1__REQUEST__INIT;
         Ask ask = NUANXIN__INTERNAL__V1__PULL_SNAPSHOT_REQUEST__INIT;
-        struct buf packed = {0};
+        _cleanup_(arena_freep) struct arena *arena = arena_new(4096);
+        struct buf packed = {0}, wire = {0};
         char key[40];
         snprintf(key, sizeof(key), "own-%zu", w->n_sent);
         ask.topic = (char *)(q->topic ? q->topic : "a");
@@ -461,9 +463,12 @@ static inline size_t world_send(struct world *w, const struct question *q)
         envelope.kind_case = NUANXIN__INTERNAL__V1__ENVELOPE__KIND_REQUEST;
         envelope.request = &request;
         struct bus_frame payload = bus_frame_of(buf_str(&packed));
-        rpc_server_submit(w->server, &peer, &envelope, &payload);
+        envelope_pack(&wire, &envelope);
+        world_must(envelope_unpack(arena, buf_str(&wire), &unpacked), "unpack", NULL);
+        rpc_server_submit(w->server, &peer, unpacked, &arena, &payload);
         bus_frame_close(&payload);
         buf_done(&packed);
+        buf_done(&wire);
         return envelope.id;
 }
 

@@ -83,7 +83,7 @@ static void on_request(void *arg, const struct bus_peer *from, struct str bytes,
         if (envelope->kind_case == NUANXIN__INTERNAL__V1__ENVELOPE__KIND_HELLO)
                 send_hello(p, from);
         else if (p->source->server)
-                rpc_server_submit(p->source->server, from, envelope, payload);
+                rpc_server_submit(p->source->server, from, envelope, &p->arena, payload);
 }
 
 /* Replies to the other process go over the bus, those to the test's own questions to the world. */
