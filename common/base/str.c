@@ -3,6 +3,7 @@
  * Slices, the growing buffer, and checks on text. No locale is consulted anywhere.
  */
 #include "common/base/str.h"
+#include "common/base/word.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -76,6 +77,18 @@ int str_to_i64(struct str s, int64_t min, int64_t max, int64_t *ret_value)
         return 0;
 }
 
+bool str_has_control(struct str s)
+{
+        size_t i = 0;
+        for (; s.n - i >= 8; i += 8)
+                if (word_has_below(word_load(s.p + i), 0x20))
+                        return true;
+        for (; i < s.n; i++)
+                if ((unsigned char)s.p[i] < 0x20)
+                        return true;
+        return false;
+}
+
 /* Length of the well-formed sequence at p (1 to 4), or 0. Unicode 15, table 3-7. */
 static size_t utf8_sequence(const unsigned char *p, size_t n)
 {
@@ -103,6 +116,10 @@ bool str_is_utf8(struct str s)
 {
         const unsigned char *p = (const unsigned char *)s.p;
         for (size_t i = 0; i < s.n;) {
+                if (s.n - i >= 8 && word_is_ascii(word_load(p + i))) {
+                        i += 8;
+                        continue;
+                }
                 if (p[i] < 0x80) {
                         i++;
                         continue;
@@ -113,6 +130,25 @@ bool str_is_utf8(struct str s)
                 i += length;
         }
         return true;
+}
+
+size_t str_put_u64(char *out, uint64_t value)
+{
+        char digits[STR_I64_SIZE];
+        size_t n = sizeof(digits);
+        do
+                digits[--n] = (char)('0' + value % 10);
+        while (value /= 10);
+        memcpy(out, digits + n, sizeof(digits) - n);
+        return sizeof(digits) - n;
+}
+
+size_t str_put_i64(char *out, int64_t value)
+{
+        if (value >= 0)
+                return str_put_u64(out, (uint64_t)value);
+        *out = '-';
+        return 1 + str_put_u64(out + 1, 0 - (uint64_t)value);
 }
 
 size_t str_code_points(struct str s)
@@ -137,10 +173,8 @@ void buf_done(struct buf *b)
         *b = (struct buf){0};
 }
 
-void buf_reserve(struct buf *b, size_t more)
+void buf_grow(struct buf *b, size_t more)
 {
-        if (b->cap - b->n >= more)
-                return;
         size_t cap = b->cap ? b->cap : 64;
         while (cap - b->n < more)
                 cap *= 2;
@@ -148,28 +182,16 @@ void buf_reserve(struct buf *b, size_t more)
         b->cap = cap;
 }
 
-void buf_add(struct buf *b, const void *p, size_t n)
+void buf_add_u64(struct buf *b, uint64_t value)
 {
-        if (!n)
-                return;
-        buf_reserve(b, n);
-        memcpy(b->p + b->n, p, n);
-        b->n += n;
+        buf_reserve(b, STR_I64_SIZE);
+        b->n += str_put_u64(b->p + b->n, value);
 }
 
-void buf_add_str(struct buf *b, struct str s)
+void buf_add_i64(struct buf *b, int64_t value)
 {
-        buf_add(b, s.p, s.n);
-}
-
-void buf_add_z(struct buf *b, const char *z)
-{
-        buf_add(b, z, strlen(z));
-}
-
-void buf_add_char(struct buf *b, char c)
-{
-        buf_add(b, &c, 1);
+        buf_reserve(b, STR_I64_SIZE);
+        b->n += str_put_i64(b->p + b->n, value);
 }
 
 void buf_printf(struct buf *b, const char *format, ...)

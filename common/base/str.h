@@ -52,11 +52,20 @@ int str_to_i64(struct str s, int64_t min, int64_t max, int64_t *ret_value) MUST_
 /* Valid UTF-8 after Unicode 15, table 3-7 (no surrogates, no overlong forms, at most U+10FFFF)? */
 bool str_is_utf8(struct str s);
 
+/* Has it a byte below 0x20? */
+bool str_has_control(struct str s);
+
 /* How many Unicode code points a valid UTF-8 text has. */
 size_t str_code_points(struct str s);
 
 /* FNV-1a, 64 bit: for hash tables and stable method ids, never for secrets. */
 uint64_t str_hash(struct str s);
+
+#define STR_I64_SIZE 20 /* digits and sign of any 64-bit number */
+
+/* Writes a whole number in decimal, without a NUL, to at most STR_I64_SIZE bytes; returns how many. */
+size_t str_put_u64(char *out, uint64_t value);
+size_t str_put_i64(char *out, int64_t value);
 
 /* A growing buffer. Embed it zeroed: {0} is empty and valid. p is not NUL-terminated unless said so. */
 struct buf {
@@ -66,11 +75,44 @@ struct buf {
 };
 
 void buf_done(struct buf *b);
-void buf_reserve(struct buf *b, size_t more); /* room for `more` bytes after n */
-void buf_add(struct buf *b, const void *p, size_t n);
-void buf_add_str(struct buf *b, struct str s);
-void buf_add_z(struct buf *b, const char *z);
-void buf_add_char(struct buf *b, char c);
+void buf_grow(struct buf *b, size_t more); /* what buf_reserve does when there is no room */
+
+/* Room for `more` bytes after n. */
+static inline void buf_reserve(struct buf *b, size_t more)
+{
+        if (b->cap - b->n < more)
+                buf_grow(b, more);
+}
+
+/* Adding is what answers are made of: inline, so that a literal's length is known. */
+static inline void buf_add(struct buf *b, const void *p, size_t n)
+{
+        if (!n)
+                return;
+        buf_reserve(b, n);
+        memcpy(b->p + b->n, p, n);
+        b->n += n;
+}
+
+static inline void buf_add_str(struct buf *b, struct str s)
+{
+        buf_add(b, s.p, s.n);
+}
+
+static inline void buf_add_z(struct buf *b, const char *z)
+{
+        buf_add(b, z, strlen(z));
+}
+
+static inline void buf_add_char(struct buf *b, char c)
+{
+        buf_reserve(b, 1);
+        b->p[b->n++] = c;
+}
+
+/* In decimal. */
+void buf_add_u64(struct buf *b, uint64_t value);
+void buf_add_i64(struct buf *b, int64_t value);
 void buf_printf(struct buf *b, const char *format, ...) PRINTF(2, 3);
 /* NUL-terminates (the NUL is not counted in n) and lends the text until the next change. */
 const char *buf_z(struct buf *b);

@@ -61,24 +61,16 @@ void http_exchange_send(struct http_exchange *x, struct str bytes)
                 buf_add_str(&x->held, bytes);
 }
 
-static void add_number(struct buf *out, uint64_t value)
-{
-        char digits[24], *p = digits + sizeof(digits);
-        do
-                *--p = (char)('0' + value % 10);
-        while (value /= 10);
-        buf_add(out, p, (size_t)(digits + sizeof(digits) - p));
-}
-
 /* A control byte in a value would end the field early: it becomes a space. */
 static void add_field(struct buf *out, const struct http_field *field)
 {
         buf_add_str(out, field->name);
         buf_add(out, ": ", 2);
         buf_add_str(out, field->value);
-        for (char *c = out->p + out->n - field->value.n; c < out->p + out->n; c++)
-                if ((unsigned char)*c < ' ')
-                        *c = ' ';
+        if (str_has_control(field->value))
+                for (char *c = out->p + out->n - field->value.n; c < out->p + out->n; c++)
+                        if ((unsigned char)*c < ' ')
+                                *c = ' ';
         buf_add(out, "\r\n", 2);
 }
 
@@ -86,7 +78,7 @@ static void add_head(struct buf *out, struct http_exchange *x, const struct http
 {
         struct http_server *server = x->connection->server;
         buf_add(out, "HTTP/1.1 ", 9);
-        add_number(out, (uint64_t)a->status);
+        buf_add_u64(out, (uint64_t)a->status);
         buf_add_char(out, ' ');
         buf_add_z(out, http_reason(a->status));
         buf_add(out, "\r\nDate: ", 8);
@@ -120,7 +112,7 @@ void http_answer(struct http_request *request, const struct http_answer *a)
         add_head(out, x, a);
         if (a->status != 204 && a->status != 304) {
                 buf_add_str(out, STR("Content-Length: "));
-                add_number(out, a->body.n);
+                buf_add_u64(out, a->body.n);
                 buf_add(out, "\r\n", 2);
         }
         buf_add(out, "\r\n", 2);

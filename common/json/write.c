@@ -4,8 +4,15 @@
  */
 #include "common/json/transcode.h"
 
+#include "common/base/word.h"
 #include "common/contract/field.h"
 #include "scalar.h"
+
+/* Nothing to escape in these eight bytes? */
+static bool is_plain(uint64_t word)
+{
+        return !word_has_below(word, 0x20) && !word_has(word, '"') && !word_has(word, '\\') && !word_has(word, 0x7f);
+}
 
 void transcode_json_string(struct buf *out, struct str s)
 {
@@ -14,6 +21,10 @@ void transcode_json_string(struct buf *out, struct str s)
         buf_reserve(out, s.n + 2);
         buf_add_char(out, '"');
         for (size_t i = 0; i < s.n; i++) {
+                while (s.n - i >= 8 && is_plain(word_load(s.p + i)))
+                        i += 8;
+                if (i == s.n)
+                        break;
                 unsigned char c = (unsigned char)s.p[i];
                 if (c >= 0x20 && c != '"' && c != '\\' && c != 0x7f)
                         continue;
@@ -33,29 +44,11 @@ void transcode_json_string(struct buf *out, struct str s)
         buf_add_char(out, '"');
 }
 
-static void unsigned_write(struct buf *out, uint64_t v)
-{
-        char digits[20];
-        size_t n = sizeof(digits);
-        do {
-                digits[--n] = (char)('0' + v % 10);
-                v /= 10;
-        } while (v);
-        buf_add(out, digits + n, sizeof(digits) - n);
-}
-
-static void signed_write(struct buf *out, int64_t v)
-{
-        if (v < 0)
-                buf_add_char(out, '-');
-        unsigned_write(out, v < 0 ? 0 - (uint64_t)v : (uint64_t)v);
-}
-
 static void enum_write(struct buf *out, const ProtobufCFieldDescriptor *pb, int32_t value)
 {
         const ProtobufCEnumValue *known = protobuf_c_enum_descriptor_get_value(pb->descriptor, value);
         if (!known) {
-                signed_write(out, value);
+                buf_add_i64(out, value);
                 return;
         }
         buf_add_char(out, '"');
@@ -73,11 +66,11 @@ static void value_write(struct buf *out, const struct contract_field *f, const P
         case PROTOBUF_C_TYPE_INT32:
         case PROTOBUF_C_TYPE_SINT32:
         case PROTOBUF_C_TYPE_SFIXED32:
-                signed_write(out, *(const int32_t *)value);
+                buf_add_i64(out, *(const int32_t *)value);
                 break;
         case PROTOBUF_C_TYPE_UINT32:
         case PROTOBUF_C_TYPE_FIXED32:
-                unsigned_write(out, *(const uint32_t *)value);
+                buf_add_u64(out, *(const uint32_t *)value);
                 break;
         case PROTOBUF_C_TYPE_INT64:
         case PROTOBUF_C_TYPE_SINT64:
@@ -86,9 +79,9 @@ static void value_write(struct buf *out, const struct contract_field *f, const P
         case PROTOBUF_C_TYPE_FIXED64:
                 buf_add_char(out, '"');
                 if (pb->type == PROTOBUF_C_TYPE_UINT64 || pb->type == PROTOBUF_C_TYPE_FIXED64)
-                        unsigned_write(out, wide);
+                        buf_add_u64(out, wide);
                 else
-                        signed_write(out, (int64_t)wide);
+                        buf_add_i64(out, (int64_t)wide);
                 buf_add_char(out, '"');
                 break;
         case PROTOBUF_C_TYPE_FLOAT:

@@ -38,14 +38,7 @@ static char *put_text(char *p, const char *z)
 
 static char *put_number(char *p, int64_t value)
 {
-        char digits[20];
-        int n = 0;
-        do
-                digits[n++] = (char)('0' + value % 10);
-        while (value /= 10);
-        while (n)
-                *p++ = digits[--n];
-        return p;
+        return p + str_put_i64(p, value);
 }
 
 /* name;dur=1.234 */

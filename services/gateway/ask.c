@@ -12,8 +12,6 @@
 
 #include "services/gateway/session.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #define BATCH_QUESTIONS 128
@@ -78,24 +76,22 @@ struct batch {
 
 size_t ask_identity_key(char out[ASK_KEY_SIZE], const struct caller *x)
 {
-        size_t n = (size_t)snprintf(out, ASK_KEY_SIZE, "%s", x->kind == CALLER_KEY ? "apikey:" : "session:");
-        hex_encode(out + n, x->key, 32);
-        return n + 64;
+        char *p = stpcpy(out, x->kind == CALLER_KEY ? "apikey:" : "session:");
+        hex_encode(p, x->key, 32);
+        return (size_t)(p - out) + 64;
 }
 
 static size_t rate_key(char out[ASK_KEY_SIZE], const struct caller *x, const struct lease *l)
 {
-        size_t n = (size_t)snprintf(out, ASK_KEY_SIZE, "rate:%s:", rate_class_name(l->class));
-        hex_encode(out + n, x->key, 16);
-        return n + 32;
+        char *p = stpcpy(stpcpy(stpcpy(out, "rate:"), rate_class_name(l->class)), ":");
+        hex_encode(p, x->key, 16);
+        return (size_t)(p - out) + 32;
 }
-
-#define NUMBER_SIZE 21
 
 static struct str number(char **at, int64_t value)
 {
-        struct str text = {*at, (size_t)snprintf(*at, NUMBER_SIZE, "%" PRId64, value)};
-        *at += NUMBER_SIZE;
+        struct str text = {*at, str_put_i64(*at, value)};
+        *at += text.n;
         return text;
 }
 
@@ -158,7 +154,7 @@ static void batch_send(struct callers *c)
 {
         struct batch *b = c->filling;
         struct str keys[BATCH_QUESTIONS], args[3 * BATCH_QUESTIONS];
-        char key_text[BATCH_QUESTIONS][ASK_KEY_SIZE], numbers[3 * BATCH_QUESTIONS * NUMBER_SIZE], *at = numbers;
+        char key_text[BATCH_QUESTIONS][ASK_KEY_SIZE], numbers[3 * BATCH_QUESTIONS * STR_I64_SIZE], *at = numbers;
 
         c->filling = NULL;
         b->asked_us = loop_now_us(c->loop);

@@ -6,12 +6,9 @@
 
 #include "google/protobuf/field_mask.pb-c.h"
 
-#include <inttypes.h>
-#include <stdio.h>
-
 void etag_of(int64_t version, char out[ETAG_SIZE])
 {
-        snprintf(out, ETAG_SIZE, "%" PRId64, version);
+        out[str_put_i64(out, version)] = 0;
 }
 
 int etag_check(struct rpc_call *call, const char *given, int64_t version)

@@ -149,6 +149,32 @@ static void test_utf8_of_all_leads(void)
         CHECK_INT(str_code_points(STR("买买提·𠮷a")), 6);
 }
 
+static void test_controls(void)
+{
+        char text[20];
+        for (size_t n = 0; n <= sizeof(text); n++)
+                for (size_t at = 0; at < n; at++)
+                        for (unsigned byte = 0; byte < 256; byte++) {
+                                memset(text, 0xff, sizeof(text));
+                                text[at] = (char)byte;
+                                if (str_has_control(str_bytes(text, n)) != (byte < 0x20))
+                                        CHECK(!"one byte among others");
+                        }
+        CHECK(!str_has_control((struct str){0}));
+}
+
+static void test_numbers_in_decimal(void)
+{
+        _cleanup_(buf_done) struct buf b = {0};
+        const int64_t numbers[] = {0, 9, -10, INT64_MAX, INT64_MIN};
+        for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
+                buf_add_i64(&b, numbers[i]);
+                buf_add_char(&b, ' ');
+        }
+        buf_add_u64(&b, UINT64_MAX);
+        CHECK_TEXT(buf_z(&b), "0 9 -10 9223372036854775807 -9223372036854775808 18446744073709551615");
+}
+
 static void test_buffers(void)
 {
         struct buf b = {0};
@@ -356,6 +382,8 @@ int main(void)
                 {"numbers are read whole or not at all", test_numbers},
                 {"UTF-8: every code point and every part of one", test_utf8_of_every_code_point},
                 {"UTF-8: all two-byte beginnings", test_utf8_of_all_leads},
+                {"a control byte is found wherever it stands", test_controls},
+                {"numbers in decimal", test_numbers_in_decimal},
                 {"buffers grow", test_buffers},
                 {"hexadecimal goes both ways", test_hex},
                 {"an arena aligns, grows, and forgets", test_arena},
