@@ -84,11 +84,40 @@ static void check_length(struct check *c, const struct contract_field *f, size_t
                          const struct pointer *at)
 {
         if (f->min_length && n < f->min_length)
-                say_number(c, at, "minLength", text ? "at least %u characters" : "at least %u bytes",
+                say_number(c, at, "minLength", text ? "must have at least %u characters" : "must have at least %u bytes",
                            text ? "至少 %u 个字符" : "至少 %u 个字节", f->min_length);
         if (f->max_length && n > f->max_length)
-                say_number(c, at, "maxLength", text ? "at most %u characters" : "at most %u bytes",
+                say_number(c, at, "maxLength", text ? "must have at most %u characters" : "must have at most %u bytes",
                            text ? "最多 %u 个字符" : "最多 %u 个字节", f->max_length);
+}
+
+static bool is_listed(const struct contract_field *f, const char *text)
+{
+        for (const char *const *v = f->in; *v; v++)
+                if (strcmp(*v, text) == 0)
+                        return true;
+        return false;
+}
+
+static void say_listed(struct check *c, const struct contract_field *f, const struct pointer *at)
+{
+        struct buf values = {0};
+        for (const char *const *v = f->in; *v; v++)
+                buf_printf(&values, "%s%s", values.n ? ", " : "", *v);
+        say(c, at, "in", arena_printf(c->arena, "must be one of %s", buf_z(&values)),
+            arena_printf(c->arena, "应为以下之一：%s", buf_z(&values)));
+        buf_done(&values);
+}
+
+/* The pattern as the contract has it: without the anchors, and without the ()? of a text that may be empty. */
+static void say_form(struct check *c, const struct contract_field *f, const struct pointer *at)
+{
+        struct str form = str_of(f->pattern);
+        form = (struct str){form.p + 2, form.n - 4}; /* ^( … )$ */
+        if (form.n > 3 && form.p[0] == '(' && memcmp(form.p + form.n - 2, ")?", 2) == 0)
+                form = (struct str){form.p + 1, form.n - 3};
+        say(c, at, "pattern", arena_printf(c->arena, "must have the form %.*s", (int)form.n, form.p),
+            arena_printf(c->arena, "格式应为 %.*s", (int)form.n, form.p));
 }
 
 static void check_text(struct check *c, const struct contract_field *f, const char *text, const struct pointer *at)
@@ -97,16 +126,12 @@ static void check_text(struct check *c, const struct contract_field *f, const ch
         if (f->min_length || f->max_length)
                 check_length(c, f, str_code_points(s), true, at);
         if (f->uuid && !id_is_uuid(s))
-                say(c, at, "uuid", "a UUID in lower case", "应为小写 UUID");
-        bool known = !f->in;
-        for (const char *const *v = f->in; v && *v; v++)
-                known |= strcmp(*v, text) == 0;
-        if (!known)
-                say(c, at, "in", "one of the values that the contract lists", "不是允许的取值");
+                say(c, at, "uuid", "must be a UUID in lower case", "应为小写 UUID");
+        if (f->in && !is_listed(f, text))
+                say_listed(c, f, at);
         /* What is too long was refused above, and costs no matching. */
         if (f->pattern && (!f->max_length || s.n <= 4 * (size_t)f->max_length) && !pattern_matches(f, text))
-                say(c, at, "pattern", arena_printf(c->arena, "must match %s", f->pattern),
-                    arena_printf(c->arena, "格式应符合 %s", f->pattern));
+                say_form(c, f, at);
 }
 
 static bool range_holds(const struct contract_field *f, const ProtobufCFieldDescriptor *pb, const void *value)
@@ -150,7 +175,7 @@ static void check_value(struct check *c, const struct contract_field *f, const P
         else if (pb->type == PROTOBUF_C_TYPE_MESSAGE)
                 check_message(c, f->message, *(void *const *)value, at, mask);
         else if (f->has_range && !range_holds(f, pb, value))
-                say(c, at, "range", arena_printf(c->arena, "from %" PRId64 " to %" PRId64, f->range_min, f->range_max),
+                say(c, at, "range", arena_printf(c->arena, "must be from %" PRId64 " to %" PRId64, f->range_min, f->range_max),
                     arena_printf(c->arena, "应在 %" PRId64 " 到 %" PRId64 " 之间", f->range_min, f->range_max));
 }
 
@@ -232,7 +257,7 @@ static void check_items(struct check *c, const struct contract_field *f, const P
         size_t n = *field_count(message, pb), size = field_size(pb);
         char *items = *(char **)field_value(message, pb);
         if (f->max_items && n > f->max_items) {
-                say_number(c, at, "maxItems", "at most %u items", "最多 %u 项", f->max_items);
+                say_number(c, at, "maxItems", "must have at most %u items", "最多 %u 项", f->max_items);
                 return;
         }
         for (size_t i = 0; i < n; i++) {
@@ -243,7 +268,7 @@ static void check_items(struct check *c, const struct contract_field *f, const P
                         check_value(c, f, pb, items + i * size, &item, NULL);
         }
         if (f->unique && n > 1 && !items_unique(c, pb, items, n))
-                say(c, at, "unique", "items must differ", "各项不得重复");
+                say(c, at, "unique", "must not have equal items", "各项不得重复");
 }
 
 /* --- messages ---------------------------------------------------------------------------------------------- */
@@ -323,7 +348,7 @@ static struct mask mask_of(struct check *c, const struct contract_message *type,
                 return (struct mask){0};
         for (size_t i = 0; i < given->n_paths; i++)
                 if (!path_exists(resource, str_of(given->paths[i])))
-                        say(c, &at, "unknownField", arena_printf(c->arena, "no field %s", given->paths[i]),
+                        say(c, &at, "unknownField", arena_printf(c->arena, "names no field: %s", given->paths[i]),
                             arena_printf(c->arena, "没有字段 %s", given->paths[i]));
         return (struct mask){given->paths, given->n_paths, ""};
 }

@@ -83,9 +83,9 @@ static void value_read(struct reader *r, const struct contract_field *f, const P
                 memcpy(dst, &message, sizeof(message));
                 read_object(r, f->message, json, message, at);
         } else if (is_object || scalar_read(r, f, pb, json, dst) != 0) {
-                struct expectation e = scalar_expected(f, pb);
+                struct expectation e = scalar_expected(r->arena, f, pb);
                 if (pb->type == PROTOBUF_C_TYPE_STRING && json_is_string(json))
-                        e = (struct expectation){"utf8", "no NUL character (U+0000)", "不得包含空字符（U+0000）"};
+                        e = (struct expectation){"utf8", "must have no NUL character (U+0000)", "不得包含空字符（U+0000）"};
                 say(r, at, e);
         }
 }
@@ -94,7 +94,7 @@ static void list_read(struct reader *r, const struct contract_field *f, const Pr
                       json_t *json, void *message, const struct pointer *at)
 {
         if (!json_is_array(json)) {
-                say(r, at, (struct expectation){"type", "a list", "应为数组"});
+                say(r, at, (struct expectation){"type", "must be a list", "应为数组"});
                 return;
         }
         size_t n = json_array_size(json), size = field_size(pb);
@@ -104,7 +104,7 @@ static void list_read(struct reader *r, const struct contract_field *f, const Pr
                 struct pointer item = {.up = at, .index = i};
                 json_t *value = json_array_get(json, i);
                 if (json_is_null(value))
-                        say(r, &item, (struct expectation){"null", "no null in a list", "数组中不得有 null"});
+                        say(r, &item, (struct expectation){"null", "must not be null in a list", "数组中不得有 null"});
                 else
                         value_read(r, f, pb, value, items + i * size, &item);
         }
@@ -120,9 +120,9 @@ static bool entry_read(struct reader *r, const struct contract_field *f, struct 
         const ProtobufCFieldDescriptor *pb = f->message->pb->fields;
         size_t before = r->wrong;
         if (scalar_from_text(r->arena, &f->message->fields[0], &pb[0], key, field_value(entry, &pb[0])))
-                say(r, at, scalar_expected(&f->message->fields[0], &pb[0]));
+                say(r, at, scalar_expected(r->arena, &f->message->fields[0], &pb[0]));
         else if (json_is_null(value))
-                say(r, at, (struct expectation){"null", "no null in a map", "映射中不得有 null"});
+                say(r, at, (struct expectation){"null", "must not be null in a map", "映射中不得有 null"});
         else
                 value_read(r, &f->message->fields[1], &pb[1], value, field_value(entry, &pb[1]), at);
         return r->wrong == before;
@@ -132,7 +132,7 @@ static void map_read(struct reader *r, const struct contract_field *f, const Pro
                      void *message, const struct pointer *at)
 {
         if (!json_is_object(json)) {
-                say(r, at, (struct expectation){"type", "an object", "应为对象"});
+                say(r, at, (struct expectation){"type", "must be an object", "应为对象"});
                 return;
         }
         void **entries = ARENA_ARRAY(r->arena, void *, json_object_size(json) + 1);
@@ -162,7 +162,7 @@ static void field_read(struct reader *r, const struct contract_field *f, const P
         } else if (field_repeated(pb)) {
                 list_read(r, f, pb, json, message, at);
         } else if (field_in_oneof(pb) && *field_case(message, pb) != 0) {
-                say(r, at, (struct expectation){"oneof", "another field of its group is given, too", "同组字段只能填写一个"});
+                say(r, at, (struct expectation){"oneof", "must not be given together with another of its group", "同组字段只能填写一个"});
         } else {
                 if (field_in_oneof(pb))
                         *field_case(message, pb) = pb->id;
@@ -179,13 +179,13 @@ static void read_object(struct reader *r, const struct contract_message *type, j
                 struct pointer here = {.up = at, .key = key};
                 const struct contract_field *f = message_field(type, key);
                 if (!f || f->internal) {
-                        say(r, &here, (struct expectation){"unknownField", "no such field", "没有此字段"});
+                        say(r, &here, (struct expectation){"unknownField", "is no field here", "没有此字段"});
                         continue;
                 }
                 if (!seen)
                         seen = ARENA_ARRAY(r->arena, bool, type->n_fields);
                 if (seen[f - type->fields])
-                        say(r, &here, (struct expectation){"duplicateKey", "given twice", "重复的字段"});
+                        say(r, &here, (struct expectation){"duplicateKey", "is given twice", "重复的字段"});
                 else
                         field_read(r, f, &type->pb->fields[f - type->fields], json_object_iter_value(i), message, &here);
                 seen[f - type->fields] = true;
@@ -212,7 +212,7 @@ static int refused(struct reader *r, struct str json, const json_error_t *error)
         int n = near ? (int)(near - error->text) : (int)strlen(error->text);
         switch (json_error_code(error)) {
         case json_error_duplicate_key:
-                violation_add(r->violations, pointer, "duplicateKey", "given twice", "重复的字段");
+                violation_add(r->violations, pointer, "duplicateKey", "is given twice", "重复的字段");
                 return TRANSCODE_E_VIOLATIONS;
         case json_error_numeric_overflow:
                 violation_add(r->violations, pointer, "range", "the number is too large", "数值过大");
@@ -241,10 +241,9 @@ int transcode_from_json(struct arena *arena, const struct contract_message *type
                 read_object(&r, type, root, message, NULL);
         else if (is_object || !json_is_string(root) ||
                  wkt_from_text(arena, type->wkt, str_bytes(json_string_value(root), json_string_length(root)), message))
-                say(&r, NULL, (struct expectation){"type", is_object ? "an object" : "text of its form", "格式不正确"});
+                say(&r, NULL, (struct expectation){"type", is_object ? "must be an object" : "must be text of its form",
+                                                     is_object ? "应为对象" : "格式不正确"});
         json_decref(root);
-        if (r.wrong)
-                return TRANSCODE_E_VIOLATIONS;
         *ret_message = message;
-        return 0;
+        return r.wrong ? TRANSCODE_E_VIOLATIONS : 0;
 }

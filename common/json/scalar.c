@@ -257,41 +257,54 @@ static struct expectation message_expected(enum contract_wkt wkt)
 {
         switch (wkt) {
         case CONTRACT_WKT_TIMESTAMP:
-                return (struct expectation){"type", "a time after RFC 3339, such as 2026-05-29T08:00:00Z",
+                return (struct expectation){"type", "must be a time after RFC 3339, such as 2026-05-29T08:00:00Z",
                                             "应为 RFC 3339 时间，例如 2026-05-29T08:00:00Z"};
         case CONTRACT_WKT_DURATION:
-                return (struct expectation){"type", "a duration such as \"1.5s\"", "应为时长，例如 \"1.5s\""};
+                return (struct expectation){"type", "must be a duration such as \"1.5s\"", "应为时长，例如 \"1.5s\""};
         case CONTRACT_WKT_FIELD_MASK:
-                return (struct expectation){"type", "field paths, separated by commas", "应为以逗号分隔的字段路径"};
+                return (struct expectation){"type", "must be field paths, separated by commas", "应为以逗号分隔的字段路径"};
         default:
-                return (struct expectation){"type", "an object", "应为对象"};
+                return (struct expectation){"type", "must be an object", "应为对象"};
         }
 }
 
-struct expectation scalar_expected(const struct contract_field *f, const ProtobufCFieldDescriptor *pb)
+/* The names a caller may give: all but the one that says nothing. */
+static struct expectation enum_expected(struct arena *arena, const ProtobufCEnumDescriptor *type)
+{
+        struct buf names = {0};
+        for (unsigned i = 0; i < type->n_values; i++)
+                if (type->values[i].value != 0)
+                        buf_printf(&names, "%s%s", names.n ? ", " : "", type->values[i].name);
+        struct expectation e = {"in", arena_printf(arena, "must be one of %s", buf_z(&names)),
+                                arena_printf(arena, "应为以下之一：%s", buf_z(&names))};
+        buf_done(&names);
+        return e;
+}
+
+struct expectation scalar_expected(struct arena *arena, const struct contract_field *f, const ProtobufCFieldDescriptor *pb)
 {
         switch (pb->type) {
         case PROTOBUF_C_TYPE_BOOL:
-                return (struct expectation){"type", "true or false", "应为 true 或 false"};
+                return (struct expectation){"type", "must be true or false", "应为 true 或 false"};
         case PROTOBUF_C_TYPE_STRING:
-                return (struct expectation){"type", "a string", "应为字符串"};
+                return (struct expectation){"type", "must be a string", "应为字符串"};
         case PROTOBUF_C_TYPE_BYTES:
-                return (struct expectation){"type", "a string in base64", "应为 base64 字符串"};
+                return (struct expectation){"type", "must be a string in base64", "应为 base64 字符串"};
         case PROTOBUF_C_TYPE_DOUBLE:
         case PROTOBUF_C_TYPE_FLOAT:
-                return (struct expectation){"type", "a number", "应为数字"};
+                return (struct expectation){"type", "must be a number", "应为数字"};
         case PROTOBUF_C_TYPE_ENUM:
-                return (struct expectation){"in", "one of the names that the contract lists", "不是允许的取值"};
+                return enum_expected(arena, pb->descriptor);
         case PROTOBUF_C_TYPE_MESSAGE:
                 return message_expected(f->message->wkt);
         case PROTOBUF_C_TYPE_INT32:
         case PROTOBUF_C_TYPE_SINT32:
         case PROTOBUF_C_TYPE_SFIXED32:
-                return (struct expectation){"type", "a whole number of 32 bits", "应为 32 位整数"};
+                return (struct expectation){"type", "must be a whole number of 32 bits", "应为 32 位整数"};
         case PROTOBUF_C_TYPE_UINT32:
         case PROTOBUF_C_TYPE_FIXED32:
-                return (struct expectation){"type", "a whole number from 0 to 4294967295", "应为 0 到 4294967295 的整数"};
+                return (struct expectation){"type", "must be a whole number from 0 to 4294967295", "应为 0 到 4294967295 的整数"};
         default:
-                return (struct expectation){"type", "a whole number of 64 bits, as a string", "应为 64 位整数（字符串）"};
+                return (struct expectation){"type", "must be a whole number of 64 bits, as a string", "应为 64 位整数（字符串）"};
         }
 }

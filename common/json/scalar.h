@@ -18,7 +18,8 @@ int scalar_from_text(struct arena *arena, const struct contract_field *f, const 
 /* The same from a whole number. */
 int scalar_from_integer(const ProtobufCFieldDescriptor *pb, int64_t number, void *dst) MUST_USE;
 
-struct expectation scalar_expected(const struct contract_field *f, const ProtobufCFieldDescriptor *pb);
+/* What a value of the field must be, for a person; texts live in the arena. */
+struct expectation scalar_expected(struct arena *arena, const struct contract_field *f, const ProtobufCFieldDescriptor *pb);
 
 /* Fills a well-known message that is text in JSON. */
 int wkt_from_text(struct arena *arena, enum contract_wkt wkt, struct str text, void *message) MUST_USE;

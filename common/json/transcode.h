@@ -2,8 +2,8 @@
  *
  * The proto3 JSON mapping (protobuf.dev, "ProtoJSON format") both ways, driven by the contract's tables. Strict
  * in: unknown or repeated keys, a null in a list, two members of one oneof, wrong types are violations, each with
- * its JSON Pointer. Lower camel case out; both spellings in; int64 as strings; default values are left out,
- * except that required and output_only scalars are always written.
+ * its JSON Pointer. Lower camel case out; both spellings in; int64 as strings; default values, empty lists among
+ * them, are written, so that an answer always has the same shape: left out is a message that is not there.
  */
 #pragma once
 
@@ -12,7 +12,8 @@
 #define TRANSCODE_E_VIOLATIONS 1 /* well-formed JSON that does not fit: see the violations */
 #define TRANSCODE_E_SYNTAX     2 /* not JSON, or nested deeper than 32: the first violation says where */
 
-/* Reads JSON text into a new message. Field rules (lengths, ranges) are not checked here (message_validate). */
+/* Reads JSON text into a new message. Field rules (lengths, ranges) are not checked here (message_validate).
+ * With TRANSCODE_E_VIOLATIONS, too, there is a message, or NULL, of what could be read: to find all that is wrong. */
 int transcode_from_json(struct arena *arena, const struct contract_message *type, struct str json,
                         struct violations *violations, ProtobufCMessage **ret_message) MUST_USE;
 

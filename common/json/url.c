@@ -52,17 +52,17 @@ static int leaf_set(struct arena *arena, const struct contract_field *f, const P
         if (r && pb->type == PROTOBUF_C_TYPE_ENUM && str_to_i64(text, INT32_MIN, INT32_MAX, &number) == 0)
                 r = scalar_from_integer(pb, number, &value);
         if (r)
-                return wrong(arena, v, path, scalar_expected(f, pb));
+                return wrong(arena, v, path, scalar_expected(arena, f, pb));
         if (field_repeated(pb)) {
                 if (append(arena, f, pb, message, &value))
-                        return wrong(arena, v, path, (struct expectation){"maxItems", "too many items", "项数过多"});
+                        return wrong(arena, v, path, (struct expectation){"maxItems", "has too many items", "项数过多"});
                 return 0;
         }
         if (field_in_oneof(pb) && *field_case(message, pb) != 0 && !field_chosen(message, pb))
-                return wrong(arena, v, path, (struct expectation){"oneof", "another field of its group is given, too",
+                return wrong(arena, v, path, (struct expectation){"oneof", "must not be given together with another of its group",
                                                                   "同组字段只能填写一个"});
         if (!agrees(pb, field_value(message, pb), &value))
-                return wrong(arena, v, path, (struct expectation){"duplicateKey", "given twice, with different values",
+                return wrong(arena, v, path, (struct expectation){"duplicateKey", "is given twice, with different values",
                                                                   "重复给出且取值不同"});
         memcpy(field_value(message, pb), &value, field_size(pb));
         if (field_in_oneof(pb))
@@ -92,5 +92,5 @@ int transcode_set_text(struct arena *arena, const struct contract_message *type,
                 message = *inner;
                 type = f->message;
         }
-        return wrong(arena, violations, path, (struct expectation){"unknownField", "no such parameter", "没有此参数"});
+        return wrong(arena, violations, path, (struct expectation){"unknownField", "is no parameter here", "没有此参数"});
 }

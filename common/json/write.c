@@ -155,18 +155,13 @@ static void list_write(struct buf *out, const struct contract_field *f, const Pr
         buf_add_char(out, ']');
 }
 
+/* An answer has the same shape whatever its values: only what was not chosen, or is a message that is not there, is
+ * left out. */
 static bool field_written(const struct contract_field *f, const ProtobufCFieldDescriptor *pb, const void *message)
 {
-        if (f->internal)
+        if (f->internal || !field_chosen(message, pb))
                 return false;
-        if (field_repeated(pb))
-                return *field_count(message, pb) > 0;
-        if (field_in_oneof(pb))
-                return field_chosen(message, pb) &&
-                       !(pb->type == PROTOBUF_C_TYPE_MESSAGE && !*(void *const *)field_value(message, pb));
-        if (!field_is_default(pb, field_value(message, pb)))
-                return true;
-        return pb->type != PROTOBUF_C_TYPE_MESSAGE && (f->required || f->output_only);
+        return field_repeated(pb) || pb->type != PROTOBUF_C_TYPE_MESSAGE || *(void *const *)field_value(message, pb);
 }
 
 static void field_write(struct buf *out, const struct contract_field *f, const ProtobufCFieldDescriptor *pb,

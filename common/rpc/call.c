@@ -115,16 +115,31 @@ int rpc_refuse_args(struct rpc_call *call, Nuanxin__Problem problem, int result,
         return result;
 }
 
-int rpc_invalid(struct rpc_call *call, const char *pointer, const char *rule, const char *detail,
-                const char *detail_zh)
+static void violate(struct rpc_call *call, const char *pointer, const char *rule, const char *detail,
+                    const char *detail_zh)
 {
         struct call_said *said = &call->said;
         if (!said->violations)
                 said->violations = ARENA_NEW(call->arena, struct violations);
         violation_add(said->violations, arena_strdup(call->arena, pointer), arena_strdup(call->arena, rule),
                       arena_strdup(call->arena, detail), arena_strdup(call->arena, detail_zh));
-        said->problem = NUANXIN__PROBLEM__PROBLEM_INVALID_ARGUMENT;
+}
+
+int rpc_invalid(struct rpc_call *call, const char *pointer, const char *rule, const char *detail,
+                const char *detail_zh)
+{
+        violate(call, pointer, rule, detail, detail_zh);
+        call->said.problem = NUANXIN__PROBLEM__PROBLEM_INVALID_ARGUMENT;
         return RPC_REFUSED;
+}
+
+int rpc_about(struct rpc_call *call, const char *pointer, int r)
+{
+        if (r == RPC_REFUSED) {
+                const struct contract_problem *p = contract_problem_of(call->said.problem);
+                violate(call, pointer, strrchr(p->type, ':') + 1, p->title, p->title_zh);
+        }
+        return r;
 }
 
 /* --- what a write says of itself -------------------------------------------------------------------------------- */

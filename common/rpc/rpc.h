@@ -61,6 +61,9 @@ void *rpc_prepared(const struct rpc_call *call);
 #define rpc_refuse_kept(call, problem, ...) \
         rpc_refuse_args((call), (problem), RPC_KEPT, (const char *const[]){__VA_ARGS__ __VA_OPT__(, ) NULL})
 int rpc_refuse_args(struct rpc_call *call, Nuanxin__Problem problem, int result, const char *const *args);
+/* Says which field of the body a refusal is about, so that a form can show it there; passes r on:
+ * return rpc_about(call, "/phone", rpc_refuse(call, …)). */
+int rpc_about(struct rpc_call *call, const char *pointer, int r);
 /* Adds a violation (JSON Pointer, rule, texts) and returns RPC_REFUSED with PROBLEM_INVALID_ARGUMENT. */
 int rpc_invalid(struct rpc_call *call, const char *pointer, const char *rule, const char *detail,
                 const char *detail_zh);

@@ -53,7 +53,7 @@ static int wait_until_live(struct demo *d, struct web *web, const struct divisio
                 }
                 if (late > LIVE_US) {
                         fprintf(stderr, "the province's count is %" PRId64 ", acknowledged were %" PRId64 "\n",
-                                counts->total ? counts->total->attended : 0, top->attended);
+                                counts->total ? (int64_t)counts->total->attended : 0, top->attended);
                         return -EBADMSG;
                 }
                 nanosleep(&(struct timespec){.tv_nsec = 50 * 1000 * 1000}, NULL);
@@ -64,7 +64,7 @@ static int64_t compare(const struct division *v, const OrganizationCount *c)
 {
         if (c && c->attended == v->attended)
                 return 0;
-        fprintf(stderr, "%s %s: counted %" PRId64 ", acknowledged %" PRId64 "\n", v->code, v->name, c ? c->attended : 0, v->attended);
+        fprintf(stderr, "%s %s: counted %" PRId64 ", acknowledged %" PRId64 "\n", v->code, v->name, c ? (int64_t)c->attended : 0, v->attended);
         return 1;
 }
 

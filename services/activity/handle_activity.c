@@ -11,11 +11,11 @@
 static void fill(struct rpc_call *call, Activity *out, const struct activity *a)
 {
         ActivityCounts *counts = message_new(rpc_arena(call), &activity_v1_activity_counts_msg);
-        counts->registered = a->registered;
-        counts->waiting = a->waiting;
-        counts->on_site = a->on_site;
-        counts->online = a->online;
-        counts->attended = a->on_site + a->online;
+        counts->registered = (int32_t)a->registered;
+        counts->waiting = (int32_t)a->waiting;
+        counts->on_site = (int32_t)a->on_site;
+        counts->online = (int32_t)a->online;
+        counts->attended = (int32_t)(a->on_site + a->online);
         out->id = (char *)a->id;
         out->campaign = (char *)a->campaign;
         out->organization = (char *)a->organization;
@@ -54,7 +54,7 @@ static int check_together(struct rpc_call *call, const struct activity *a)
         if (a->start_us >= a->end_us)
                 r = rpc_invalid(call, "/endTime", "range", "must be after startTime", "须晚于 startTime");
         else if (a->end_us - a->start_us > ACTIVITY_LONGEST_US)
-                r = rpc_invalid(call, "/endTime", "range", "at most 31 days after startTime",
+                r = rpc_invalid(call, "/endTime", "range", "must be at most 31 days after startTime",
                                 "活动最长 31 天");
         if (a->registration_start_us >= a->end_us)
                 r = rpc_invalid(call, "/registrationStartTime", "range", "must be before endTime",
@@ -89,7 +89,7 @@ static int check_campaign(struct rpc_call *call, const char *id, struct str orga
         struct campaign c;
         int r = campaign_load(rpc_db(call), rpc_arena(call), id, &c);
         if (r == ACTIVITY_E_ABSENT || (r == 0 && !path_is_within(organizer_path, str_of(c.path))))
-                return rpc_refuse(call, NUANXIN__PROBLEM__PROBLEM_CAMPAIGN_UNKNOWN, id);
+                return rpc_about(call, "/campaign", rpc_refuse(call, NUANXIN__PROBLEM__PROBLEM_CAMPAIGN_UNKNOWN, id));
         if (r == 0 && c.status == CAMPAIGN_CLOSED)
                 return rpc_refuse(call, NUANXIN__PROBLEM__PROBLEM_CAMPAIGN_CLOSED,
                                   campaign_status_name(c.status));

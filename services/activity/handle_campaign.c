@@ -200,9 +200,9 @@ static OrganizationCount *count_message(struct rpc_call *call, const struct orga
         OrganizationCount *out = message_new(rpc_arena(call), &activity_v1_organization_count_msg);
         out->organization = (char *)count->organization;
         out->name = (char *)count->name;
-        out->on_site = count->on_site;
-        out->online = count->online;
-        out->attended = count->on_site + count->online;
+        out->on_site = (int32_t)count->on_site;
+        out->online = (int32_t)count->online;
+        out->attended = (int32_t)(count->on_site + count->online);
         return out;
 }
 

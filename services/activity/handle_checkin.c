@@ -106,7 +106,7 @@ static int identify(struct rpc_call *call, const char *activity, const Scan *sca
                                    NUANXIN__PROBLEM__PROBLEM_CHECKIN_MEMBER_NOT_ACTIVE, ret);
         }
         default:
-                return rpc_invalid(call, "/card", "oneof", "one of card, code, member and online is required",
+                return rpc_invalid(call, "", "oneof", "needs one of card, code, member and online",
                                    "card、code、member、online 须填其一");
         }
 }

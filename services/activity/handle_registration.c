@@ -14,7 +14,7 @@ static void fill(struct rpc_call *call, Registration *out, const struct registra
         out->organization = (char *)g->organization;
         out->status = g->status;
         out->code = arena_printf(rpc_arena(call), "%.4s-%s", g->code, g->code + 4);
-        out->position = g->position;
+        out->position = (int32_t)g->position;
         out->attended = g->attended;
         out->create_time = rpc_timestamp(call, g->created_us);
         out->update_time = rpc_timestamp(call, g->changed_us);

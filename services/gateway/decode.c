@@ -34,7 +34,7 @@ static void unknown_parameter(struct arena *arena, struct violations *violations
 {
         bool twice = strcmp(rule, "duplicateKey") == 0;
         violation_add(violations, arena_printf(arena, "/%.*s", (int)name.n, name.p), rule,
-                      twice ? "This parameter may stand only once." : "There is no such query parameter.",
+                      twice ? "is given twice" : "is no parameter here",
                       twice ? "该参数只能出现一次。" : "没有该查询参数。");
 }
 
@@ -121,6 +121,7 @@ int decode_parameters(const struct http_request *request, const struct route *ro
 
 /* --- body ------------------------------------------------------------------------------------------------------------ */
 
+/* DECODE_E_VIOLATIONS comes with what could be read, or NULL. */
 static int read_body(const struct http_request *request, const struct route *route, struct violations *violations,
                      ProtobufCMessage **ret_message)
 {
@@ -137,41 +138,62 @@ static int read_body(const struct http_request *request, const struct route *rou
         } else {
                 message = message_new(request->arena, input);
                 r = transcode_from_json(request->arena, route->body->message, request->body, violations, &part);
-                if (r == 0)
-                        *(ProtobufCMessage **)decode_member(route->body_pb, message) = part;
+                *(ProtobufCMessage **)decode_member(route->body_pb, message) = part;
+                if (!part)
+                        message = NULL;
         }
-        if (r)
-                return r < 0 ? r : DECODE_E_VIOLATIONS;
         *ret_message = message;
-        return 0;
+        return r <= 0 ? r : DECODE_E_VIOLATIONS;
 }
 
 /* What the checks say of the body's field is said of the body. */
-static void point_into_body(const struct route *route, struct violations *violations, size_t from)
+static const char *point_into_body(const struct route *route, const char *pointer)
 {
-        if (!route->body)
-                return;
-        size_t n = strlen(route->body->json_name);
-        for (size_t i = from; i < violations->n; i++) {
-                const char *p = violations->items[i].pointer;
-                if (p[0] == '/' && strncmp(p + 1, route->body->json_name, n) == 0 && (p[n + 1] == '/' || !p[n + 1]))
-                        violations->items[i].pointer = p + n + 1;
+        size_t n = route->body ? strlen(route->body->json_name) : 0;
+        if (n && pointer[0] == '/' && strncmp(pointer + 1, route->body->json_name, n) == 0 && strchr("/", pointer[n + 1]))
+                return pointer + n + 1;
+        return pointer;
+}
+
+/* Is the place, or one above or below it, among the first n? */
+static bool is_said(const struct violations *violations, size_t n, const char *pointer)
+{
+        for (size_t i = 0; i < n; i++) {
+                const char *p = violations->items[i].pointer, *q = pointer;
+                while (*p && *p == *q)
+                        p++, q++;
+                if (strchr("/", *p) && strchr("/", *q))
+                        return true;
+        }
+        return false;
+}
+
+/* What could not be read is said once: that it is missing, too, helps nobody. */
+static void check_rules(const struct http_request *request, const struct route *route, ProtobufCMessage *message,
+                        struct violations *violations)
+{
+        struct violations broken = {0};
+        size_t unread = violations->n;
+        message_validate(request->arena, route->method->input, message, &broken);
+        for (size_t i = 0; i < broken.n; i++) {
+                struct violation v = broken.items[i];
+                v.pointer = point_into_body(route, v.pointer);
+                if (!is_said(violations, unread, v.pointer))
+                        violation_add(violations, v.pointer, v.rule, v.detail, v.detail_zh);
         }
 }
 
 int decode_request(const struct http_request *request, const struct route *route, const struct route_match *match,
                    struct violations *violations, ProtobufCMessage **ret_message)
 {
-        ProtobufCMessage *message;
+        ProtobufCMessage *message = NULL;
         int r = read_body(request, route, violations, &message);
-        if (r)
+        if (r < 0 || !message)
                 return r;
         r = decode_parameters(request, route, match, message, violations);
         if (r)
                 return r;
-        size_t from = violations->n;
-        message_validate(request->arena, route->method->input, message, violations);
-        point_into_body(route, violations, from);
+        check_rules(request, route, message, violations);
         if (violations->n)
                 return DECODE_E_VIOLATIONS;
         *ret_message = message;

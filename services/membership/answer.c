@@ -36,7 +36,7 @@ int mask_check(struct rpc_call *call, const Google__Protobuf__FieldMask *mask, c
                         j++;
                 if (!names[j])
                         return rpc_invalid(call, "/updateMask", "in",
-                                           "It names a field that cannot be changed here.",
+                                           "names a field that cannot be changed here",
                                            "包含此处不可修改的字段。");
         }
         return 0;

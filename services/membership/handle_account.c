@@ -78,7 +78,7 @@ int prepare_create_account(struct rpc_call *call, const CreateAccountRequest *re
         if (r != 0 || !rpc_allows(call, "account.write", path))
                 return r;
         if (password_is_weak(str_of(request->password), str_of(request->account->login)))
-                return rpc_refuse(call, PROBLEM(PASSWORD_WEAK));
+                return rpc_about(call, "/password", rpc_refuse(call, PROBLEM(PASSWORD_WEAK)));
         r = hash_password(call, request->password, &hash);
         if (r == 0)
                 rpc_prepared_set(call, hash);
@@ -107,7 +107,7 @@ int handle_create_account(struct rpc_call *call, const CreateAccountRequest *req
         if (r == 0)
                 r = account_insert(rpc_db(call), &a);
         if (r == STORE_E_CONSTRAINT)
-                return rpc_refuse(call, PROBLEM(LOGIN_TAKEN));
+                return rpc_about(call, "/account/login", rpc_refuse(call, PROBLEM(LOGIN_TAKEN)));
         if (r == 0)
                 r = role_grants_set(rpc_db(call), a.id, grants, asked->n_grants);
         rpc_audit_subject(call, a.id, a.organization);
@@ -228,7 +228,7 @@ int prepare_set_account_password(struct rpc_call *call, const SetAccountPassword
         if (r != 0)
                 return r;
         if (password_is_weak(str_of(request->password), str_of(a.login)))
-                return rpc_refuse(call, PROBLEM(PASSWORD_WEAK));
+                return rpc_about(call, "/password", rpc_refuse(call, PROBLEM(PASSWORD_WEAK)));
         if (is_own(call, a.id)) {
                 if (!password_matches(a.password, str_of(request->current_password)))
                         return rpc_refuse(call, PROBLEM(BAD_CREDENTIALS));

@@ -61,7 +61,7 @@ static int take_phone(struct rpc_call *call, const char *text, char out[PHONE_SI
 {
         out[0] = 0;
         if (text[0] && phone_parse(str_of(text), out) != 0)
-                return rpc_refuse(call, PROBLEM(PHONE_INVALID));
+                return rpc_about(call, "/phone", rpc_refuse(call, PROBLEM(PHONE_INVALID)));
         return 0;
 }
 
@@ -69,15 +69,16 @@ static int take_id_number(struct rpc_call *call, const char *text, char out[ID_N
 {
         char today[DATE_SIZE];
         date_of(rpc_now(call), today);
-        return id_number_parse(str_of(text), today, out) == 0 ? 0
-                                                              : rpc_refuse(call, PROBLEM(ID_NUMBER_INVALID));
+        if (id_number_parse(str_of(text), today, out) == 0)
+                return 0;
+        return rpc_about(call, "/idNumber", rpc_refuse(call, PROBLEM(ID_NUMBER_INVALID)));
 }
 
 static int take_name(struct rpc_call *call, const char *text, char **ret)
 {
         struct str name;
         if (name_parse(str_of(text), &name) != 0)
-                return rpc_invalid(call, "/name", "name", "It is empty or has characters that no name has.",
+                return rpc_invalid(call, "/name", "name", "is empty or has characters that no name has",
                                    "姓名为空或含有无效字符。");
         *ret = arena_strndup(rpc_arena(call), name.p, name.n);
         return 0;
@@ -87,7 +88,7 @@ static int take_date(struct rpc_call *call, const char *text, char out[DATE_SIZE
 {
         out[0] = 0;
         if (text[0] && date_parse(str_of(text), out) != 0)
-                return rpc_invalid(call, "/joinDate", "date", "There is no such day.", "日期不存在。");
+                return rpc_invalid(call, "/joinDate", "date", "is no day of the calendar", "日期不存在。");
         return 0;
 }
 
@@ -109,7 +110,7 @@ int handle_apply_member(struct rpc_call *call, const ApplyMemberRequest *request
                 return r;
         r = member_find_id_number(call, id_number, &m);
         if (r != -ENOENT)
-                return r == 0 ? rpc_refuse(call, PROBLEM(MEMBER_EXISTS)) : r;
+                return r == 0 ? rpc_about(call, "/idNumber", rpc_refuse(call, PROBLEM(MEMBER_EXISTS))) : r;
         r = member_create(call,
                           &(struct member_new){.organization = o.code,
                                                .name = name,
@@ -238,7 +239,7 @@ static int find_by(struct rpc_call *call, const FindMembersRequest *request, str
 {
         char id_number[ID_NUMBER_SIZE], phone[PHONE_SIZE];
         if (!request->id_number[0] == !request->phone[0])
-                return rpc_invalid(call, "", "oneof", "Give exactly one of idNumber and phone.",
+                return rpc_invalid(call, "", "oneof", "needs exactly one of idNumber and phone",
                                    "idNumber 与 phone 须且只须提供一个。");
         int r = request->phone[0] ? take_phone(call, request->phone, phone)
                                   : take_id_number(call, request->id_number, id_number);

@@ -121,7 +121,7 @@ static int find_ranges(struct rpc_call *call, const ListOrganizationsRequest *re
                 if (ranges->n == 0 || path_is_within(str_of(o.path), str_of(ranges->paths[0])))
                         *ranges = (struct ranges){.paths = {o.path}, .n = 1};
                 else if (!path_is_within(str_of(ranges->paths[0]), str_of(o.path)))
-                        return rpc_invalid(call, "/parent", "within", "It is not below the ancestor.",
+                        return rpc_invalid(call, "/parent", "within", "is not below the ancestor",
                                            "不在 ancestor 之下。");
         }
         if (ranges->n)
@@ -188,7 +188,7 @@ int handle_list_organizations(struct rpc_call *call, const ListOrganizationsRequ
 static int check_validity(struct rpc_call *call, const struct organization *o)
 {
         if (o->valid_from && o->valid_to && o->valid_to <= o->valid_from)
-                return rpc_invalid(call, "/validTo", "after", "It must be after validFrom.",
+                return rpc_invalid(call, "/validTo", "after", "must be after validFrom",
                                    "须晚于 validFrom。");
         return 0;
 }
@@ -213,7 +213,7 @@ int handle_create_organization(struct rpc_call *call, const CreateOrganizationRe
         const Organization *asked = request->organization;
         struct str name;
         if (name_parse(str_of(asked->name), &name) != 0)
-                return rpc_invalid(call, "/name", "name", "It has characters that no name has.",
+                return rpc_invalid(call, "/name", "name", "has characters that no name has",
                                    "名称含有无效字符。");
         struct organization o = {
                 .code = asked->code,
@@ -262,7 +262,7 @@ int handle_update_organization(struct rpc_call *call, const UpdateOrganizationRe
                 return r;
         if (mask_has(request->update_mask, "name", asked->name[0])) {
                 if (name_parse(str_of(asked->name), &name) != 0)
-                        return rpc_invalid(call, "/name", "name", "It has characters that no name has.",
+                        return rpc_invalid(call, "/name", "name", "has characters that no name has",
                                            "名称含有无效字符。");
                 o.name = arena_strndup(rpc_arena(call), name.p, name.n);
         }

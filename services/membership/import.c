@@ -259,7 +259,7 @@ int import_fill(struct rpc_call *call, const struct import *import, Operation *r
         response->rows_unchanged = (int32_t)import->unchanged;
         response->rows_refused = (int32_t)import->refused;
         response->rows_done = response->rows_accepted + response->rows_unchanged + response->rows_refused;
-        response->bytes_received = import->size;
+        response->bytes_received = (int32_t)import->size;
         response->create_time = rpc_timestamp(call, import->created);
         response->end_time = rpc_timestamp(call, import->ended);
         response->n_errors = n;

@@ -116,7 +116,7 @@ def once(s):
     for _ in range(2):  # cancelling again changes nothing
         expect("status", cancel(s, a, one).ok()["status"], "CANCELLED")
     again = register(s, a, s.members[0]).ok()
-    expect("again", (again["id"], again["code"], again["status"], again["position"]), (one["id"], one["code"], "WAITING", "3"))
+    expect("again", (again["id"], again["code"], again["status"], again["position"]), (one["id"], one["code"], "WAITING", 3))
 
 
 @story("a reader that asks If-None-Match sees every change of the counts; If-Match asks for the activity alone")

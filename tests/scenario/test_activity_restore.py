@@ -55,7 +55,7 @@ def restore(s):
     expect("the province", counts(s, "43"), 11)
     expect("a county whose row was lost", counts(s, "430211"), 0)
     counted = s.call("GET", f"/v1/activities/{a['id']}", token=s.api_key).ok()["counts"]
-    expect("the activity", counted["attended"], "11")
+    expect("the activity", counted["attended"], 11)
 
 
 if __name__ == "__main__":

@@ -188,11 +188,11 @@ def chunks(s):
         chunk = {"upload": "test-chunks", "offset": str(start), "data": base64.b64encode(file[start:end]).decode(), "last": last}
         return s.cli("call", "ImportOrganizations", json.dumps(chunk), "--json", check=False)
 
-    expect("the first", json.loads(send(0, 10).stdout)["bytesReceived"], "10")
-    expect("again", json.loads(send(0, 10).stdout)["bytesReceived"], "10")
+    expect("the first", json.loads(send(0, 10).stdout)["bytesReceived"], 10)
+    expect("again", json.loads(send(0, 10).stdout)["bytesReceived"], 10)
     refused = send(20, 30)
     assert refused.returncode and "import-gap" in refused.stdout + refused.stderr, refused
-    expect("the second", json.loads(send(10, 30).stdout)["bytesReceived"], "30")
+    expect("the second", json.loads(send(10, 30).stdout)["bytesReceived"], 30)
     for _ in range(2):
         done = json.loads(send(30, len(file), last=True).stdout)
         expect("the end, also when it is asked for again", (done["state"], done["rowsAccepted"]), ("SUCCEEDED", 1))

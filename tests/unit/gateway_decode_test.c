@@ -65,6 +65,22 @@ static void violations_point_into_what_was_sent(void)
         CHECK(violates("/member", "uuid"));
 }
 
+static void all_that_is_wrong_is_said_at_once(void)
+{
+        CHECK_INT(decode(CONTRACT_POST, "/v1/accounts", NULL,
+                         STR("{\"nope\":1,\"account\":{\"login\":5,\"organization\":\"43\",\"grants\":[{\"role\":\"BOSS\"}]}}")),
+                  DECODE_E_VIOLATIONS);
+        CHECK_INT(violations.n, 4);
+        CHECK(violates("/nope", "unknownField"));
+        CHECK(violates("/account/login", "type"));
+        CHECK(violates("/account/grants/0/role", "in"));
+        CHECK(strstr(violations.items[2].detail, "must be one of ROLE_ADMINISTRATOR, ") != NULL);
+        CHECK(violates("/password", "required"));
+        CHECK_INT(decode(CONTRACT_POST, "/v1/accounts", NULL, STR("[]")), DECODE_E_VIOLATIONS);
+        CHECK_INT(violations.n, 1);
+        CHECK(violates("", "type"));
+}
+
 static void a_query_sets_only_what_is_its_own(void)
 {
         CHECK_INT(decode(CONTRACT_GET, "/v1/members", "organization=43&nope=1", STR("")), DECODE_E_VIOLATIONS);
@@ -104,6 +120,7 @@ int main(void)
                 {"path, query and body fill the message", path_query_and_body_fill_the_message},
                 {"an empty body is an empty message", an_empty_body_is_an_empty_message},
                 {"violations point into what was sent", violations_point_into_what_was_sent},
+                {"all that is wrong with a body is said at once, each place once", all_that_is_wrong_is_said_at_once},
                 {"a query sets only what is its own", a_query_sets_only_what_is_its_own},
                 {"a query that is no form encoding is malformed", a_query_that_is_no_form_is_malformed},
                 {"what is no UTF-8 is not repeated in a violation", what_is_no_utf8_is_not_repeated_in_a_violation},
