@@ -7,6 +7,7 @@
 
 #define STATE(name) NUANXIN__MEMBERSHIP__V1__OPERATION__STATE__##name
 #define MAX_BYTES   (16 << 20)
+#define ROW_LEAST_BYTES 10
 #define MAX_KIND    NUANXIN__MEMBERSHIP__V1__ORGANIZATION__KIND__VILLAGE
 
 enum { COLUMN_CODE, COLUMN_PARENT, COLUMN_KIND, COLUMN_NAME, N_COLUMNS };
@@ -56,8 +57,9 @@ static int tree_load(struct tree *t)
         struct organization_list list = {0};
         int r = organization_subtree(rpc_db(t->call), t->arena, "/", &list);
         size_t slots = 1024;
-        /* A row of the file has at least its commas and its line's end. */
-        while (slots < 2 * (list.n + (size_t)t->import->total + 2))
+        /* No more than there are lines, nor than bytes allow: a good row has its commas, its end, a code, a level, a name. */
+        size_t lines = (size_t)t->import->total + 1, rows = (size_t)t->import->size / ROW_LEAST_BYTES + 1;
+        while (slots < 2 * (list.n + (lines < rows ? lines : rows)))
                 slots *= 2;
         t->mask = slots - 1;
         t->slots = ARENA_ARRAY(t->arena, struct node *, slots);

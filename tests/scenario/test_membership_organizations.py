@@ -177,6 +177,18 @@ def no_table(s):
         expect(f"the report on {body!r}", (done["state"], done["errors"][0]["code"]), ("FAILED", code))
 
 
+@story("the largest file, of lines with nothing on them, costs little memory")
+def empty_lines(s):
+    def most_memory():
+        with open(f"/proc/{s.pid('membership-1')}/status") as f:
+            return next(int(line.split()[1]) for line in f if line.startswith("VmHWM:"))
+
+    before, header = most_memory(), b"code,parent_code,level,name\n"
+    import_file(s, sign_in(s, "admin"), header + b"\n" * ((16 << 20) - len(header)))
+    grown = most_memory() - before
+    assert grown < 100000, f"{grown} kB more"
+
+
 @story("chunks may come again, but none may be missing")
 def chunks(s):
     import base64
