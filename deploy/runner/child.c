@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -18,6 +19,8 @@
 
 #define RESTART_FIRST_US   (50 * 1000ll)
 #define RESTART_LONGEST_US (5 * CLOCK_SECOND_US)
+#define STEADY_US          CLOCK_SECOND_US /* ready for so long: its next restart begins with the shortest pause */
+#define LOG_MOST           (16 << 20)
 
 struct child {
         struct child_options o;
@@ -26,7 +29,7 @@ struct child {
         int pidfd;
         struct loop_fd *watch;
         struct loop_timer *restart_timer, *watchdog_timer;
-        int64_t pause_us;
+        int64_t pause_us, ready_us;
         int failures;
         bool ending; /* no restart */
         char log_path[256], end[24], words[512];
@@ -75,7 +78,8 @@ static void on_exit_of(void *arg, int events)
         loop_timer_clear(c->watchdog_timer);
         if (!c->ending) {
                 c->failures = c->state == CHILD_READY ? 0 : c->failures + 1;
-                c->pause_us = c->state == CHILD_READY || !c->pause_us ? RESTART_FIRST_US : 2 * c->pause_us;
+                bool steady = c->state == CHILD_READY && clock_monotonic_us() - c->ready_us >= STEADY_US;
+                c->pause_us = steady || !c->pause_us ? RESTART_FIRST_US : 2 * c->pause_us;
                 if (c->pause_us > RESTART_LONGEST_US)
                         c->pause_us = RESTART_LONGEST_US;
                 if (WIFSIGNALED(status))
@@ -214,6 +218,7 @@ void child_notified(struct child *c, struct str message)
                 struct str line = str_cut(&message, '\n');
                 if (str_is(line, "READY=1") && c->state == CHILD_STARTING) {
                         c->failures = 0;
+                        c->ready_us = clock_monotonic_us();
                         set_state(c, CHILD_READY);
                 }
                 if (c->o.watchdog_us && (str_is(line, "WATCHDOG=1") || str_is(line, "READY=1")))
@@ -250,6 +255,25 @@ static void put_words(struct str line, char *ret, size_t room)
                 buf_add(&all, line.p, line.n);
         snprintf(ret, room, "%s", buf_z(&all));
         buf_done(&all);
+}
+
+void child_bound_log(struct child *c)
+{
+        char old[sizeof(c->log_path) + 2];
+        struct stat st;
+        int from = open(c->log_path, O_RDWR | O_CLOEXEC);
+        if (from >= 0 && fstat(from, &st) == 0 && st.st_size > LOG_MOST) {
+                snprintf(old, sizeof(old), "%s.1", c->log_path);
+                int to = open(old, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+                while (to >= 0 && sendfile(to, from, NULL, LOG_MOST) > 0)
+                        ;
+                if (ftruncate(from, 0) == 0)
+                        c->log_start = 0;
+                if (to >= 0)
+                        close(to);
+        }
+        if (from >= 0)
+                close(from);
 }
 
 const char *child_last_words(struct child *c)

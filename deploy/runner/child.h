@@ -35,6 +35,10 @@ void child_stop(struct child *child, int signal_number); /* no restart from here
 void child_retire(struct child *child); /* if it dies, it stays down */
 void child_notified(struct child *child, struct str message); /* its datagram */
 
+/* A log beyond 16 MiB becomes NAME.log.1 in place of the last one, and begins anew; call it now and then. What the
+ * process writes in that very moment may be lost. */
+void child_bound_log(struct child *child);
+
 /* A descriptor that becomes readable when the process ends (close-on-exec), or -errno. */
 int child_pidfd(pid_t pid) MUST_USE;
 

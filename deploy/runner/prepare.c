@@ -3,20 +3,24 @@
  * The checks before a start, each with its line for whoever typed `make run`.
  */
 #include "deploy/runner/prepare.h"
+#include "common/base/clock.h"
 #include "common/crypto/crypto.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #define LEAST_FREE_MIB 200
+#define ORPHANS_END_US (30 * CLOCK_SECOND_US) /* a drain takes 20 s at most */
 /* A unix socket's path has 107 characters; the longest here is FOLDER/bus/notification-99.sock. */
 #define LONGEST_PATH 70
 
@@ -101,24 +105,45 @@ int prepare_folder(const char *var, char ret_path[PATH_MAX])
         return 0;
 }
 
+/* Held by a runner, or by the processes of one that was killed: they end by themselves and are waited for. */
+static int wait_for_lock(int fd, const char *var)
+{
+        char text[160] = "";
+        int64_t until = clock_monotonic_us() + ORPHANS_END_US, pid;
+        bool said = false;
+
+        while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+                ssize_t got = pread(fd, text, sizeof(text) - 1, 0);
+                struct str rest = {text, got > 0 ? (size_t)got : 0};
+                (void)str_cut(&rest, ' ');
+                bool orphans = str_to_i64(str_cut(&rest, ' '), 1, INT32_MAX, &pid) == 0 && kill((pid_t)pid, 0) < 0 && errno == ESRCH;
+                if (!orphans || clock_monotonic_us() > until) {
+                        SAY("a stack already runs in %s (%.*s): stop it with Ctrl-C, or use another folder and port: make run VAR=var2 HTTP=127.0.0.1:8081",
+                            var, (int)(got > 0 ? got : 0), text);
+                        return -EBUSY;
+                }
+                if (!said)
+                        SAY("the runner in %s was killed: waiting for its processes to end", var);
+                said = true;
+                nanosleep(&(struct timespec){.tv_nsec = 50 * 1000 * 1000}, NULL);
+        }
+        return 0;
+}
+
 int prepare_lock(const char *var, const char *http, int *ret_fd)
 {
-        char path[PATH_MAX + 16], text[160] = "";
-        int r = 0, fd;
+        char path[PATH_MAX + 16], text[160];
+        int r, fd;
 
         snprintf(path, sizeof(path), "%s/runner.lock", var);
-        fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+        fd = open(path, O_RDWR | O_CREAT, 0600); /* not close-on-exec: see above */
         if (fd < 0) {
                 r = -errno;
                 SAY("can't open %s: %s; %s", path, strerror(-r), folder_hint(-r));
                 return r;
         }
-        if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-                ssize_t got = read(fd, text, sizeof(text) - 1);
-                SAY("a stack already runs in %s (%.*s): stop it with Ctrl-C, or use another folder and port: make run VAR=var2 HTTP=127.0.0.1:8081",
-                    var, (int)(got > 0 ? got : 0), text);
-                r = -EBUSY;
-        } else {
+        r = wait_for_lock(fd, var);
+        if (r == 0) {
                 int n = snprintf(text, sizeof(text), "pid %d at http://%s", (int)getpid(), http);
                 if (ftruncate(fd, 0) < 0 || pwrite(fd, text, (size_t)n, 0) != n) {
                         r = -EIO;

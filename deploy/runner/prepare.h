@@ -12,7 +12,8 @@
 /* Makes the folder and what stands in it (bus, store, log, redis), all mode 0700. ret_path: its real path. */
 int prepare_folder(const char *var, char ret_path[PATH_MAX]) MUST_USE;
 
-/* One stack a folder: a lock until *ret_fd is closed; who holds it stands in the file. var: the real path. */
+/* One stack a folder: a lock until *ret_fd is closed, here and by the processes that inherit it (waited for, up to 30 s,
+ * if their runner was killed); who holds it stands in the file. var: the real path. */
 int prepare_lock(const char *var, const char *http, int *ret_fd) MUST_USE;
 
 /* Nobody else listens there? http: "127.0.0.1:8080", "[::1]:8080". */

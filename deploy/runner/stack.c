@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -21,6 +22,7 @@
 #define MAX_ARGS        48
 #define MAX_INSTANCES   8 /* of a service */
 #define WATCHDOG_US     (10 * CLOCK_SECOND_US)
+#define LOGS_EVERY_US   (10 * CLOCK_SECOND_US)
 #define STOP_LONGEST_US (25 * CLOCK_SECOND_US)
 #define GIVE_UP_AFTER   3 /* starts that ended without being ready, during the first start */
 
@@ -46,8 +48,8 @@ struct stack {
         const char *redis, *redis_socket, *bus, *keys, *notify;
         int notify_fd, lock_fd;
         struct loop_fd *notify_watch, *seed_watch;
-        struct loop_signal *signals[2];
-        struct loop_timer *stop_timer;
+        struct loop_signal *signals[3];
+        struct loop_timer *stop_timer, *log_timer;
         pid_t seed_pid;
         int seed_pidfd;
         int result;
@@ -174,17 +176,21 @@ static void add_gateway(struct stack *s)
 static void on_notice(void *arg, int events)
 {
         struct stack *s = arg;
-        char text[512], control[CMSG_SPACE(sizeof(struct ucred))];
+        char text[512];
+        union {
+                struct cmsghdr aligned;
+                char bytes[CMSG_SPACE(sizeof(struct ucred))];
+        } control;
         (void)events;
 
         for (;;) {
                 struct iovec iov = {text, sizeof(text)};
-                struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
+                struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
                 ssize_t n = recvmsg(s->notify_fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
                 if (n < 0)
                         return;
                 struct cmsghdr *c = CMSG_FIRSTHDR(&m);
-                if (!c || c->cmsg_type != SCM_CREDENTIALS)
+                if (!c || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_CREDENTIALS)
                         continue;
                 struct ucred from;
                 memcpy(&from, CMSG_DATA(c), sizeof(from));
@@ -305,6 +311,7 @@ static void seed(struct stack *s)
         fflush(stdout);
         s->seed_pid = fork();
         if (s->seed_pid == 0) {
+                prctl(PR_SET_PDEATHSIG, SIGTERM);
                 setpgid(0, 0);
                 execl(program, program, "--var", s->var, "--data", s->o->data, "--http", s->o->http, (char *)NULL);
                 SAY("can't run %s: %s", program, strerror(errno));
@@ -393,6 +400,14 @@ static int prepare(struct stack *s)
         return r;
 }
 
+static void bound_logs(void *arg)
+{
+        struct stack *s = arg;
+        for (size_t i = 0; i < s->n_parts; i++)
+                child_bound_log(s->parts[i].child);
+        loop_timer_set(s->log_timer, LOGS_EVERY_US);
+}
+
 int stack_run(const struct stack_options *options)
 {
         struct stack s = {.o = options, .notify_fd = -1, .lock_fd = -1, .arena = arena_new(16384), .loop = loop_new()};
@@ -400,6 +415,9 @@ int stack_run(const struct stack_options *options)
         s.stop_timer = loop_timer_new(s.loop, stop_hard, &s);
         s.signals[0] = loop_signal_new(s.loop, SIGINT, begin_stop, &s);
         s.signals[1] = loop_signal_new(s.loop, SIGTERM, begin_stop, &s);
+        s.signals[2] = loop_signal_new(s.loop, SIGHUP, begin_stop, &s); /* its terminal was closed */
+        s.log_timer = loop_timer_new(s.loop, bound_logs, &s);
+        loop_timer_set(s.log_timer, LOGS_EVERY_US);
         s.result = find_programs(&s);
         if (s.result == 0)
                 s.result = prepare(&s);
@@ -415,8 +433,9 @@ int stack_run(const struct stack_options *options)
                 child_free(s.parts[i].child);
         loop_fd_free(s.notify_watch);
         loop_timer_free(s.stop_timer);
-        loop_signal_free(s.signals[0]);
-        loop_signal_free(s.signals[1]);
+        loop_timer_free(s.log_timer);
+        for (size_t i = 0; i < ARRAY_LEN(s.signals); i++)
+                loop_signal_free(s.signals[i]);
         if (s.notify_fd >= 0) {
                 close(s.notify_fd);
                 unlink(s.notify);
