@@ -18,6 +18,7 @@
 #define GREETINGS_US       (2 * CLOCK_SECOND_US)
 #define REGISTRY_US        (300 * 1000ll) /* until it has told whom it knows */
 #define LOOK_EVERY_US      (5 * 1000ll)
+#define MAX_INSTANCES      64
 
 struct operator {
         struct loop *loop;
@@ -147,6 +148,34 @@ static void read_refusal(struct operator *op, struct operator_refusal *ret)
         ret->n_violations = refusal->n_violations;
 }
 
+static bool is_there(const struct operator *op, const char *service)
+{
+        struct rpc_instance all[MAX_INSTANCES];
+        size_t n = rpc_client_instances(op->client, all, MAX_INSTANCES);
+        for (size_t i = 0; i < n; i++)
+                if (all[i].up && (!service || strcmp(all[i].service, service) == 0))
+                        return true;
+        return false;
+}
+
+static void on_look(void *arg)
+{
+        loop_stop(arg);
+}
+
+/* The call itself waits for a writer, up to its deadline. That nothing runs at all is said sooner. */
+static int wait_until_there(struct operator *op, const char *service)
+{
+        int64_t deadline = clock_monotonic_us() + GREETINGS_US;
+        struct loop_timer *timer = loop_timer_new(op->loop, on_look, op->loop);
+        while (!is_there(op, service) && clock_monotonic_us() < deadline) {
+                loop_timer_set(timer, LOOK_EVERY_US);
+                loop_run(op->loop);
+        }
+        loop_timer_free(timer);
+        return is_there(op, service) ? 0 : -EHOSTUNREACH;
+}
+
 int operator_call(struct operator *op, const struct contract_method *method, const struct operator_target *target,
                   struct arena *arena, const void *request, void **ret_response, struct operator_refusal *ret_refusal)
 {
@@ -158,6 +187,9 @@ int operator_call(struct operator *op, const struct contract_method *method, con
         const struct rpc_request call = {.method = method, .service = target ? target->service : NULL,
                                          .instance = target ? target->instance : NULL, .principal = &principal,
                                          .payload = message_pack(arena, request), .deadline_us = op->deadline_us};
+        int r = wait_until_there(op, call.service ? call.service : method->service);
+        if (r < 0)
+                return r;
         op->arena = arena;
         (void)rpc_client_call(op->client, &call, on_done, op);
         loop_run(op->loop);
@@ -167,7 +199,7 @@ int operator_call(struct operator *op, const struct contract_method *method, con
                 read_refusal(op, ret_refusal);
                 return OPERATOR_E_REFUSED;
         }
-        int r = message_unpack(arena, method->output, op->payload.p, op->payload.n, &response);
+        r = message_unpack(arena, method->output, op->payload.p, op->payload.n, &response);
         if (r < 0)
                 return r;
         *ret_response = response;
@@ -271,11 +303,6 @@ int operator_upload(struct operator *op, const struct contract_method *method, s
                 if (*last)
                         return 0;
         }
-}
-
-static void on_look(void *arg)
-{
-        loop_stop(arg);
 }
 
 size_t operator_instances(struct operator *op, struct rpc_instance *out, size_t room)

@@ -32,7 +32,7 @@ struct operator_target {
         const char *instance; /* this very one, or NULL */
 };
 /* request: a message of method->input. The response lives in the arena. 0; OPERATOR_E_REFUSED; -ETIMEDOUT;
- * -EHOSTUNREACH (no instance: is the stack running?). */
+ * -EHOSTUNREACH (no instance within 2 s: is the stack running?). */
 int operator_call(struct operator *op, const struct contract_method *method, const struct operator_target *target,
                   struct arena *arena, const void *request, void **ret_response,
                   struct operator_refusal *ret_refusal) MUST_USE;

@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 int cli_open(struct cli *cli)
@@ -201,13 +202,21 @@ static void show_method_json(const struct contract_method *m, struct str summary
         buf_done(&out);
 }
 
+static int by_name(const void *a, const void *b)
+{
+        return strcmp((*(const struct contract_method *const *)a)->name, (*(const struct contract_method *const *)b)->name);
+}
+
 static int run_methods(struct cli *cli, const struct command *command, const char *const *operands, size_t n)
 {
         static const char *const headings[] = {"METHOD", "PERMISSION", "WHAT IT DOES"};
         _cleanup_(table_freep) struct table *t = table_new(headings, 3);
         (void)command, (void)operands, (void)n;
+        const struct contract_method **sorted = ARENA_ARRAY(cli->arena, const struct contract_method *, contract_n_methods);
+        memcpy(sorted, contract_methods, contract_n_methods * sizeof(*sorted));
+        qsort(sorted, contract_n_methods, sizeof(*sorted), by_name);
         for (unsigned i = 0; i < contract_n_methods; i++) {
-                const struct contract_method *m = contract_methods[i];
+                const struct contract_method *m = sorted[i];
                 struct str rest = str_of(m->summary ? m->summary : ""), summary = str_cut(&rest, '\n');
                 if (cli->json)
                         printf(i ? ",\n" : "[");
