@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -82,6 +83,7 @@ static pid_t start_stack(const struct demo *d)
         fflush(stdout);
         pid_t pid = fork();
         if (pid == 0) {
+                prctl(PR_SET_PDEATHSIG, SIGTERM); /* it was started for this demo */
                 dup2(out[1], STDOUT_FILENO);
                 execl(program, program, "--http", d->http, "--var", d->var, "--data", d->data, (char *)NULL);
                 _exit(127);

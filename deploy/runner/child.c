@@ -19,7 +19,7 @@
 
 #define RESTART_FIRST_US   (50 * 1000ll)
 #define RESTART_LONGEST_US (5 * CLOCK_SECOND_US)
-#define STEADY_US          CLOCK_SECOND_US /* ready for so long: its next restart begins with the shortest pause */
+#define STEADY_US          (CLOCK_SECOND_US / 5) /* ready for so long: its next restart begins with the shortest pause */
 #define LOG_MOST           (16 << 20)
 
 struct child {

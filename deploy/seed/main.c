@@ -27,6 +27,7 @@
 #define PROVINCE "43"           /* 湖南省 */
 #define COUNTY   "430102"       /* 长沙市芙蓉区 */
 #define VILLAGE  "430102001001" /* its first village */
+#define CLIENT   "暖心小程序后端 / mini-program backend"
 #define CAMPAIGN "5·29 会员活动日"
 #define WAIT_US  (30 * CLOCK_SECOND_US)
 
@@ -187,6 +188,29 @@ static int make_person(struct seed *s, struct person *p)
         return r == 1 ? reset_password(s, p) : r;
 }
 
+/* Of an earlier, unfinished first run: its key is not known any more, so it gets another. 1: there is none. */
+static int renew_client(struct seed *s, const char **ret_key)
+{
+        Nuanxin__Membership__V1__ListClientsRequest list = NUANXIN__MEMBERSHIP__V1__LIST_CLIENTS_REQUEST__INIT;
+        Nuanxin__Membership__V1__RotateClientKeyRequest rotate = NUANXIN__MEMBERSHIP__V1__ROTATE_CLIENT_KEY_REQUEST__INIT;
+        void *response;
+        list.organization = (char *)PROVINCE;
+        list.page_size = 1000;
+        int r = call(s, "ListClients", &list, NULL, &response);
+        if (r)
+                return r;
+        const Nuanxin__Membership__V1__ListClientsResponse *clients = response;
+        for (size_t i = 0; i < clients->n_clients; i++)
+                if (strcmp(clients->clients[i]->name, CLIENT) == 0 && !clients->clients[i]->disabled)
+                        rotate.client = clients->clients[i]->id;
+        if (!rotate.client[0])
+                return 1;
+        r = call(s, "RotateClientKey", &rotate, NULL, &response);
+        if (r == 0)
+                *ret_key = ((Nuanxin__Membership__V1__ClientKey *)response)->api_key;
+        return r;
+}
+
 static int make_client(struct seed *s, const char **ret_key)
 {
         Nuanxin__Membership__V1__CreateClientRequest q = NUANXIN__MEMBERSHIP__V1__CREATE_CLIENT_REQUEST__INIT;
@@ -196,12 +220,15 @@ static int make_client(struct seed *s, const char **ret_key)
 
         grant.role = NUANXIN__TYPE__ROLE__ROLE_APP_BACKEND;
         grant.organization = (char *)PROVINCE;
-        client.name = (char *)"暖心小程序后端 / mini-program backend";
+        client.name = (char *)CLIENT;
         client.organization = (char *)PROVINCE;
         client.n_grants = 1;
         client.grants = grants;
         q.client = &client;
-        int r = call(s, "CreateClient", &q, NULL, &response);
+        int r = renew_client(s, ret_key);
+        if (r != 1)
+                return r;
+        r = call(s, "CreateClient", &q, NULL, &response);
         if (r == 0)
                 *ret_key = ((Nuanxin__Membership__V1__ClientKey *)response)->api_key;
         return r;
