@@ -247,3 +247,17 @@ int transcode_from_json(struct arena *arena, const struct contract_message *type
         *ret_message = message;
         return r.wrong ? TRANSCODE_E_VIOLATIONS : 0;
 }
+
+void transcode_given_fields(struct arena *arena, const struct contract_message *type, struct str json,
+                            char ***ret_names, size_t *ret_n)
+{
+        json_t *root = json_loadb(json.p ? json.p : "", json.n, JSON_ALLOW_NUL, NULL);
+        char **names = ARENA_ARRAY(arena, char *, type->n_fields + 1);
+        size_t n = 0;
+        for (unsigned i = 0; i < type->n_fields; i++)
+                if (json_object_get(root, type->fields[i].json_name) || json_object_get(root, type->fields[i].name))
+                        names[n++] = arena_strdup(arena, type->fields[i].name);
+        json_decref(root);
+        *ret_names = names;
+        *ret_n = n;
+}

@@ -17,6 +17,10 @@
 int transcode_from_json(struct arena *arena, const struct contract_message *type, struct str json,
                         struct violations *violations, ProtobufCMessage **ret_message) MUST_USE;
 
+/* Names the type's fields that a JSON object has, null or empty ones among them: what a partial update changes. */
+void transcode_given_fields(struct arena *arena, const struct contract_message *type, struct str json,
+                            char ***ret_names, size_t *ret_n);
+
 /* Sets one field (path "member.name" or "pageSize", both spellings) from the text of a URL (path variable or query
  * parameter): scalars, enums by name, wrappers of times and masks; repeated fields append. TRANSCODE_E_VIOLATIONS
  * if there is no such field, it is no scalar, or the text does not fit; the pointer names the parameter. */

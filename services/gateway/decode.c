@@ -5,6 +5,7 @@
 #include "services/gateway/decode.h"
 
 #include "common/json/transcode.h"
+#include "google/protobuf/field_mask.pb-c.h"
 
 #define QUERY_PARAMETERS_MAX 64
 
@@ -183,6 +184,21 @@ static void check_rules(const struct http_request *request, const struct route *
         }
 }
 
+/* A partial update without a mask changes what its body has (RFC 7396): without this, `false` and "" would look as if
+ * they had not been given. */
+static void fill_update_mask(const struct http_request *request, const struct route *route, ProtobufCMessage *message)
+{
+        const ProtobufCFieldDescriptor *field = decode_field(route->method->input, "update_mask");
+        if (route->method->http != CONTRACT_PATCH || !field || !route->body)
+                return;
+        Google__Protobuf__FieldMask **mask = decode_member(field, message);
+        if (*mask)
+                return;
+        *mask = arena_alloc(request->arena, sizeof(**mask));
+        google__protobuf__field_mask__init(*mask);
+        transcode_given_fields(request->arena, route->body->message, request->body, &(*mask)->paths, &(*mask)->n_paths);
+}
+
 int decode_request(const struct http_request *request, const struct route *route, const struct route_match *match,
                    struct violations *violations, ProtobufCMessage **ret_message)
 {
@@ -193,6 +209,7 @@ int decode_request(const struct http_request *request, const struct route *route
         r = decode_parameters(request, route, match, message, violations);
         if (r)
                 return r;
+        fill_update_mask(request, route, message);
         check_rules(request, route, message, violations);
         if (violations->n)
                 return DECODE_E_VIOLATIONS;

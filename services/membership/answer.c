@@ -28,20 +28,6 @@ bool mask_has(const Google__Protobuf__FieldMask *mask, const char *name, bool ot
         return false;
 }
 
-int mask_check(struct rpc_call *call, const Google__Protobuf__FieldMask *mask, const char *const *names)
-{
-        for (size_t i = 0; mask && i < mask->n_paths; i++) {
-                size_t j = 0;
-                while (names[j] && strcmp(names[j], mask->paths[i]) != 0)
-                        j++;
-                if (!names[j])
-                        return rpc_invalid(call, "/updateMask", "in",
-                                           "names a field that cannot be changed here",
-                                           "包含此处不可修改的字段。");
-        }
-        return 0;
-}
-
 int find_organization(struct rpc_call *call, const char *code, struct organization *ret)
 {
         int r = organization_get(rpc_db(call), rpc_arena(call), str_of(code), ret);

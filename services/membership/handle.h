@@ -17,9 +17,6 @@ void etag_of(int64_t version, char out[ETAG_SIZE]);
 int etag_check(struct rpc_call *call, const char *given, int64_t version) MUST_USE;
 /* Is the field to be changed? No mask: yes if `otherwise`. */
 bool mask_has(const Google__Protobuf__FieldMask *mask, const char *name, bool otherwise);
-/* RPC_REFUSED if the mask names a field that is not among these (NULL-terminated). */
-int mask_check(struct rpc_call *call, const Google__Protobuf__FieldMask *mask,
-               const char *const *names) MUST_USE;
 
 /* The organisation, or RPC_REFUSED as PROBLEM_ORGANIZATION_UNKNOWN. */
 int find_organization(struct rpc_call *call, const char *code, struct organization *ret) MUST_USE;

@@ -278,22 +278,20 @@ int handle_find_members(struct rpc_call *call, const FindMembersRequest *request
 
 int handle_update_member(struct rpc_call *call, const UpdateMemberRequest *request, Member *response)
 {
-        static const char *const fields[] = {"name", "phone", NULL};
-        bool name = mask_has(request->update_mask, "name", request->name[0]);
-        bool phone = mask_has(request->update_mask, "phone", request->phone[0]);
+        const MemberChanges *asked = request->changes;
+        bool name = mask_has(request->update_mask, "name", asked->name[0]);
+        bool phone = mask_has(request->update_mask, "phone", asked->phone[0]);
         char new_phone[PHONE_SIZE];
         struct member m;
-        int r = mask_check(call, request->update_mask, fields);
-        if (r == 0)
-                r = find_member(call, request->member, OWN_TOO, &m);
+        int r = find_member(call, request->member, OWN_TOO, &m);
         if (r == 0)
                 r = etag_check(call, request->etag, m.version);
         if (r == 0 && name && is_self(call, m.id))
                 return rpc_refuse(call, PROBLEM(PERMISSION_DENIED), "member.write");
         if (r == 0 && name)
-                r = take_name(call, request->name, &m.name);
+                r = take_name(call, asked->name, &m.name);
         if (r == 0 && phone)
-                r = take_phone(call, request->phone, new_phone);
+                r = take_phone(call, asked->phone, new_phone);
         if (r == 0 && phone)
                 r = member_set_phone(call, &m, new_phone);
         if (r != 0)

@@ -249,13 +249,10 @@ static int save_organization(struct rpc_call *call, struct organization *o)
 int handle_update_organization(struct rpc_call *call, const UpdateOrganizationRequest *request,
                                Organization *response)
 {
-        static const char *const fields[] = {"name", "valid_from", "valid_to", NULL};
-        const Organization *asked = request->organization;
+        const OrganizationChanges *asked = request->changes;
         struct organization o;
         struct str name;
-        int r = mask_check(call, request->update_mask, fields);
-        if (r == 0)
-                r = find_organization(call, asked->code, &o);
+        int r = find_organization(call, request->organization, &o);
         if (r == 0)
                 r = etag_check(call, request->etag, o.version);
         if (r != 0)

@@ -3,6 +3,7 @@
  * From path, query and body to a checked message, over the real contract.
  */
 // uses: services/gateway/decode.c services/gateway/route.c
+#include "nuanxin/activity/v1/activities.pb-c.h"
 #include "nuanxin/membership/v1/membership.pb-c.h"
 #include "services/gateway/decode.h"
 #include "tests/support/check.h"
@@ -40,11 +41,28 @@ static void path_query_and_body_fill_the_message(void)
         CHECK_TEXT(list->page_token, "a+b c");
         CHECK_INT(list->state, NUANXIN__MEMBERSHIP__V1__MEMBER__STATE__ACTIVE);
 
-        CHECK_INT(decode(CONTRACT_PATCH, "/v1/organizations/4301", "updateMask=name&", STR("{\"code\":\"99\",\"name\":\"长沙\"}")), 0);
+        CHECK_INT(decode(CONTRACT_PATCH, "/v1/organizations/4301", "updateMask=name&", STR("{\"name\":\"长沙\"}")), 0);
         const Nuanxin__Membership__V1__UpdateOrganizationRequest *update = (const void *)message;
-        CHECK_TEXT(update->organization->code, "4301"); /* the path wins */
-        CHECK_TEXT(update->organization->name, "长沙");
+        CHECK_TEXT(update->organization, "4301");
+        CHECK_TEXT(update->changes->name, "长沙");
         CHECK_INT(update->update_mask->n_paths, 1);
+}
+
+static void a_partial_update_changes_what_its_body_has(void)
+{
+        CHECK_INT(decode(CONTRACT_PATCH, "/v1/activities/01976a5e-7c00-7000-8000-0123456789ab", NULL,
+                         STR("{\"noWaitingList\":false,\"description\":null,\"capacity\":0}")), 0);
+        const Nuanxin__Activity__V1__UpdateActivityRequest *update = (const void *)message;
+        CHECK_INT(update->update_mask->n_paths, 3);
+        CHECK_TEXT(update->update_mask->paths[0], "description");
+        CHECK_TEXT(update->update_mask->paths[1], "capacity");
+        CHECK_TEXT(update->update_mask->paths[2], "no_waiting_list");
+        CHECK_INT(decode(CONTRACT_PATCH, "/v1/activities/01976a5e-7c00-7000-8000-0123456789ab", "updateMask=place",
+                         STR("{\"capacity\":0}")), 0);
+        update = (const void *)message;
+        CHECK_INT(update->update_mask->n_paths, 1);
+        CHECK_INT(decode(CONTRACT_PATCH, "/v1/organizations/4301", NULL, STR("{\"parent\":\"43\"}")), DECODE_E_VIOLATIONS);
+        CHECK(violates("/parent", "unknownField"));
 }
 
 static void an_empty_body_is_an_empty_message(void)
@@ -118,6 +136,7 @@ int main(void)
 {
         static const struct check_case cases[] = {
                 {"path, query and body fill the message", path_query_and_body_fill_the_message},
+                {"a partial update changes what its body has, and nothing else can be in it", a_partial_update_changes_what_its_body_has},
                 {"an empty body is an empty message", an_empty_body_is_an_empty_message},
                 {"violations point into what was sent", violations_point_into_what_was_sent},
                 {"all that is wrong with a body is said at once, each place once", all_that_is_wrong_is_said_at_once},
