@@ -3,10 +3,10 @@
  * The batch and its script. What stands in Redis:
  *
  *   session:{sha256}, apikey:{sha256}   a hash: principal (packed), id, generation, client, client_generation; opened,
- *                                       until and seen (UTC µs); ends with its idle or absolute time
+ *                                       until and seen (UTC µs; to the minute); ends with its idle or absolute time
  *   session-since                       what was opened before this (UTC µs) is over
  *   generation:{id}                     the least generation of that account, member or client that is still good
- *   rate:{class}:{sha256, cut}          GCRA: the theoretical arrival time, µs of Redis's clock
+ *   rate:{class}:{sha256, cut}          GCRA: the theoretical arrival time, µs of Redis's clock; in memory only
  */
 #include "services/gateway/ask.h"
 
@@ -17,39 +17,44 @@
 #define BATCH_QUESTIONS 128
 
 static const char script_text[] =
-                "local t = redis.call('TIME')\n"
+                "local call, floor, ceil = redis.call, math.floor, math.ceil\n"
+                "local t = call('TIME')\n"
                 "local now = t[1] * 1000000 + t[2]\n"
                 "local function superseded(id, generation)\n"
                 "  if not id or id == '' then return false end\n"
-                "  local least = redis.call('GET', 'generation:' .. id)\n"
+                "  local least = call('GET', 'generation:' .. id)\n"
                 "  return least and tonumber(least) > tonumber(generation or 0)\n"
                 "end\n"
-                "local since = tonumber(redis.call('GET', 'session-since') or 0)\n"
-                /* a: the gateway's UTC; b: how long it may be idle, 0 for no such limit */
+                "local since\n"
+                /* a: the gateway's UTC; b: how long it may be idle, 0 for no such limit. Its use is noted once a minute. */
                 "local function session(key, a, b)\n"
-                "  local s = redis.call('HMGET', key, 'principal', 'until', 'seen', 'id', 'generation', 'client',\n"
-                "                       'client_generation', 'opened')\n"
+                "  local s = call('HMGET', key, 'principal', 'until', 'seen', 'id', 'generation', 'client',\n"
+                "                 'client_generation', 'opened')\n"
                 "  if not s[1] then return {} end\n"
-                "  local left = tonumber(s[2]) - a\n"
-                "  if left <= 0 or (b > 0 and a - tonumber(s[3]) > b) or superseded(s[4], s[5]) or\n"
-                "     superseded(s[6], s[7]) or tonumber(s[8]) < since then\n"
-                "    redis.call('DEL', key)\n"
+                "  since = since or tonumber(call('GET', 'session-since') or 0)\n"
+                "  local left, idle = tonumber(s[2]) - a, a - tonumber(s[3])\n"
+                "  if left <= 0 or (b > 0 and idle > b) or superseded(s[4], s[5]) or superseded(s[6], s[7]) or\n"
+                "     tonumber(s[8]) < since then\n"
+                "    call('DEL', key)\n"
                 "    return {}\n"
                 "  end\n"
-                "  if b > 0 then\n"
-                "    redis.call('HSET', key, 'seen', string.format('%.0f', a))\n"
-                "    redis.call('PEXPIRE', key, math.ceil(math.min(b, left) / 1000))\n"
+                "  if b > 0 and idle >= 60000000 then\n"
+                "    call('HSET', key, 'seen', string.format('%.0f', a))\n"
+                "    call('PEXPIRE', key, ceil(math.min(b, left) / 1000))\n"
                 "  end\n"
                 "  return {s[1], s[2]}\n"
                 "end\n"
-                /* a: interval; b: burst × interval; c: tokens wanted */
+                /* a: interval; b: burst × interval; c: tokens wanted. Not for the log: it is worth nothing in seconds. */
                 "local function tokens(key, a, b, c)\n"
-                "  local ahead = math.max(0, tonumber(redis.call('GET', key) or 0) - now)\n"
-                "  local got = math.max(0, math.min(c, math.floor((b - ahead) / a)))\n"
-                "  if got > 0 then\n"
-                "    ahead = ahead + got * a\n"
-                "    redis.call('SET', key, string.format('%.0f', now + ahead), 'PX', math.ceil(ahead / 1000))\n"
-                "  end\n"
+                "  local ahead = (call('GET', key) or now) - now\n"
+                "  if ahead < 0 then ahead = 0 end\n"
+                "  local got = floor((b - ahead) / a)\n"
+                "  if got > c then got = c end\n"
+                "  if got <= 0 then return {0, ahead} end\n"
+                "  ahead = ahead + got * a\n"
+                "  redis.set_repl(redis.REPL_NONE)\n"
+                "  call('SET', key, string.format('%.0f', now + ahead), 'PX', ceil(ahead / 1000))\n"
+                "  redis.set_repl(redis.REPL_ALL)\n"
                 "  return {got, ahead}\n"
                 "end\n"
                 "local out = {}\n"
