@@ -179,7 +179,7 @@ static void read_object(struct reader *r, const struct contract_message *type, j
                 struct pointer here = {.up = at, .key = key};
                 const struct contract_field *f = message_field(type, key);
                 if (!f || f->internal) {
-                        say(r, &here, (struct expectation){"unknownField", "is no field here", "没有此字段"});
+                        say(r, &here, (struct expectation){"unknownField", "no such field", "没有此字段"});
                         continue;
                 }
                 if (!seen)

@@ -92,5 +92,5 @@ int transcode_set_text(struct arena *arena, const struct contract_message *type,
                 message = *inner;
                 type = f->message;
         }
-        return wrong(arena, violations, path, (struct expectation){"unknownField", "is no parameter here", "没有此参数"});
+        return wrong(arena, violations, path, (struct expectation){"unknownField", "no such parameter", "没有此参数"});
 }

@@ -62,7 +62,7 @@ static int register_member(struct demo *d, struct web *web, struct arena *arena,
         }
         if ((r = read_answer(arena, REGISTRATION_TYPE, answer.body, &registration)) < 0)
                 return r;
-        bool has_place = registration->status == NUANXIN__ACTIVITY__V1__REGISTRATION__STATUS__REGISTERED;
+        bool has_place = registration->state == NUANXIN__ACTIVITY__V1__REGISTRATION__STATE__REGISTERED;
         atomic_fetch_add(has_place ? &d->registered : &d->waiting, 1);
         *ret_code = has_place ? registration->code : NULL;
         return 0;

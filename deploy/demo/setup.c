@@ -83,7 +83,7 @@ static int wait_for_import(struct web *web, struct arena *arena, Nuanxin__Member
         int64_t started = clock_monotonic_us();
         while (o->state == NUANXIN__MEMBERSHIP__V1__OPERATION__STATE__RUNNING ||
                o->state == NUANXIN__MEMBERSHIP__V1__OPERATION__STATE__UPLOADING) {
-                const char *path = arena_printf(arena, "/v1/membership/operations/%s", o->operation);
+                const char *path = arena_printf(arena, "/v1/membership/operations/%s", o->id);
                 nanosleep(&(struct timespec){.tv_nsec = 100 * 1000 * 1000}, NULL);
                 int r = web_message(web, "GET", path, NULL, arena, contract_message_by_name(STR(OPERATION_TYPE)), &o);
                 if (r < 0)

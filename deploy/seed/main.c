@@ -128,7 +128,7 @@ static int import_organizations(struct seed *s)
                 return r > 0 ? -EINVAL : r;
         }
         o = response;
-        if ((r = wait_for_operation(s, o->operation, &o)))
+        if ((r = wait_for_operation(s, o->id, &o)))
                 return r;
         if (o->state != NUANXIN__MEMBERSHIP__V1__OPERATION__STATE__SUCCEEDED) {
                 fprintf(stderr, "the organisations were not imported; the first errors:\n");

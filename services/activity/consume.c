@@ -120,9 +120,9 @@ static void count_way(struct delta *delta, int way, int64_t by)
                 delta->on_site += by;
 }
 
-static void count_registration(struct delta *delta, int status, int64_t by)
+static void count_registration(struct delta *delta, int state, int64_t by)
 {
-        if (status == REGISTRATION_WAITING)
+        if (state == REGISTRATION_WAITING)
                 delta->waiting += by;
         else
                 delta->registered += by;
@@ -175,11 +175,11 @@ static int count_event(struct rpc_call *call, struct tally *t, const struct rpc_
         } else if (type == &activity_v1_registration_created_msg) {
                 RegistrationCreated *created = (RegistrationCreated *)m;
                 count_registration(delta_add(call, &t->activities, created->activity, ""),
-                                   (int)created->status, 1);
+                                   (int)created->state, 1);
         } else {
                 RegistrationCancelled *cancelled = (RegistrationCancelled *)m;
                 count_registration(delta_add(call, &t->activities, cancelled->activity, ""),
-                                   (int)cancelled->previous_status, -1);
+                                   (int)cancelled->previous_state, -1);
         }
         return 0;
 }

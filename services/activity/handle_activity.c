@@ -32,7 +32,7 @@ static void fill(struct rpc_call *call, Activity *out, const struct activity *a)
         out->capacity = (int32_t)a->capacity;
         out->no_waiting_list = a->no_waiting_list;
         out->registration_required = a->registration_required;
-        out->status = a->status;
+        out->state = a->state;
         out->counts = counts;
         out->create_time = rpc_timestamp(call, a->created_us);
         out->update_time = rpc_timestamp(call, a->updated_us);
@@ -90,9 +90,9 @@ static int check_campaign(struct rpc_call *call, const char *id, struct str orga
         int r = campaign_load(rpc_db(call), rpc_arena(call), id, &c);
         if (r == ACTIVITY_E_ABSENT || (r == 0 && !path_is_within(organizer_path, str_of(c.path))))
                 return rpc_about(call, "/campaign", rpc_refuse(call, NUANXIN__PROBLEM__PROBLEM_CAMPAIGN_UNKNOWN, id));
-        if (r == 0 && c.status == CAMPAIGN_CLOSED)
+        if (r == 0 && c.state == CAMPAIGN_CLOSED)
                 return rpc_refuse(call, NUANXIN__PROBLEM__PROBLEM_CAMPAIGN_CLOSED,
-                                  campaign_status_name(c.status));
+                                  campaign_state_name(c.state));
         return r;
 }
 
@@ -117,7 +117,7 @@ int handle_create_activity(struct rpc_call *call, const CreateActivityRequest *r
                 .capacity = given->capacity,
                 .no_waiting_list = given->no_waiting_list,
                 .registration_required = given->registration_required,
-                .status = ACTIVITY_DRAFT,
+                .state = ACTIVITY_DRAFT,
                 .created_us = rpc_now(call),
                 .updated_us = rpc_now(call),
                 .revision = 1,
@@ -142,7 +142,7 @@ int handle_create_activity(struct rpc_call *call, const CreateActivityRequest *r
 
 static bool is_hidden(struct rpc_call *call, const struct activity *a)
 {
-        return a->status == ACTIVITY_DRAFT && !rpc_allows(call, "activity.write", str_of(a->path));
+        return a->state == ACTIVITY_DRAFT && !rpc_allows(call, "activity.write", str_of(a->path));
 }
 
 int handle_get_activity(struct rpc_call *call, const GetActivityRequest *request, Activity *response)
@@ -178,7 +178,7 @@ static int page(struct rpc_call *call, const ListActivitiesRequest *request, str
 
         response->activities = ARENA_ARRAY(arena, Activity *, size);
         int r = activities_query(rpc_db(call), after_path, after_id, path_end(arena, path), request->campaign,
-                                 request->status, &rows);
+                                 request->state, &rows);
         struct str last = {0};
         while (r == 0 && (r = store_next(rows)) == 1) {
                 r = 0;
@@ -203,7 +203,7 @@ int handle_list_activities(struct rpc_call *call, const ListActivitiesRequest *r
 {
         struct str path = STR("/"), key;
         struct str filter = str_of(arena_printf(rpc_arena(call), "%s|%s|%d", request->organization,
-                                                request->campaign, request->status));
+                                                request->campaign, request->state));
         int r = rpc_require_somewhere(call);
         if (r == 0 && request->organization[0])
                 r = organization_path(call, str_of(request->organization), &path);
@@ -256,7 +256,7 @@ static int change_capacity(struct rpc_call *call, struct activity *a, int64_t wa
         int r = 0;
         if (a->capacity == was)
                 return 0;
-        if (a->status == ACTIVITY_DRAFT) {
+        if (a->state == ACTIVITY_DRAFT) {
                 if (was)
                         r = seat_delete(rpc_db(call), a->id);
                 return r == 0 && a->capacity ? seat_insert(rpc_db(call), a->id, a->capacity) : r;
@@ -280,7 +280,7 @@ static int change_capacity(struct rpc_call *call, struct activity *a, int64_t wa
 
 static bool is_over(const struct activity *a)
 {
-        return a->status == ACTIVITY_CANCELLED || a->status == ACTIVITY_ENDED;
+        return a->state == ACTIVITY_CANCELLED || a->state == ACTIVITY_ENDED;
 }
 
 int handle_update_activity(struct rpc_call *call, const UpdateActivityRequest *request, Activity *response)
@@ -293,7 +293,7 @@ int handle_update_activity(struct rpc_call *call, const UpdateActivityRequest *r
                 r = check_etag(call, request->etag, a.revision);
         if (r == 0 && is_over(&a))
                 r = rpc_refuse(call, NUANXIN__PROBLEM__PROBLEM_ACTIVITY_STATE,
-                               activity_status_name(a.status));
+                               activity_state_name(a.state));
         if (r != 0)
                 return r;
         int64_t capacity = a.capacity;
@@ -304,7 +304,7 @@ int handle_update_activity(struct rpc_call *call, const UpdateActivityRequest *r
                 r = change_capacity(call, &a, capacity);
         if (r == 0)
                 r = activity_save(rpc_db(call), &a);
-        if (r == 0 && a.status != ACTIVITY_DRAFT)
+        if (r == 0 && a.state != ACTIVITY_DRAFT)
                 r = end_when_due(call, &a);
         if (r != 0)
                 return r;
@@ -313,19 +313,19 @@ int handle_update_activity(struct rpc_call *call, const UpdateActivityRequest *r
         return emit_value(call, &activity_v1_activity_updated_msg, response);
 }
 
-/* The one function that changes an activity's status. An event of any of the four types begins with the same two
+/* The one function that changes an activity's state. An event of any of the four types begins with the same two
  * fields. */
-static int become(struct rpc_call *call, struct activity *a, int status,
+static int become(struct rpc_call *call, struct activity *a, int state,
                   const struct contract_message *event_type, const char *reason)
 {
-        if (!activity_may_become(a->status, status))
+        if (!activity_may_become(a->state, state))
                 return rpc_refuse(call, NUANXIN__PROBLEM__PROBLEM_ACTIVITY_STATE,
-                                  activity_status_name(a->status));
-        a->status = status;
+                                  activity_state_name(a->state));
+        a->state = state;
         a->updated_us = rpc_now(call);
-        if (status == ACTIVITY_OPEN)
+        if (state == ACTIVITY_OPEN)
                 a->closed_us = 0;
-        else if (status != ACTIVITY_ENDED)
+        else if (state != ACTIVITY_ENDED)
                 a->closed_us = a->updated_us;
         int r = activity_save(rpc_db(call), a);
         if (r != 0)
@@ -353,12 +353,12 @@ int handle_open_activity(struct rpc_call *call, const OpenActivityRequest *reque
         int r = find_mine(call, request->activity, &a);
         if (r == 0)
                 r = valid_organization_path(call, a.organization, &path);
-        if (r == 0 && a.campaign_status != CAMPAIGN_OPEN)
+        if (r == 0 && a.campaign_state != CAMPAIGN_OPEN)
                 r = rpc_refuse(call, NUANXIN__PROBLEM__PROBLEM_CAMPAIGN_CLOSED,
-                               campaign_status_name(a.campaign_status));
+                               campaign_state_name(a.campaign_state));
         if (r == 0 && a.end_us <= rpc_now(call))
                 r = rpc_refuse(call, NUANXIN__PROBLEM__PROBLEM_ACTIVITY_STATE,
-                               activity_status_name(ACTIVITY_ENDED));
+                               activity_state_name(ACTIVITY_ENDED));
         if (r == 0)
                 r = become(call, &a, ACTIVITY_OPEN, &activity_v1_activity_opened_msg, NULL);
         if (r == 0)
@@ -401,7 +401,7 @@ int due_end_activity(struct rpc_call *call, const char *activity, struct str pay
         int r = activity_load(rpc_db(call), rpc_arena(call), activity, &a);
         if (r == ACTIVITY_E_ABSENT)
                 return 0;
-        if (r != 0 || !activity_may_become(a.status, ACTIVITY_ENDED))
+        if (r != 0 || !activity_may_become(a.state, ACTIVITY_ENDED))
                 return r;
         if (a.end_us > rpc_now(call))
                 return end_when_due(call, &a);

@@ -12,7 +12,7 @@ static void fill(struct rpc_call *call, Campaign *out, const struct campaign *c)
         out->description = (char *)c->description;
         out->start_time = rpc_timestamp(call, c->start_us);
         out->end_time = rpc_timestamp(call, c->end_us);
-        out->status = c->status;
+        out->state = c->state;
         out->create_time = rpc_timestamp(call, c->created_us);
         out->update_time = rpc_timestamp(call, c->updated_us);
         out->etag = etag_of(call, c->revision);
@@ -50,7 +50,7 @@ int handle_create_campaign(struct rpc_call *call, const CreateCampaignRequest *r
                 .description = given->description,
                 .start_us = rpc_timestamp_us(given->start_time),
                 .end_us = rpc_timestamp_us(given->end_time),
-                .status = CAMPAIGN_DRAFT,
+                .state = CAMPAIGN_DRAFT,
                 .created_us = rpc_now(call),
                 .updated_us = rpc_now(call),
                 .revision = 1,
@@ -75,7 +75,7 @@ int handle_get_campaign(struct rpc_call *call, const GetCampaignRequest *request
         int r = rpc_require_somewhere(call);
         if (r == 0)
                 r = find_campaign(call, request->campaign, &c);
-        if (r == 0 && c.status == CAMPAIGN_DRAFT && !rpc_allows(call, "activity.write", str_of(c.path)))
+        if (r == 0 && c.state == CAMPAIGN_DRAFT && !rpc_allows(call, "activity.write", str_of(c.path)))
                 r = rpc_refuse(call, NUANXIN__PROBLEM__PROBLEM_NOT_FOUND);
         if (r == 0)
                 fill(call, response, &c);
@@ -87,7 +87,7 @@ int handle_list_campaigns(struct rpc_call *call, const ListCampaignsRequest *req
 {
         struct arena *arena = rpc_arena(call);
         struct str path = STR("/"), key;
-        struct str filter = str_of(arena_printf(arena, "%s|%d", request->organization, request->status));
+        struct str filter = str_of(arena_printf(arena, "%s|%d", request->organization, request->state));
         int r = rpc_require_somewhere(call);
         if (r == 0 && request->organization[0])
                 r = organization_path(call, str_of(request->organization), &path);
@@ -99,7 +99,7 @@ int handle_list_campaigns(struct rpc_call *call, const ListCampaignsRequest *req
         response->campaigns = ARENA_ARRAY(arena, Campaign *, size);
 
         _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
-        r = campaigns_query(rpc_db(call), path, path_end(arena, path), request->status,
+        r = campaigns_query(rpc_db(call), path, path_end(arena, path), request->state,
                             arena_strndup(arena, key.p, key.n), &rows);
         while (r == 0 && (r = store_next(rows)) == 1) {
                 struct campaign c;
@@ -110,7 +110,7 @@ int handle_list_campaigns(struct rpc_call *call, const ListCampaignsRequest *req
                         return 0;
                 }
                 campaign_read(rows, arena, &c);
-                if (c.status == CAMPAIGN_DRAFT && !rpc_allows(call, "activity.write", str_of(c.path)))
+                if (c.state == CAMPAIGN_DRAFT && !rpc_allows(call, "activity.write", str_of(c.path)))
                         continue;
                 Campaign *out = message_new(arena, &activity_v1_campaign_msg);
                 fill(call, out, &c);
@@ -151,8 +151,8 @@ int handle_update_campaign(struct rpc_call *call, const UpdateCampaignRequest *r
         return emit_value(call, &activity_v1_campaign_updated_msg, response);
 }
 
-/* The one function that changes a campaign's status. */
-static int become(struct rpc_call *call, const char *id, int status,
+/* The one function that changes a campaign's state. */
+static int become(struct rpc_call *call, const char *id, int state,
                   const struct contract_message *event_type, Campaign *response)
 {
         struct campaign c;
@@ -160,16 +160,16 @@ static int become(struct rpc_call *call, const char *id, int status,
         int r = find_campaign(call, id, &c);
         if (r == 0)
                 r = rpc_require(call, str_of(c.path));
-        if (r == 0 && status == CAMPAIGN_OPEN)
+        if (r == 0 && state == CAMPAIGN_OPEN)
                 r = valid_organization_path(call, c.organization, &path);
-        if (r == 0 && !campaign_may_become(c.status, status))
+        if (r == 0 && !campaign_may_become(c.state, state))
                 r = rpc_refuse(call, NUANXIN__PROBLEM__PROBLEM_CAMPAIGN_STATE,
-                               campaign_status_name(c.status));
+                               campaign_state_name(c.state));
         if (r != 0)
                 return r;
-        c.status = status;
+        c.state = state;
         c.updated_us = rpc_now(call);
-        c.closed_us = status == CAMPAIGN_CLOSED ? c.updated_us : 0;
+        c.closed_us = state == CAMPAIGN_CLOSED ? c.updated_us : 0;
         r = campaign_save(rpc_db(call), &c);
         if (r != 0)
                 return r;

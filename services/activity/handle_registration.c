@@ -12,7 +12,7 @@ static void fill(struct rpc_call *call, Registration *out, const struct registra
         out->activity = (char *)g->activity;
         out->member = (char *)g->member;
         out->organization = (char *)g->organization;
-        out->status = g->status;
+        out->state = g->state;
         out->code = arena_printf(rpc_arena(call), "%.4s-%s", g->code, g->code + 4);
         out->position = (int32_t)g->position;
         out->attended = g->attended;
@@ -27,9 +27,9 @@ static int refuse(struct rpc_call *call, Nuanxin__Problem problem, const struct 
         char from[40], until[40];
         switch (problem) {
         case NUANXIN__PROBLEM__PROBLEM_ACTIVITY_NOT_OPEN:
-                return rpc_refuse(call, problem, activity_status_name(a->status));
+                return rpc_refuse(call, problem, activity_state_name(a->state));
         case NUANXIN__PROBLEM__PROBLEM_CAMPAIGN_CLOSED:
-                return rpc_refuse(call, problem, campaign_status_name(a->campaign_status));
+                return rpc_refuse(call, problem, campaign_state_name(a->campaign_state));
         default:
                 clock_format_rfc3339(from,
                                      a->registration_start_us ? a->registration_start_us : a->created_us);
@@ -61,8 +61,8 @@ static int decide(struct rpc_call *call, const struct activity *a)
 {
         struct registration_facts facts = {
                 .now_us = rpc_now(call),
-                .activity_status = a->status,
-                .campaign_status = a->campaign_status,
+                .activity_state = a->state,
+                .campaign_state = a->campaign_state,
                 .from_us = a->registration_start_us,
                 .until_us = a->registration_end_us,
                 .end_us = a->end_us,
@@ -75,7 +75,7 @@ static int decide(struct rpc_call *call, const struct activity *a)
 static int take_place(struct rpc_call *call, const struct activity *a, struct registration *g)
 {
         struct seat seat;
-        g->status = REGISTRATION_REGISTERED;
+        g->state = REGISTRATION_REGISTERED;
         g->position = 0;
         if (!a->capacity)
                 return 0;
@@ -85,7 +85,7 @@ static int take_place(struct rpc_call *call, const struct activity *a, struct re
                                   arena_printf(rpc_arena(call), "%lld", (long long)seat.capacity));
         if (r != 0)
                 return r;
-        g->status = seat.waiting ? REGISTRATION_WAITING : REGISTRATION_REGISTERED;
+        g->state = seat.waiting ? REGISTRATION_WAITING : REGISTRATION_REGISTERED;
         g->position = seat.last_position;
         return 0;
 }
@@ -112,7 +112,7 @@ static int emit_created(struct rpc_call *call, const struct activity *a, const s
         event->campaign = (char *)a->campaign;
         event->member = (char *)g->member;
         event->organization = (char *)g->organization;
-        event->status = g->status;
+        event->state = g->state;
         return rpc_emit(call, &activity_v1_registration_created_msg, event, g->id, g->organization);
 }
 
@@ -132,7 +132,7 @@ int handle_create_registration(struct rpc_call *call, const CreateRegistrationRe
         if (r != 0)
                 return r;
         r = registration_of_member(rpc_db(call), rpc_arena(call), a.id, who.member, &was);
-        if (r == 0 && was.status != REGISTRATION_CANCELLED)
+        if (r == 0 && was.state != REGISTRATION_CANCELLED)
                 return rpc_refuse(call, NUANXIN__PROBLEM__PROBLEM_ALREADY_REGISTERED, was.id);
         if (r != 0 && r != ACTIVITY_E_ABSENT)
                 return r;
@@ -162,15 +162,15 @@ int handle_create_registration(struct rpc_call *call, const CreateRegistrationRe
 /* The registration goes, and with it a place or a position; who waits first gets the place. */
 static int give_up(struct rpc_call *call, const struct activity *a, struct registration *g)
 {
-        int was = g->status, r;
+        int was = g->state, r;
         struct seat seat;
-        g->status = REGISTRATION_CANCELLED;
+        g->state = REGISTRATION_CANCELLED;
         g->changed_us = rpc_now(call);
         r = registration_save(rpc_db(call), g, was);
         if (r == 0 && a->capacity)
                 r = seat_change(rpc_db(call), a->id, was == REGISTRATION_REGISTERED ? -1 : 0,
                                 was == REGISTRATION_WAITING ? -1 : 0, &seat);
-        if (r == 0 && a->capacity && (a->status == ACTIVITY_OPEN || a->status == ACTIVITY_CLOSED))
+        if (r == 0 && a->capacity && (a->state == ACTIVITY_OPEN || a->state == ACTIVITY_CLOSED))
                 r = promote_waiting(call, a, &seat);
         if (r != 0)
                 return r;
@@ -180,7 +180,7 @@ static int give_up(struct rpc_call *call, const struct activity *a, struct regis
         event->campaign = (char *)a->campaign;
         event->member = (char *)g->member;
         event->organization = (char *)g->organization;
-        event->previous_status = was;
+        event->previous_state = was;
         return rpc_emit(call, &activity_v1_registration_cancelled_msg, event, g->id, g->organization);
 }
 
@@ -210,8 +210,8 @@ int handle_cancel_registration(struct rpc_call *call, const CancelRegistrationRe
         if (r != 0)
                 return r;
         rpc_audit_subject(call, g.id, g.organization);
-        if (g.status != REGISTRATION_CANCELLED) {
-                if (a.status == ACTIVITY_ENDED || rpc_now(call) >= a.end_us)
+        if (g.state != REGISTRATION_CANCELLED) {
+                if (a.state == ACTIVITY_ENDED || rpc_now(call) >= a.end_us)
                         return rpc_refuse(call, NUANXIN__PROBLEM__PROBLEM_REGISTRATION_TOO_LATE);
                 r = give_up(call, &a, &g);
         }
@@ -264,7 +264,7 @@ int handle_list_registrations(struct rpc_call *call, const ListRegistrationsRequ
                               ListRegistrationsResponse *response)
 {
         struct arena *arena = rpc_arena(call);
-        struct str filter = str_of(arena_printf(arena, "%s|%d", request->activity, request->status)), key;
+        struct str filter = str_of(arena_printf(arena, "%s|%d", request->activity, request->state)), key;
         int64_t position = -1;
         struct activity a;
         _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
@@ -276,7 +276,7 @@ int handle_list_registrations(struct rpc_call *call, const ListRegistrationsRequ
         if (r == 0 && key.n)
                 r = str_to_i64(str_cut(&key, '|'), 0, INT64_MAX, &position);
         if (r == 0)
-                r = registrations_query(rpc_db(call), a.id, request->status, position,
+                r = registrations_query(rpc_db(call), a.id, request->state, position,
                                         arena_strndup(arena, key.p, key.n), &rows);
         return r == 0 ? page(call, rows, request->page_size, filter, true, response) : r;
 }

@@ -50,7 +50,7 @@ int due_promote(struct rpc_call *call, const char *activity, struct str payload)
                 r = seat_change(rpc_db(call), activity, 0, 0, &seat);
         if (r == ACTIVITY_E_ABSENT)
                 return 0;
-        if (r == 0 && (a.status == ACTIVITY_OPEN || a.status == ACTIVITY_CLOSED))
+        if (r == 0 && (a.state == ACTIVITY_OPEN || a.state == ACTIVITY_CLOSED))
                 r = promote_waiting(call, &a, &seat);
         return r;
 }

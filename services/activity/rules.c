@@ -8,13 +8,13 @@
 
 /* --- states ------------------------------------------------------------------------------------------------- */
 
-static const bool campaign_transitions[CAMPAIGN_N_STATUS][CAMPAIGN_N_STATUS] = {
+static const bool campaign_transitions[CAMPAIGN_N_STATE][CAMPAIGN_N_STATE] = {
         [CAMPAIGN_DRAFT] = {[CAMPAIGN_OPEN] = true},
         [CAMPAIGN_OPEN] = {[CAMPAIGN_CLOSED] = true},
         [CAMPAIGN_CLOSED] = {[CAMPAIGN_OPEN] = true},
 };
 
-static const bool activity_transitions[ACTIVITY_N_STATUS][ACTIVITY_N_STATUS] = {
+static const bool activity_transitions[ACTIVITY_N_STATE][ACTIVITY_N_STATE] = {
         [ACTIVITY_DRAFT] = {[ACTIVITY_OPEN] = true, [ACTIVITY_CANCELLED] = true},
         [ACTIVITY_OPEN] = {[ACTIVITY_CLOSED] = true, [ACTIVITY_CANCELLED] = true, [ACTIVITY_ENDED] = true},
         [ACTIVITY_CLOSED] = {[ACTIVITY_OPEN] = true, [ACTIVITY_CANCELLED] = true, [ACTIVITY_ENDED] = true},
@@ -22,39 +22,39 @@ static const bool activity_transitions[ACTIVITY_N_STATUS][ACTIVITY_N_STATUS] = {
 
 bool campaign_may_become(int from, int to)
 {
-        return from >= 0 && from < CAMPAIGN_N_STATUS && to >= 0 && to < CAMPAIGN_N_STATUS &&
+        return from >= 0 && from < CAMPAIGN_N_STATE && to >= 0 && to < CAMPAIGN_N_STATE &&
                campaign_transitions[from][to];
 }
 
 bool activity_may_become(int from, int to)
 {
-        return from >= 0 && from < ACTIVITY_N_STATUS && to >= 0 && to < ACTIVITY_N_STATUS &&
+        return from >= 0 && from < ACTIVITY_N_STATE && to >= 0 && to < ACTIVITY_N_STATE &&
                activity_transitions[from][to];
 }
 
-const char *campaign_status_name(int status)
+const char *campaign_state_name(int state)
 {
-        static const char *const names[CAMPAIGN_N_STATUS] = {
+        static const char *const names[CAMPAIGN_N_STATE] = {
                 [CAMPAIGN_DRAFT] = "DRAFT", [CAMPAIGN_OPEN] = "OPEN", [CAMPAIGN_CLOSED] = "CLOSED"};
-        return status > 0 && status < CAMPAIGN_N_STATUS ? names[status] : "UNKNOWN";
+        return state > 0 && state < CAMPAIGN_N_STATE ? names[state] : "UNKNOWN";
 }
 
-const char *activity_status_name(int status)
+const char *activity_state_name(int state)
 {
-        static const char *const names[ACTIVITY_N_STATUS] = {
+        static const char *const names[ACTIVITY_N_STATE] = {
                 [ACTIVITY_DRAFT] = "DRAFT",         [ACTIVITY_OPEN] = "OPEN",   [ACTIVITY_CLOSED] = "CLOSED",
                 [ACTIVITY_CANCELLED] = "CANCELLED", [ACTIVITY_ENDED] = "ENDED",
         };
-        return status > 0 && status < ACTIVITY_N_STATUS ? names[status] : "UNKNOWN";
+        return state > 0 && state < ACTIVITY_N_STATE ? names[state] : "UNKNOWN";
 }
 
 /* --- registrations --------------------------------------------------------------------------------------------- */
 
 Nuanxin__Problem registration_decide(const struct registration_facts *f)
 {
-        if (f->activity_status != ACTIVITY_OPEN)
+        if (f->activity_state != ACTIVITY_OPEN)
                 return NUANXIN__PROBLEM__PROBLEM_ACTIVITY_NOT_OPEN;
-        if (f->campaign_status != CAMPAIGN_OPEN)
+        if (f->campaign_state != CAMPAIGN_OPEN)
                 return NUANXIN__PROBLEM__PROBLEM_CAMPAIGN_CLOSED;
         int64_t until = f->until_us && f->until_us < f->end_us ? f->until_us : f->end_us;
         if (f->now_us < f->from_us || f->now_us >= until)
@@ -140,9 +140,9 @@ Nuanxin__Problem scan_decide(const struct scan_facts *f)
                 return NUANXIN__PROBLEM__PROBLEM_CHECKIN_IN_FUTURE;
         if (f->occurred_us < f->now_us - CHECKIN_OFFLINE_US)
                 return NUANXIN__PROBLEM__PROBLEM_CHECKIN_TOO_OLD;
-        if (f->activity_status == ACTIVITY_DRAFT || (f->closed_us && f->occurred_us >= f->closed_us))
+        if (f->activity_state == ACTIVITY_DRAFT || (f->closed_us && f->occurred_us >= f->closed_us))
                 return NUANXIN__PROBLEM__PROBLEM_CHECKIN_ACTIVITY_CLOSED;
-        if (f->campaign_status == CAMPAIGN_DRAFT ||
+        if (f->campaign_state == CAMPAIGN_DRAFT ||
             (f->campaign_closed_us && f->occurred_us >= f->campaign_closed_us))
                 return NUANXIN__PROBLEM__PROBLEM_CHECKIN_CAMPAIGN_CLOSED;
         if (f->occurred_us < f->start_us - CHECKIN_EARLY_US || f->occurred_us > f->end_us)

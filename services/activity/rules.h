@@ -14,18 +14,18 @@
 
 /* The contract's values under names that fit on a line. */
 enum {
-        CAMPAIGN_DRAFT = NUANXIN__ACTIVITY__V1__CAMPAIGN__STATUS__DRAFT,
-        CAMPAIGN_OPEN = NUANXIN__ACTIVITY__V1__CAMPAIGN__STATUS__OPEN,
-        CAMPAIGN_CLOSED = NUANXIN__ACTIVITY__V1__CAMPAIGN__STATUS__CLOSED,
-        CAMPAIGN_N_STATUS,
+        CAMPAIGN_DRAFT = NUANXIN__ACTIVITY__V1__CAMPAIGN__STATE__DRAFT,
+        CAMPAIGN_OPEN = NUANXIN__ACTIVITY__V1__CAMPAIGN__STATE__OPEN,
+        CAMPAIGN_CLOSED = NUANXIN__ACTIVITY__V1__CAMPAIGN__STATE__CLOSED,
+        CAMPAIGN_N_STATE,
 };
 enum {
-        ACTIVITY_DRAFT = NUANXIN__ACTIVITY__V1__ACTIVITY__STATUS__DRAFT,
-        ACTIVITY_OPEN = NUANXIN__ACTIVITY__V1__ACTIVITY__STATUS__OPEN,
-        ACTIVITY_CLOSED = NUANXIN__ACTIVITY__V1__ACTIVITY__STATUS__CLOSED,
-        ACTIVITY_CANCELLED = NUANXIN__ACTIVITY__V1__ACTIVITY__STATUS__CANCELLED,
-        ACTIVITY_ENDED = NUANXIN__ACTIVITY__V1__ACTIVITY__STATUS__ENDED,
-        ACTIVITY_N_STATUS,
+        ACTIVITY_DRAFT = NUANXIN__ACTIVITY__V1__ACTIVITY__STATE__DRAFT,
+        ACTIVITY_OPEN = NUANXIN__ACTIVITY__V1__ACTIVITY__STATE__OPEN,
+        ACTIVITY_CLOSED = NUANXIN__ACTIVITY__V1__ACTIVITY__STATE__CLOSED,
+        ACTIVITY_CANCELLED = NUANXIN__ACTIVITY__V1__ACTIVITY__STATE__CANCELLED,
+        ACTIVITY_ENDED = NUANXIN__ACTIVITY__V1__ACTIVITY__STATE__ENDED,
+        ACTIVITY_N_STATE,
 };
 enum {
         MODE_ON_SITE = NUANXIN__ACTIVITY__V1__ACTIVITY__MODE__ON_SITE,
@@ -33,10 +33,10 @@ enum {
         MODE_BOTH = NUANXIN__ACTIVITY__V1__ACTIVITY__MODE__BOTH,
 };
 enum {
-        REGISTRATION_NONE = NUANXIN__ACTIVITY__V1__REGISTRATION__STATUS__STATUS_UNSPECIFIED,
-        REGISTRATION_REGISTERED = NUANXIN__ACTIVITY__V1__REGISTRATION__STATUS__REGISTERED,
-        REGISTRATION_WAITING = NUANXIN__ACTIVITY__V1__REGISTRATION__STATUS__WAITING,
-        REGISTRATION_CANCELLED = NUANXIN__ACTIVITY__V1__REGISTRATION__STATUS__CANCELLED,
+        REGISTRATION_NONE = NUANXIN__ACTIVITY__V1__REGISTRATION__STATE__STATE_UNSPECIFIED,
+        REGISTRATION_REGISTERED = NUANXIN__ACTIVITY__V1__REGISTRATION__STATE__REGISTERED,
+        REGISTRATION_WAITING = NUANXIN__ACTIVITY__V1__REGISTRATION__STATE__WAITING,
+        REGISTRATION_CANCELLED = NUANXIN__ACTIVITY__V1__REGISTRATION__STATE__CANCELLED,
 };
 enum {
         WAY_CARD = NUANXIN__ACTIVITY__V1__CHECKIN__WAY__CARD,
@@ -53,17 +53,17 @@ enum {
 
 /* --- states ------------------------------------------------------------------------------------------------- */
 
-/* The only statement of which status may follow which. Unknown values: false. */
+/* The only statement of which state may follow which. Unknown values: false. */
 bool campaign_may_become(int from, int to);
 bool activity_may_become(int from, int to);
-const char *campaign_status_name(int status); /* as in JSON: "OPEN" */
-const char *activity_status_name(int status);
+const char *campaign_state_name(int state); /* as in JSON: "OPEN" */
+const char *activity_state_name(int state);
 
 /* --- registrations --------------------------------------------------------------------------------------------- */
 
 struct registration_facts {
         int64_t now_us;
-        int activity_status, campaign_status;
+        int activity_state, campaign_state;
         int64_t from_us, until_us; /* the activity's registration window; from 0: at once */
         int64_t end_us;            /* of the activity */
 };
@@ -86,9 +86,9 @@ struct scan_facts {
         int way;
         Nuanxin__Problem identity; /* PROBLEM_NONE, or why card, code or id name nobody who may take part */
         bool organization_known;
-        int campaign_status;
+        int campaign_state;
         int64_t campaign_closed_us; /* 0: not closed */
-        int activity_status, mode;
+        int activity_state, mode;
         int64_t start_us, end_us;
         int64_t closed_us; /* when it was closed or cancelled; 0: it was not */
         bool registration_required;

@@ -45,7 +45,7 @@ int members_forget(struct store_conn *db) MUST_USE;
 struct campaign {
         const char *id, *organization, *path, *title, *description;
         int64_t start_us, end_us;
-        int status;
+        int state;
         int64_t closed_us; /* 0 while not closed */
         int64_t created_us, updated_us;
         int64_t revision;
@@ -54,8 +54,8 @@ int campaign_load(struct store_conn *db, struct arena *arena, const char *id, st
 int campaign_insert(struct store_conn *db, const struct campaign *campaign) MUST_USE;
 /* Writes what may change and raises the revision, here too. STORE_E_RETRY if somebody else did so meanwhile. */
 int campaign_save(struct store_conn *db, struct campaign *campaign) MUST_USE;
-/* Newest first, those older than `before` ("": from the newest); status 0: any. campaign_read after each store_next. */
-int campaigns_query(struct store_conn *db, struct str path, struct str end, int status, const char *before,
+/* Newest first, those older than `before` ("": from the newest); state 0: any. campaign_read after each store_next. */
+int campaigns_query(struct store_conn *db, struct str path, struct str end, int state, const char *before,
                     struct store_rows **ret_rows) MUST_USE;
 void campaign_read(const struct store_rows *rows, struct arena *arena, struct campaign *ret);
 
@@ -69,12 +69,12 @@ struct activity {
         int64_t registration_start_us, registration_end_us; /* 0: not given */
         int64_t capacity;                                   /* 0: unlimited */
         bool no_waiting_list, registration_required;
-        int status;
+        int state;
         int64_t closed_us; /* when it was closed or cancelled; 0: it is not */
         int64_t created_us, updated_us;
         int64_t revision;
         int64_t registered, waiting, on_site, online; /* read only */
-        int campaign_status;                          /* read only */
+        int campaign_state;                          /* read only */
         const char *campaign_organization;            /* read only */
 };
 int activity_load(struct store_conn *db, struct arena *arena, const char *id, struct activity *ret) MUST_USE;
@@ -83,7 +83,7 @@ int activity_insert(struct store_conn *db, const struct activity *activity) MUST
 int activity_save(struct store_conn *db, struct activity *activity) MUST_USE;
 /* By path, then id, after (after_path, after_id). */
 int activities_query(struct store_conn *db, struct str after_path, const char *after_id, struct str end,
-                     const char *campaign, int status, struct store_rows **ret_rows) MUST_USE;
+                     const char *campaign, int state, struct store_rows **ret_rows) MUST_USE;
 void activity_read(const struct store_rows *rows, struct arena *arena, struct activity *ret);
 
 /* --- places and registrations (store_registration.c) ------------------------------------------------------------- */
@@ -102,7 +102,7 @@ int seat_delete(struct store_conn *db, const char *activity) MUST_USE;
 
 struct registration {
         const char *id, *activity, *member, *organization;
-        int status;
+        int state;
         const char *code;
         int64_t position;
         int64_t created_us, changed_us;
@@ -111,7 +111,7 @@ struct registration {
 };
 /* ACTIVITY_E_ABSENT if the member (or the code) is taken in this activity. */
 int registration_insert(struct store_conn *db, const struct registration *registration) MUST_USE;
-/* Writes organization, status, position and changed_us. STORE_E_RETRY if its status is no more `was`. */
+/* Writes organization, state, position and changed_us. STORE_E_RETRY if its state is no more `was`. */
 int registration_save(struct store_conn *db, const struct registration *registration, int was) MUST_USE;
 int registration_load(struct store_conn *db, struct arena *arena, const char *activity, const char *id,
                       struct registration *ret) MUST_USE;
@@ -122,7 +122,7 @@ int registration_of_code(struct store_conn *db, struct arena *arena, const char 
 /* Who waits first has a place from now on. ACTIVITY_E_ABSENT: nobody waits. */
 int registration_promote(struct store_conn *db, struct arena *arena, const char *activity, int64_t now_us,
                          struct registration *ret) MUST_USE;
-int registrations_query(struct store_conn *db, const char *activity, int status, int64_t after_position,
+int registrations_query(struct store_conn *db, const char *activity, int state, int64_t after_position,
                         const char *after_id, struct store_rows **ret_rows) MUST_USE;
 int registrations_of_member_query(struct store_conn *db, const char *member, const char *before,
                                   struct store_rows **ret_rows) MUST_USE;
@@ -133,10 +133,10 @@ void registration_read(const struct store_rows *rows, struct arena *arena, struc
 /* What there is to know before a scan is judged, in one look-up. */
 struct scan_context {
         const char *campaign, *path; /* of the activity */
-        int campaign_status, activity_status, mode;
+        int campaign_state, activity_state, mode;
         int64_t campaign_closed_us, start_us, end_us, closed_us;
         bool registration_required, organization_known;
-        int registration; /* its status; 0: none */
+        int registration; /* its state; 0: none */
         int64_t registration_changed_us;
 };
 /* member and organization may be "" when they are not known. ACTIVITY_E_ABSENT: no such activity. */

@@ -6,16 +6,16 @@
 
 #define COLUMNS                                                                                              \
         "id, campaign, organization, path, title, description, category, mode, place, link, start_us, end_us, " \
-        "registration_start_us, registration_end_us, capacity, no_waiting_list, registration_required, status, " \
+        "registration_start_us, registration_end_us, capacity, no_waiting_list, registration_required, state, " \
         "closed_us, created_us, updated_us, revision"
 
 /* Where places are limited the seat row knows them to the moment; the rest is counted from the events. */
 #define SELECT                                                                                               \
         "SELECT a.id, a.campaign, a.organization, a.path, a.title, a.description, a.category, a.mode, a.place, " \
         "a.link, a.start_us, a.end_us, a.registration_start_us, a.registration_end_us, a.capacity, "          \
-        "a.no_waiting_list, a.registration_required, a.status, a.closed_us, a.created_us, a.updated_us, "     \
+        "a.no_waiting_list, a.registration_required, a.state, a.closed_us, a.created_us, a.updated_us, "      \
         "a.revision, COALESCE(s.taken, n.registered), COALESCE(s.waiting, n.waiting), n.on_site, n.online, "  \
-        "c.status, c.organization "                                                                          \
+        "c.state, c.organization "                                                                           \
         "FROM activity a JOIN campaign c ON c.id = a.campaign LEFT JOIN seat s ON s.activity = a.id "         \
         "LEFT JOIN activity_count n ON n.activity = a.id "
 
@@ -39,7 +39,7 @@ void activity_read(const struct store_rows *rows, struct arena *arena, struct ac
                 .capacity = store_i64(rows, 14),
                 .no_waiting_list = store_i64(rows, 15),
                 .registration_required = store_i64(rows, 16),
-                .status = (int)store_i64(rows, 17),
+                .state = (int)store_i64(rows, 17),
                 .closed_us = store_i64(rows, 18),
                 .created_us = store_i64(rows, 19),
                 .updated_us = store_i64(rows, 20),
@@ -48,7 +48,7 @@ void activity_read(const struct store_rows *rows, struct arena *arena, struct ac
                 .waiting = store_i64(rows, 23),
                 .on_site = store_i64(rows, 24),
                 .online = store_i64(rows, 25),
-                .campaign_status = (int)store_i64(rows, 26),
+                .campaign_state = (int)store_i64(rows, 26),
                 .campaign_organization = store_text_dup(rows, 27, arena),
         };
 }
@@ -71,7 +71,7 @@ int activity_insert(struct store_conn *db, const struct activity *a)
                            TEXTZ(a->title), TEXTZ(a->description), I64(a->category), I64(a->mode), TEXTZ(a->place),
                            TEXTZ(a->link), I64(a->start_us), I64(a->end_us), I64(a->registration_start_us),
                            I64(a->registration_end_us), I64(a->capacity), I64(a->no_waiting_list),
-                           I64(a->registration_required), I64(a->status), I64(a->closed_us), I64(a->created_us),
+                           I64(a->registration_required), I64(a->state), I64(a->closed_us), I64(a->created_us),
                            I64(a->updated_us), I64(a->revision));
         return r == 0 && a->capacity ? seat_insert(db, a->id, a->capacity) : r;
 }
@@ -81,24 +81,24 @@ int activity_save(struct store_conn *db, struct activity *a)
         static const char sql[] =
                 "UPDATE activity SET title = $2, description = $3, category = $4, mode = $5, place = $6, link = $7, "
                 "start_us = $8, end_us = $9, registration_start_us = $10, registration_end_us = $11, capacity = $12, "
-                "no_waiting_list = $13, registration_required = $14, status = $15, closed_us = $16, updated_us = $17, "
+                "no_waiting_list = $13, registration_required = $14, state = $15, closed_us = $16, updated_us = $17, "
                 "revision = revision + 1 WHERE id = $1 AND revision = $18";
         int64_t changed = 0;
         int r = store_exec(db, sql, &changed, TEXTZ(a->id), TEXTZ(a->title), TEXTZ(a->description), I64(a->category),
                            I64(a->mode), TEXTZ(a->place), TEXTZ(a->link), I64(a->start_us), I64(a->end_us),
                            I64(a->registration_start_us), I64(a->registration_end_us), I64(a->capacity),
-                           I64(a->no_waiting_list), I64(a->registration_required), I64(a->status), I64(a->closed_us),
+                           I64(a->no_waiting_list), I64(a->registration_required), I64(a->state), I64(a->closed_us),
                            I64(a->updated_us), I64(a->revision));
         a->revision++;
         return one_changed(r, changed);
 }
 
 int activities_query(struct store_conn *db, struct str after_path, const char *after_id, struct str end,
-                     const char *campaign, int status, struct store_rows **ret_rows)
+                     const char *campaign, int state, struct store_rows **ret_rows)
 {
         static const char sql[] = SELECT "WHERE (a.path, a.id) > ($1, $2) AND a.path < $3 "
-                                         "AND ($4 = '' OR a.campaign = $4) AND ($5 = 0 OR a.status = $5) "
+                                         "AND ($4 = '' OR a.campaign = $4) AND ($5 = 0 OR a.state = $5) "
                                          "ORDER BY a.path, a.id";
         return store_query(db, sql, ret_rows, TEXT(after_path), TEXTZ(after_id), TEXT(end), TEXTZ(campaign),
-                           I64(status));
+                           I64(state));
 }

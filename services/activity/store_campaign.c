@@ -21,7 +21,7 @@ struct str path_end(struct arena *arena, struct str path)
 }
 
 #define COLUMNS                                                                                              \
-        "id, organization, path, title, description, start_us, end_us, status, closed_us, created_us, "       \
+        "id, organization, path, title, description, start_us, end_us, state, closed_us, created_us, "        \
         "updated_us, revision"
 
 void campaign_read(const struct store_rows *rows, struct arena *arena, struct campaign *ret)
@@ -34,7 +34,7 @@ void campaign_read(const struct store_rows *rows, struct arena *arena, struct ca
                 .description = store_text_dup(rows, 4, arena),
                 .start_us = store_i64(rows, 5),
                 .end_us = store_i64(rows, 6),
-                .status = (int)store_i64(rows, 7),
+                .state = (int)store_i64(rows, 7),
                 .closed_us = store_i64(rows, 8),
                 .created_us = store_i64(rows, 9),
                 .updated_us = store_i64(rows, 10),
@@ -57,26 +57,26 @@ int campaign_insert(struct store_conn *db, const struct campaign *c)
         static const char sql[] = "INSERT INTO campaign (" COLUMNS ") "
                                   "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
         return store_exec(db, sql, NULL, TEXTZ(c->id), TEXTZ(c->organization), TEXTZ(c->path), TEXTZ(c->title),
-                          TEXTZ(c->description), I64(c->start_us), I64(c->end_us), I64(c->status), I64(c->closed_us),
+                          TEXTZ(c->description), I64(c->start_us), I64(c->end_us), I64(c->state), I64(c->closed_us),
                           I64(c->created_us), I64(c->updated_us), I64(c->revision));
 }
 
 int campaign_save(struct store_conn *db, struct campaign *c)
 {
         static const char sql[] =
-                "UPDATE campaign SET title = $2, description = $3, start_us = $4, end_us = $5, status = $6, "
+                "UPDATE campaign SET title = $2, description = $3, start_us = $4, end_us = $5, state = $6, "
                 "closed_us = $7, updated_us = $8, revision = revision + 1 WHERE id = $1 AND revision = $9";
         int64_t changed = 0;
         int r = store_exec(db, sql, &changed, TEXTZ(c->id), TEXTZ(c->title), TEXTZ(c->description), I64(c->start_us),
-                           I64(c->end_us), I64(c->status), I64(c->closed_us), I64(c->updated_us), I64(c->revision));
+                           I64(c->end_us), I64(c->state), I64(c->closed_us), I64(c->updated_us), I64(c->revision));
         c->revision++;
         return one_changed(r, changed);
 }
 
-int campaigns_query(struct store_conn *db, struct str path, struct str end, int status, const char *before,
+int campaigns_query(struct store_conn *db, struct str path, struct str end, int state, const char *before,
                     struct store_rows **ret_rows)
 {
         static const char sql[] = "SELECT " COLUMNS " FROM campaign WHERE path >= $1 AND path < $2 "
-                                  "AND ($3 = 0 OR status = $3) AND ($4 = '' OR id < $4) ORDER BY id DESC";
-        return store_query(db, sql, ret_rows, TEXT(path), TEXT(end), I64(status), TEXTZ(before));
+                                  "AND ($3 = 0 OR state = $3) AND ($4 = '' OR id < $4) ORDER BY id DESC";
+        return store_query(db, sql, ret_rows, TEXT(path), TEXT(end), I64(state), TEXTZ(before));
 }

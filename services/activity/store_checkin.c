@@ -8,8 +8,8 @@ int scan_context_load(struct store_conn *db, struct arena *arena, const char *ac
                       const char *organization, struct scan_context *ret)
 {
         static const char sql[] =
-                "SELECT a.campaign, a.path, c.status, a.status, a.mode, c.closed_us, a.start_us, a.end_us, a.closed_us, "
-                "a.registration_required, o.code, r.status, r.changed_us "
+                "SELECT a.campaign, a.path, c.state, a.state, a.mode, c.closed_us, a.start_us, a.end_us, a.closed_us, "
+                "a.registration_required, o.code, r.state, r.changed_us "
                 "FROM activity a JOIN campaign c ON c.id = a.campaign LEFT JOIN organization o ON o.code = $3 "
                 "LEFT JOIN registration r ON a.registration_required = 1 AND r.activity = $1 AND r.member = $2 "
                 "WHERE a.id = $1";
@@ -20,8 +20,8 @@ int scan_context_load(struct store_conn *db, struct arena *arena, const char *ac
         *ret = (struct scan_context){
                 .campaign = store_text_dup(rows, 0, arena),
                 .path = store_text_dup(rows, 1, arena),
-                .campaign_status = (int)store_i64(rows, 2),
-                .activity_status = (int)store_i64(rows, 3),
+                .campaign_state = (int)store_i64(rows, 2),
+                .activity_state = (int)store_i64(rows, 3),
                 .mode = (int)store_i64(rows, 4),
                 .campaign_closed_us = store_i64(rows, 5),
                 .start_us = store_i64(rows, 6),

@@ -80,8 +80,8 @@ int counts_rebuild(struct store_conn *db)
         static const char fill[] =
                 "INSERT INTO activity_count (activity, registered, waiting, on_site, online) "
                 "SELECT activity, SUM(registered), SUM(waiting), SUM(on_site), SUM(online) FROM ("
-                "SELECT activity, CASE WHEN status = 1 THEN 1 ELSE 0 END AS registered, "
-                "CASE WHEN status = 2 THEN 1 ELSE 0 END AS waiting, 0 AS on_site, 0 AS online FROM registration "
+                "SELECT activity, CASE WHEN state = 1 THEN 1 ELSE 0 END AS registered, "
+                "CASE WHEN state = 2 THEN 1 ELSE 0 END AS waiting, 0 AS on_site, 0 AS online FROM registration "
                 "UNION ALL SELECT activity, 0, 0, CASE WHEN way = 4 THEN 0 ELSE 1 END, "
                 "CASE WHEN way = 4 THEN 1 ELSE 0 END FROM attendance) AS one GROUP BY activity";
         int r = store_exec(db, clear, NULL);

@@ -67,9 +67,9 @@ int seat_resize(struct store_conn *db, const char *activity, int64_t capacity, s
 
 /* --- registrations --------------------------------------------------------------------------------------------- */
 
-#define COLUMNS "id, activity, member, organization, status, code, position, created_us, changed_us"
+#define COLUMNS "id, activity, member, organization, state, code, position, created_us, changed_us"
 #define SELECT                                                                                               \
-        "SELECT r.id, r.activity, r.member, r.organization, r.status, r.code, r.position, r.created_us, "     \
+        "SELECT r.id, r.activity, r.member, r.organization, r.state, r.code, r.position, r.created_us, "      \
         "r.changed_us, t.id, o.path FROM registration r "                                                    \
         "LEFT JOIN attendance t ON t.activity = r.activity AND t.member = r.member "                          \
         "LEFT JOIN organization o ON o.code = r.organization "
@@ -81,7 +81,7 @@ void registration_read(const struct store_rows *rows, struct arena *arena, struc
                 .activity = store_text_dup(rows, 1, arena),
                 .member = store_text_dup(rows, 2, arena),
                 .organization = store_text_dup(rows, 3, arena),
-                .status = (int)store_i64(rows, 4),
+                .state = (int)store_i64(rows, 4),
                 .code = store_text_dup(rows, 5, arena),
                 .position = store_i64(rows, 6),
                 .created_us = store_i64(rows, 7),
@@ -97,17 +97,17 @@ int registration_insert(struct store_conn *db, const struct registration *g)
                                   "ON CONFLICT DO NOTHING";
         int64_t inserted = 0;
         int r = store_exec(db, sql, &inserted, TEXTZ(g->id), TEXTZ(g->activity), TEXTZ(g->member),
-                           TEXTZ(g->organization), I64(g->status), TEXTZ(g->code), I64(g->position), I64(g->created_us),
+                           TEXTZ(g->organization), I64(g->state), TEXTZ(g->code), I64(g->position), I64(g->created_us),
                            I64(g->changed_us));
         return r == 0 && !inserted ? ACTIVITY_E_ABSENT : r;
 }
 
 int registration_save(struct store_conn *db, const struct registration *g, int was)
 {
-        static const char sql[] = "UPDATE registration SET organization = $2, status = $3, position = $4, "
-                                  "changed_us = $5 WHERE id = $1 AND status = $6";
+        static const char sql[] = "UPDATE registration SET organization = $2, state = $3, position = $4, "
+                                  "changed_us = $5 WHERE id = $1 AND state = $6";
         int64_t changed = 0;
-        int r = store_exec(db, sql, &changed, TEXTZ(g->id), TEXTZ(g->organization), I64(g->status), I64(g->position),
+        int r = store_exec(db, sql, &changed, TEXTZ(g->id), TEXTZ(g->organization), I64(g->state), I64(g->position),
                            I64(g->changed_us), I64(was));
         return one_changed(r, changed);
 }
@@ -151,23 +151,23 @@ int registration_promote(struct store_conn *db, struct arena *arena, const char 
                          struct registration *ret)
 {
         static const char sql[] =
-                SELECT "WHERE r.activity = $1 AND r.status = 2 ORDER BY r.position LIMIT 1";
+                SELECT "WHERE r.activity = $1 AND r.state = 2 ORDER BY r.position LIMIT 1";
         _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
         int r = store_query(db, sql, &rows, TEXTZ(activity));
         r = load(arena, r, rows, ret);
         if (r != 0)
                 return r;
-        ret->status = 1;
+        ret->state = 1;
         ret->changed_us = now_us;
         return registration_save(db, ret, 2);
 }
 
-int registrations_query(struct store_conn *db, const char *activity, int status, int64_t after_position,
+int registrations_query(struct store_conn *db, const char *activity, int state, int64_t after_position,
                         const char *after_id, struct store_rows **ret_rows)
 {
-        static const char sql[] = SELECT "WHERE r.activity = $1 AND ($2 = 0 OR r.status = $2) "
+        static const char sql[] = SELECT "WHERE r.activity = $1 AND ($2 = 0 OR r.state = $2) "
                                          "AND (r.position, r.id) > ($3, $4) ORDER BY r.position, r.id";
-        return store_query(db, sql, ret_rows, TEXTZ(activity), I64(status), I64(after_position), TEXTZ(after_id));
+        return store_query(db, sql, ret_rows, TEXTZ(activity), I64(state), I64(after_position), TEXTZ(after_id));
 }
 
 int registrations_of_member_query(struct store_conn *db, const char *member, const char *before,

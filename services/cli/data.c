@@ -29,7 +29,7 @@ static void show_report(struct cli *cli, const Operation *o)
         }
         printf("%s: %d rows, %d new or changed, %d already there, %d refused   (operation %s)\n",
                o->state == NUANXIN__MEMBERSHIP__V1__OPERATION__STATE__SUCCEEDED ? (o->validate_only ? "checked" : "done") : "nothing was taken",
-               o->rows_total, o->rows_accepted, o->rows_unchanged, o->rows_refused, o->operation);
+               o->rows_total, o->rows_accepted, o->rows_unchanged, o->rows_refused, o->id);
         if (!o->n_errors)
                 return;
         _cleanup_(table_freep) struct table *t = table_new(headings, 4);
@@ -39,7 +39,7 @@ static void show_report(struct cli *cli, const Operation *o)
         }
         table_print(t);
         if (o->rows_refused > (int)o->n_errors)
-                printf("… all of them: nuanxin call ListOperationErrors '{\"operation\":\"%s\"}'\n", o->operation);
+                printf("… all of them: nuanxin call ListOperationErrors '{\"operation\":\"%s\"}'\n", o->id);
 }
 
 /* Follows an operation until it ends; it goes on by itself if this command is ended. */
@@ -49,7 +49,7 @@ static int follow(struct cli *cli, Operation *o)
         while (o->state == NUANXIN__MEMBERSHIP__V1__OPERATION__STATE__RUNNING) {
                 Nuanxin__Membership__V1__GetOperationRequest q = NUANXIN__MEMBERSHIP__V1__GET_OPERATION_REQUEST__INIT;
                 void *response;
-                q.operation = o->operation;
+                q.operation = o->id;
                 nanosleep(&(struct timespec){.tv_nsec = 100 * 1000 * 1000}, NULL);
                 int r = cli_call(cli, "GetOperation", NULL, &q, &response);
                 if (r)

@@ -35,7 +35,7 @@ static void unknown_parameter(struct arena *arena, struct violations *violations
 {
         bool twice = strcmp(rule, "duplicateKey") == 0;
         violation_add(violations, arena_printf(arena, "/%.*s", (int)name.n, name.p), rule,
-                      twice ? "is given twice" : "is no parameter here",
+                      twice ? "is given twice" : "no such parameter",
                       twice ? "该参数只能出现一次。" : "没有该查询参数。");
 }
 

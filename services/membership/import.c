@@ -251,7 +251,7 @@ int import_fill(struct rpc_call *call, const struct import *import, Operation *r
         struct import_error errors[ERRORS_SHOWN];
         size_t n = 0;
         int r = import_error_list(rpc_db(call), rpc_arena(call), import->id, 0, ERRORS_SHOWN, errors, &n);
-        response->operation = import->id;
+        response->id = import->id;
         response->state = import->state;
         response->validate_only = import->validate_only;
         response->rows_total = (int32_t)(import->ended || !import->total ? import->total : import->total - 1);

@@ -22,12 +22,12 @@ def campaign_states(s):
     admin = s.login("admin")
     c = make_campaign(s, admin)
     path = f"/v1/campaigns/{c['id']}"
-    expect("status", c["status"], "DRAFT")
+    expect("state", c["state"], "DRAFT")
     s.call("POST", path + ":close", token=admin).refused(409, "campaign-state")
-    expect("status", s.call("POST", path + ":open", token=admin).ok()["status"], "OPEN")
+    expect("state", s.call("POST", path + ":open", token=admin).ok()["state"], "OPEN")
     s.call("POST", path + ":open", token=admin).refused(409, "campaign-state")
-    expect("status", s.call("POST", path + ":close", token=admin).ok()["status"], "CLOSED")
-    expect("status", s.call("POST", path + ":open", token=admin).ok()["status"], "OPEN")
+    expect("state", s.call("POST", path + ":close", token=admin).ok()["state"], "CLOSED")
+    expect("state", s.call("POST", path + ":open", token=admin).ok()["state"], "OPEN")
 
 
 @story("a draft is seen by who may change it, and by nobody else")
@@ -38,7 +38,7 @@ def drafts(s):
         s.call("GET", f"/v1/campaigns/{c['id']}", token=token).refused(404, "not-found")
         listed = s.call("GET", "/v1/campaigns?pageSize=1000", token=token).ok().get("campaigns", [])
         assert c["id"] not in [x["id"] for x in listed]
-    listed = s.call("GET", "/v1/campaigns?pageSize=1000&status=DRAFT", token=admin).ok()["campaigns"]
+    listed = s.call("GET", "/v1/campaigns?pageSize=1000&state=DRAFT", token=admin).ok()["campaigns"]
     assert c["id"] in [x["id"] for x in listed]
     a = make_activity(s, clerk, organization=COUNTY, open_it=False)
     s.call("GET", f"/v1/activities/{a['id']}", token=clerk).ok()
@@ -71,10 +71,10 @@ def activity_states(s):
     s.call("POST", path + ":open", token=admin).refused(409, "campaign-closed")
     s.call("POST", f"/v1/campaigns/{c['id']}:open", token=admin).ok()
     s.call("POST", path + ":close", token=admin).refused(409, "activity-state")
-    for verb, status in (("open", "OPEN"), ("close", "CLOSED"), ("open", "OPEN")):
-        expect("status", s.call("POST", f"{path}:{verb}", token=admin).ok()["status"], status)
+    for verb, state in (("open", "OPEN"), ("close", "CLOSED"), ("open", "OPEN")):
+        expect("state", s.call("POST", f"{path}:{verb}", token=admin).ok()["state"], state)
     s.call("POST", path + ":cancel", token=admin).refused(400, "invalid-argument")
-    expect("status", s.call("POST", path + ":cancel", {"reason": "暴雨"}, token=admin).ok()["status"], "CANCELLED")
+    expect("state", s.call("POST", path + ":cancel", {"reason": "暴雨"}, token=admin).ok()["state"], "CANCELLED")
     s.call("POST", path + ":open", token=admin).refused(409, "activity-state")
     s.call("PATCH", path + "?updateMask=title", {"title": "x"}, token=admin).refused(409, "activity-state")
 
@@ -126,7 +126,7 @@ def lists(s):
     expect("a city's", sorted(ids("organization=4301")), sorted(made[1:5]))
     expect("a county's", ids(f"organization={COUNTY}"), made[2:4])
     s.call("POST", f"/v1/activities/{made[2]}:close", token=admin).ok()
-    expect("closed", ids("status=CLOSED"), [made[2]])
+    expect("closed", ids("state=CLOSED"), [made[2]])
     first = s.call("GET", f"/v1/activities?campaign={c['id']}&pageSize=2", token=s.api_key).ok()
     s.call("GET", f"/v1/activities?pageSize=2&pageToken={first['nextPageToken']}", token=s.api_key).refused(400, "page-token-invalid")
     r = s.call("GET", f"/v1/activities?campaign={c['id']}", token=s.api_key, headers={"Accept": "application/x-ndjson"})
@@ -156,7 +156,7 @@ def ends(s):
     admin = s.login("admin")
     a = make_activity(s, admin, start=-60, end=3600)
     s.advance(3601)
-    wait_until("it has ended", lambda: s.call("GET", f"/v1/activities/{a['id']}", token=s.api_key).ok()["status"] == "ENDED", 5)
+    wait_until("it has ended", lambda: s.call("GET", f"/v1/activities/{a['id']}", token=s.api_key).ok()["state"] == "ENDED", 5)
     s.call("POST", f"/v1/activities/{a['id']}:open", token=admin).refused(409, "activity-state")
 
 

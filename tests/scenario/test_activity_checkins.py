@@ -251,7 +251,7 @@ def day(s):
     late = s.call("GET", f"/v1/members/{s.members[1]['id']}/card", token=s.api_key).ok()
     s.advance(23 * 3600 + 1800)
     token = s.login("admin")
-    wait_until("it has ended", lambda: s.call("GET", f"/v1/activities/{a['id']}", token=token).ok()["status"] == "ENDED", 5)
+    wait_until("it has ended", lambda: s.call("GET", f"/v1/activities/{a['id']}", token=token).ok()["state"] == "ENDED", 5)
     scan(s, a, card=card["token"], occurredTime=happened).ok()
     s.advance(3600)
     scan(s, a, card=late["token"], occurredTime=happened).refused(422, "checkin-too-old")

@@ -62,8 +62,8 @@ def rush(s):
         bad = [r for r in got if r.status not in (200, 503)]
         assert not bad, (bad[0].status, bad[0].body)
         pending = [p for p, r in zip(pending, got) if r.status == 503]
-    placed = [r for r in answers.values() if r["status"] == "REGISTERED"]
-    waiting = sorted((r for r in answers.values() if r["status"] == "WAITING"), key=lambda r: int(r["position"]))
+    placed = [r for r in answers.values() if r["state"] == "REGISTERED"]
+    waiting = sorted((r for r in answers.values() if r["state"] == "WAITING"), key=lambda r: int(r["position"]))
     expect("with a place", len(placed), 100)
     expect("positions", sorted(int(r["position"]) for r in answers.values()), list(range(1, RUSH + 1)))
     expect("places went to those who came first", max(int(r["position"]) for r in placed), 100)
@@ -72,14 +72,14 @@ def rush(s):
 
     cancel(s, a, placed[7]).ok()
     first = s.call("GET", f"{path}/{waiting[0]['id']}", token=admin).ok()
-    expect("who waited first", first["status"], "REGISTERED")
-    expect("who waited second", s.call("GET", f"{path}/{waiting[1]['id']}", token=admin).ok()["status"], "WAITING")
+    expect("who waited first", first["state"], "REGISTERED")
+    expect("who waited second", s.call("GET", f"{path}/{waiting[1]['id']}", token=admin).ok()["state"], "WAITING")
     expect("counts", counts(s, a), (100, RUSH - 101))
 
     cancel(s, a, waiting[1]).ok()
     s.call("PATCH", f"/v1/activities/{a['id']}?updateMask=capacity", {"capacity": RUSH // 5}, token=admin).ok()
     wait_until("more places promote who waits", lambda: counts(s, a) == (RUSH // 5, RUSH - RUSH // 5 - 2), 10)
-    now = registrations(s, a, admin, "&status=REGISTERED")
+    now = registrations(s, a, admin, "&state=REGISTERED")
     expect("in their order", sorted(int(r["position"]) for r in now)[-1], RUSH // 5 + 2)
 
 
@@ -97,8 +97,8 @@ def churn(s):
     for r in s.load(mixed):
         r.ok()
     now = registrations(s, a, admin)
-    by = lambda status: [r for r in now if r["status"] == status]
-    expect("by status", [len(by(x)) for x in ("REGISTERED", "WAITING", "CANCELLED")], [20, 80, 60])
+    by = lambda state: [r for r in now if r["state"] == state]
+    expect("by state", [len(by(x)) for x in ("REGISTERED", "WAITING", "CANCELLED")], [20, 80, 60])
     assert max(int(r["position"]) for r in by("REGISTERED")) < min(int(r["position"]) for r in by("WAITING"))
     expect("counts", counts(s, a), (20, 80))
 
@@ -109,14 +109,14 @@ def once(s):
     a = make_activity(s, admin, capacity=1)
     one = register(s, a, s.members[0]).ok()
     two = register(s, a, s.members[1]).ok()
-    expect("statuses", (one["status"], two["status"]), ("REGISTERED", "WAITING"))
+    expect("states", (one["state"], two["state"]), ("REGISTERED", "WAITING"))
     register(s, a, s.members[0]).refused(409, "already-registered")
     register(s, a, s.members[1]).refused(409, "already-registered")
     expect("counts", counts(s, a), (1, 1))
     for _ in range(2):  # cancelling again changes nothing
-        expect("status", cancel(s, a, one).ok()["status"], "CANCELLED")
+        expect("state", cancel(s, a, one).ok()["state"], "CANCELLED")
     again = register(s, a, s.members[0]).ok()
-    expect("again", (again["id"], again["code"], again["status"], again["position"]), (one["id"], one["code"], "WAITING", 3))
+    expect("again", (again["id"], again["code"], again["state"], again["position"]), (one["id"], one["code"], "WAITING", 3))
 
 
 @story("a reader that asks If-None-Match sees every change of the counts; If-Match asks for the activity alone")

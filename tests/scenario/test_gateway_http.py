@@ -181,7 +181,7 @@ def upload(s):
     done = operation_done(s, first, admin)
     expect("state", (done["state"], done["rowsAccepted"]), ("SUCCEEDED", len(people)))
     expect("bytes", int(done["bytesReceived"]), len(body))
-    expect("the same upload", send(body, **{"Idempotency-Key": "upload-1"}).ok()["operation"], first["operation"])
+    expect("the same upload", send(body, **{"Idempotency-Key": "upload-1"}).ok()["id"], first["id"])
     again = operation_done(s, send(body).ok(), admin)
     expect("unchanged", (again.get("rowsAccepted", 0), again["rowsUnchanged"]), (0, len(people)))
     s.call("POST", "/v1/members:import?organization=43", body, token=admin, headers={"Content-Type": "application/json"}).refused(415)

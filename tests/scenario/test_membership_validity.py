@@ -119,7 +119,7 @@ def opening(s):
     county.activity(campaign).refused(*NOT_VALID)
     county.post(f"/v1/campaigns/{campaign}:close").ok()
     county.post(f"/v1/campaigns/{campaign}:open").refused(*NOT_VALID)
-    expect("what was is still read", s.call("GET", f"/v1/activities/{closed}", token=county.admin).ok()["status"], "CLOSED")
+    expect("what was is still read", s.call("GET", f"/v1/activities/{closed}", token=county.admin).ok()["state"], "CLOSED")
     s.call("GET", f"/v1/campaigns/{campaign}/counts?organization={county.code}", token=county.admin).ok()
 
 

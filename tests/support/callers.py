@@ -60,7 +60,7 @@ class Target:
         self.client = made("/v1/clients", self.new_client())["client"]["id"]
         r = s.call("POST", f"/v1/members:import?organization={county}", "organization,name,id_number\n,,\n".encode(), token=admin,
                    headers={"Content-Type": "text/csv"}).ok()
-        self.operation = operation_done(s, r, admin)["operation"]
+        self.operation = operation_done(s, r, admin)["id"]
 
     def new_account(self, role="ROLE_VIEWER"):
         login = f"made-{next(_number)}"

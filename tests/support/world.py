@@ -14,7 +14,7 @@ def rfc3339(seconds_from_now):
 
 def operation_done(s, operation, token, seconds=60):
     def ended():
-        o = s.call("GET", f"/v1/membership/operations/{operation['operation']}", token=token).ok()
+        o = s.call("GET", f"/v1/membership/operations/{operation['id']}", token=token).ok()
         return o if o["state"] in ("SUCCEEDED", "FAILED") else None
 
     return wait_until("the import has ended", ended, seconds)

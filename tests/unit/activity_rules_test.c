@@ -16,8 +16,8 @@ static void campaigns_move_only_as_drawn(void)
 {
         static const int allowed[][2] = {
                 {CAMPAIGN_DRAFT, CAMPAIGN_OPEN}, {CAMPAIGN_OPEN, CAMPAIGN_CLOSED}, {CAMPAIGN_CLOSED, CAMPAIGN_OPEN}};
-        for (int from = -1; from <= CAMPAIGN_N_STATUS; from++)
-                for (int to = -1; to <= CAMPAIGN_N_STATUS; to++) {
+        for (int from = -1; from <= CAMPAIGN_N_STATE; from++)
+                for (int to = -1; to <= CAMPAIGN_N_STATE; to++) {
                         bool want = false;
                         for (size_t i = 0; i < sizeof(allowed) / sizeof(allowed[0]); i++)
                                 want |= allowed[i][0] == from && allowed[i][1] == to;
@@ -33,8 +33,8 @@ static void activities_move_only_as_drawn(void)
                 {ACTIVITY_OPEN, ACTIVITY_ENDED},    {ACTIVITY_CLOSED, ACTIVITY_OPEN},
                 {ACTIVITY_CLOSED, ACTIVITY_ENDED},  {ACTIVITY_CLOSED, ACTIVITY_CANCELLED},
         };
-        for (int from = -1; from <= ACTIVITY_N_STATUS; from++)
-                for (int to = -1; to <= ACTIVITY_N_STATUS; to++) {
+        for (int from = -1; from <= ACTIVITY_N_STATE; from++)
+                for (int to = -1; to <= ACTIVITY_N_STATE; to++) {
                         bool want = false;
                         for (size_t i = 0; i < sizeof(allowed) / sizeof(allowed[0]); i++)
                                 want |= allowed[i][0] == from && allowed[i][1] == to;
@@ -42,21 +42,21 @@ static void activities_move_only_as_drawn(void)
                 }
 }
 
-static void every_status_has_a_name(void)
+static void every_state_has_a_name(void)
 {
-        CHECK_TEXT(activity_status_name(ACTIVITY_ENDED), "ENDED");
-        CHECK_TEXT(activity_status_name(0), "UNKNOWN");
-        CHECK_TEXT(activity_status_name(99), "UNKNOWN");
-        CHECK_TEXT(campaign_status_name(CAMPAIGN_DRAFT), "DRAFT");
-        CHECK_TEXT(campaign_status_name(-1), "UNKNOWN");
+        CHECK_TEXT(activity_state_name(ACTIVITY_ENDED), "ENDED");
+        CHECK_TEXT(activity_state_name(0), "UNKNOWN");
+        CHECK_TEXT(activity_state_name(99), "UNKNOWN");
+        CHECK_TEXT(campaign_state_name(CAMPAIGN_DRAFT), "DRAFT");
+        CHECK_TEXT(campaign_state_name(-1), "UNKNOWN");
 }
 
 /* --- registrations --------------------------------------------------------------------------------------------- */
 
 static void registrations_need_an_open_activity_of_an_open_campaign(void)
 {
-        for (int activity = 1; activity < ACTIVITY_N_STATUS; activity++)
-                for (int campaign = 1; campaign < CAMPAIGN_N_STATUS; campaign++) {
+        for (int activity = 1; activity < ACTIVITY_N_STATE; activity++)
+                for (int campaign = 1; campaign < CAMPAIGN_N_STATE; campaign++) {
                         struct registration_facts f = {100, activity, campaign, 0, 0, 200};
                         Nuanxin__Problem want = activity != ACTIVITY_OPEN  ? PROBLEM(ACTIVITY_NOT_OPEN)
                                                 : campaign != CAMPAIGN_OPEN ? PROBLEM(CAMPAIGN_CLOSED)
@@ -167,8 +167,8 @@ static struct scan_facts good(void)
                 .way = WAY_CARD,
                 .identity = PROBLEM(NONE),
                 .organization_known = true,
-                .campaign_status = CAMPAIGN_OPEN,
-                .activity_status = ACTIVITY_OPEN,
+                .campaign_state = CAMPAIGN_OPEN,
+                .activity_state = ACTIVITY_OPEN,
                 .mode = MODE_BOTH,
                 .start_us = NOW - 2 * HOUR_US,
                 .end_us = NOW + 2 * HOUR_US,
@@ -188,8 +188,8 @@ static void a_scan_is_refused_for_each_reason(void)
         SCAN(CHECKIN_CARD_FORGED, f.identity = PROBLEM(CHECKIN_CARD_FORGED));
         SCAN(CHECKIN_CARD_EXPIRED, f.identity = PROBLEM(CHECKIN_CARD_EXPIRED));
         SCAN(CHECKIN_ORGANIZATION_UNKNOWN, f.organization_known = false);
-        SCAN(CHECKIN_ACTIVITY_CLOSED, f.activity_status = ACTIVITY_DRAFT);
-        SCAN(CHECKIN_CAMPAIGN_CLOSED, f.campaign_status = CAMPAIGN_DRAFT);
+        SCAN(CHECKIN_ACTIVITY_CLOSED, f.activity_state = ACTIVITY_DRAFT);
+        SCAN(CHECKIN_CAMPAIGN_CLOSED, f.campaign_state = CAMPAIGN_DRAFT);
         SCAN(CHECKIN_WRONG_MODE, f.mode = MODE_ONLINE);
         SCAN(CHECKIN_WRONG_MODE, f.mode = MODE_ON_SITE; f.way = WAY_ONLINE);
         SCAN(CHECKIN_NOT_REGISTERED, f.registration_required = true);
@@ -209,13 +209,13 @@ static void the_time_of_a_scan_has_sharp_edges(void)
 
 static void what_happened_before_a_closing_still_counts(void)
 {
-        for (int status = ACTIVITY_CLOSED; status <= ACTIVITY_ENDED; status++) {
-                SCAN(NONE, f.activity_status = status; f.closed_us = f.occurred_us + 1);
-                SCAN(CHECKIN_ACTIVITY_CLOSED, f.activity_status = status; f.closed_us = f.occurred_us);
+        for (int state = ACTIVITY_CLOSED; state <= ACTIVITY_ENDED; state++) {
+                SCAN(NONE, f.activity_state = state; f.closed_us = f.occurred_us + 1);
+                SCAN(CHECKIN_ACTIVITY_CLOSED, f.activity_state = state; f.closed_us = f.occurred_us);
         }
-        SCAN(NONE, f.activity_status = ACTIVITY_ENDED);
-        SCAN(NONE, f.campaign_status = CAMPAIGN_CLOSED; f.campaign_closed_us = f.occurred_us + 1);
-        SCAN(CHECKIN_CAMPAIGN_CLOSED, f.campaign_status = CAMPAIGN_CLOSED; f.campaign_closed_us = f.occurred_us);
+        SCAN(NONE, f.activity_state = ACTIVITY_ENDED);
+        SCAN(NONE, f.campaign_state = CAMPAIGN_CLOSED; f.campaign_closed_us = f.occurred_us + 1);
+        SCAN(CHECKIN_CAMPAIGN_CLOSED, f.campaign_state = CAMPAIGN_CLOSED; f.campaign_closed_us = f.occurred_us);
 }
 
 static void a_required_place_is_one_at_the_time_of_the_scan(void)
@@ -264,7 +264,7 @@ int main(void)
         static const struct check_case cases[] = {
                 {"campaigns move only as drawn", campaigns_move_only_as_drawn},
                 {"activities move only as drawn", activities_move_only_as_drawn},
-                {"every status has a name", every_status_has_a_name},
+                {"every state has a name", every_state_has_a_name},
                 {"registrations need an open activity of an open campaign",
                  registrations_need_an_open_activity_of_an_open_campaign},
                 {"the registration window has sharp edges", the_registration_window_has_sharp_edges},

@@ -304,7 +304,7 @@ static void places_go_to_those_who_came_first(void)
         for (unsigned i = 3; i <= 5; i++) {
                 CHECK_INT(registration_promote(f.db, f.arena, "a", 9, &g), 0);
                 CHECK_TEXT(g.id, id(&f, "r", i));
-                CHECK_INT(g.status, 1);
+                CHECK_INT(g.state, 1);
         }
         CHECK_INT(registration_promote(f.db, f.arena, "a", 9, &g), ACTIVITY_E_ABSENT);
         CHECK_INT(seat_change(f.db, "a", 2, 0, &seat), -EEXIST); /* never more than there are */

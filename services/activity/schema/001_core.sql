@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
 -- Campaigns, activities, registrations, attendances; what this service knows of organisations and members (fed by
--- membership's events); and the counts, which follow this service's own events. Statuses, modes, categories and ways
+-- membership's events); and the counts, which follow this service's own events. States, modes, categories and ways
 -- are the contract's numbers. Times are microseconds UTC; 0 stands for none.
 
 -- Projections.
@@ -27,7 +27,7 @@ CREATE TABLE campaign (
         description @text NOT NULL,
         start_us @int NOT NULL,
         end_us @int NOT NULL,
-        status @int NOT NULL,
+        state @int NOT NULL,
         closed_us @int NOT NULL,
         created_us @int NOT NULL,
         updated_us @int NOT NULL,
@@ -53,7 +53,7 @@ CREATE TABLE activity (
         capacity @int NOT NULL,
         no_waiting_list @int NOT NULL,
         registration_required @int NOT NULL,
-        status @int NOT NULL,
+        state @int NOT NULL,
         closed_us @int NOT NULL,
         created_us @int NOT NULL,
         updated_us @int NOT NULL,
@@ -77,7 +77,7 @@ CREATE TABLE registration (
         activity @text NOT NULL REFERENCES activity (id),
         member @text NOT NULL,
         organization @text NOT NULL,
-        status @int NOT NULL,
+        state @int NOT NULL,
         code @text NOT NULL,
         position @int NOT NULL,         -- in the order of arrival; 0 where places are unlimited
         created_us @int NOT NULL,
@@ -86,7 +86,7 @@ CREATE TABLE registration (
         UNIQUE (activity, code)
 ) @clustered;
 CREATE INDEX registration_order ON registration (activity, position, id);
-CREATE INDEX registration_waiting ON registration (activity, position) WHERE status = 2;
+CREATE INDEX registration_waiting ON registration (activity, position) WHERE state = 2;
 CREATE INDEX registration_member ON registration (member, id);
 
 -- One row a person and activity, whatever the number of scans: it keeps the earliest.
