@@ -227,7 +227,7 @@ int handle_reveal_member(struct rpc_call *call, const RevealMemberRequest *reque
 {
         struct member m;
         rpc_audit_purpose(call, request->purpose);
-        int r = find_member(call, request->member, OWN_TOO, &m);
+        int r = find_member(call, request->member, STAFF_ONLY, &m);
         if (r != 0)
                 return r;
         response->member = m.id;

@@ -192,6 +192,10 @@ def members(s):
         for who in ({"online": s.here.member}, {"member": s.here.member}):
             assert s.call("POST", f"/v1/activities/{s.here.activity}/checkins", who, token=member.token).status in (403, 404)
         s.call("GET", f"/v1/activities/{s.here.draft}", token=member.token).refused(404)
+        # An app's key opens a session for any of its members: that must not show what the key itself may not see.
+        s.call("POST", f"/v1/members/{s.self}:reveal", {"purpose": "本人查看"}, token=member.token).refused(403, "permission-denied")
+        own = s.call("GET", f"/v1/members/{s.self}", token=member.token).ok()
+        assert "*" in own["idNumberMasked"] and "*" in own["phoneMasked"] and "*" not in own["name"], own
 
 
 @story("in the own county each does what the roles say, and no more")

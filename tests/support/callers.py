@@ -205,6 +205,7 @@ def make_callers(s, admin, target):
     callers.append(Caller("the next village's staff", account("ROLE_STAFF", next_village)[1], role="ROLE_STAFF", at=next_village))
     callers.append(Caller("account without grants", account(None, county)[1], role=None, at=county))
     callers.append(Caller("app backend", client(county)[1], kind="client", role="ROLE_APP_BACKEND", at=county))
+    s.self = self_
     callers.append(Caller("member", exchange(s.api_key, self_), kind="member", role="ROLE_MEMBER"))
     callers.append(Caller("member through the village's app", exchange(client(village)[1], self_), kind="member", role="ROLE_MEMBER",
                           ceiling=village))
