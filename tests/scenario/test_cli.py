@@ -183,7 +183,7 @@ def wrong_use(s):
     wrong(s, 2, "usage: nuanxin org show CODE", "org", "show", "43", "44")
     wrong(s, 2, "--bogus", "org", "show", "43", "--bogus")
     wrong(s, 2, "nope=1: no such parameter", "org", "list", "43", "--set", "nope=1")
-    wrong(s, 2, "pageSize=x: a whole number", "org", "list", "43", "--set", "pageSize=x")
+    wrong(s, 2, "pageSize=x: must be a whole number", "org", "list", "43", "--set", "pageSize=x")
     page = s.cli("org", "list", "43", "--set", "pageSize=2")
     assert len(page.stdout.splitlines()) == 3 and "more: --set pageToken=" in page.stderr, page
     wrong(s, 1, "/member: a UUID", "member", "show", "nope")

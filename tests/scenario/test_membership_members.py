@@ -238,7 +238,7 @@ def import_survives(s):
     n = 20000
     body = csv_of([person(10000 + i, "430102002001") for i in range(n)])
     started = s.call("POST", "/v1/members:import?organization=430102", body, token=clerk, headers=CSV).ok()
-    url = f"/v1/membership/operations/{started['operation']}"
+    url = f"/v1/membership/operations/{started['id']}"
     state = {}
 
     def reached(rows):

@@ -136,12 +136,12 @@ def all_or_none(s):
     expect("the report", got, {(3, "level", "level-invalid"), (4, "parent_code", "parent-unknown"), (5, "parent_code", "level-mismatch"),
                                (6, "code", "code-invalid"), (7, "name", "name-invalid"), (9, "code", "duplicate")})
     s.call("GET", "/v1/organizations/430104901", token=admin).refused(404)
-    pages = s.call("GET", f"/v1/membership/operations/{done['operation']}/errors?pageSize=4", token=admin).ok()
+    pages = s.call("GET", f"/v1/membership/operations/{done['id']}/errors?pageSize=4", token=admin).ok()
     expect("a page of the report", len(pages["errors"]), 4)
-    rest = s.call("GET", f"/v1/membership/operations/{done['operation']}/errors?pageSize=4&pageToken={quote(pages['nextPageToken'])}",
+    rest = s.call("GET", f"/v1/membership/operations/{done['id']}/errors?pageSize=4&pageToken={quote(pages['nextPageToken'])}",
                   token=admin).ok()
     expect("the rest of it", [e["row"] for e in rest["errors"]], [7, 9])
-    s.call("GET", f"/v1/membership/operations/{done['operation']}", token=sign_in(s, "clerk")).refused(404)
+    s.call("GET", f"/v1/membership/operations/{done['id']}", token=sign_in(s, "clerk")).refused(404)
 
 
 @story("files in GB18030, with a mark, with quotes and CRLF, in any order of rows; again they change nothing")
