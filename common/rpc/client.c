@@ -411,19 +411,13 @@ static void on_lost(void *arg, struct instance *instance)
         }
 }
 
-/* What waits for it goes elsewhere, if there is an elsewhere. Should it wake up, whoever answers first is heard. */
+/* What waits for it goes elsewhere. Should it wake up, whoever answers first is heard. */
 static void on_silent(void *arg, struct instance *instance)
 {
-        struct rpc_pending *p, *next;
+        struct rpc_pending *p;
         (void)arg;
-
-        for (p = TAILQ_FIRST(&instance->in_flight); p; p = next) {
-                const struct fleet_need need = need_of(p, instance);
-                const struct instance *other = fleet_choose(instance->fleet, &need);
-                next = TAILQ_NEXT(p, list);
-                if (other && !other->silent)
-                        move(p);
-        }
+        while ((p = TAILQ_FIRST(&instance->in_flight)))
+                move(p);
 }
 
 static void on_reply(void *arg, struct instance *instance, const Envelope *envelope, struct str payload)

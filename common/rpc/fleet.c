@@ -88,11 +88,13 @@ static void on_pair(void *arg, struct str bytes, struct str payload)
         struct instance *i = arg;
         Envelope *envelope;
 
-        if (i->silent)
-                log_info("a silent instance speaks again", "service=%s instance=%s", i->service, i->id);
-        i->silent = false;
         i->asked_us = 0;
         i->heard_us = loop_now_us(i->fleet->o.loop);
+        if (i->silent) {
+                log_info("a silent instance speaks again", "service=%s instance=%s", i->service, i->id);
+                i->silent = false;
+                i->fleet->o.ops->on_ready(i->fleet->o.arg, i);
+        }
         arena_reset(i->fleet->arena);
         if (envelope_unpack(i->fleet->arena, bytes, &envelope) < 0) {
                 log_warn("unreadable envelope", "service=%s instance=%s", i->service, i->id);
@@ -244,7 +246,7 @@ static bool accepts(const struct instance *i, const struct fleet_need *need)
 
 static bool fits_but_for_contract(const struct instance *i, const struct fleet_need *need)
 {
-        if (!i->greeted || strcmp(i->service, need->service) != 0)
+        if (!i->greeted || i->silent || strcmp(i->service, need->service) != 0)
                 return false;
         if (need->instance && strcmp(i->id, need->instance) != 0)
                 return false;
@@ -285,15 +287,13 @@ static bool is_busier(const struct instance *a, const struct instance *b)
 
 struct instance *fleet_choose(struct fleet *f, const struct fleet_need *need)
 {
-        struct instance *i, *usable[INSTANCES_MAX], *ejected = NULL, *avoided = NULL, *silent = NULL;
+        struct instance *i, *usable[INSTANCES_MAX], *ejected = NULL, *avoided = NULL;
         size_t n = 0;
 
         LIST_FOREACH(i, &f->instances, all) {
                 if (!fits(i, need))
                         continue;
-                if (i->silent)
-                        silent = i;
-                else if (i == need->avoid)
+                if (i == need->avoid)
                         avoided = i;
                 else if (instance_is_ejected(i))
                         ejected = i;
@@ -301,7 +301,7 @@ struct instance *fleet_choose(struct fleet *f, const struct fleet_need *need)
                         usable[n++] = i;
         }
         if (!n)
-                return ejected ? ejected : avoided ? avoided : silent;
+                return ejected ? ejected : avoided;
         if (n == 1)
                 return usable[0];
         uint16_t random[2];

@@ -4,8 +4,8 @@
  * nothing of requests but their number.
  *
  * An instance that owes answers and has said nothing for 1 s is asked for a sign of life (a Hello, which a living
- * process answers from its loop, however slow its lanes are); without one within another second it is silent: it is
- * chosen only if no other fits, and what waits for it may go elsewhere. The socket's heartbeats would take 8 s.
+ * process answers from its loop, however slow its lanes are); without one within another second it is silent: it gets
+ * nothing until it speaks again, and what waits for it goes elsewhere. The socket's heartbeats would take 8 s.
  */
 #pragma once
 
@@ -45,7 +45,7 @@ struct instance {
 };
 
 struct fleet_ops {
-        void (*on_ready)(void *arg, struct instance *instance); /* greeted, or changed what it may do */
+        void (*on_ready)(void *arg, struct instance *instance); /* greeted, changed what it may do, or speaks again */
         void (*on_lost)(void *arg, struct instance *instance);  /* its connection is gone */
         void (*on_silent)(void *arg, struct instance *instance); /* it gives no sign of life, and may yet wake up */
         void (*on_reply)(void *arg, struct instance *instance, const Envelope *envelope, struct str payload);

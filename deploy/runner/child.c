@@ -104,7 +104,7 @@ static void on_restart(void *arg)
 static void on_silence(void *arg)
 {
         struct child *c = arg;
-        if (c->pid && c->state == CHILD_READY) {
+        if (c->pid && c->state != CHILD_STARTING) {
                 log_error("a process stands still: ending it", "name=%s pid=%d", c->o.name, (int)c->pid);
                 kill(c->pid, SIGKILL);
         }

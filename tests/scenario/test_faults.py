@@ -98,6 +98,45 @@ def frozen_writer():
             check_ledger(s, admin, load.acknowledged, campaign)
 
 
+@story("a frozen instance fails no request: the other answers what waited for it within seconds")
+def frozen_reader():
+    with scene(n_members=200, n_activities=10, instances={"membership": 2}) as (s, admin, campaign, pairs):
+        with Load(s, s.api_key, pairs, retry=False) as load:
+            load.wait_for(100)
+            pid = s.kill(next(i["instance"] for i in status(s) if not i.get("mayWrite") and i["service"] == "membership"), signal.SIGSTOP)
+            slowest = max(timed(lambda: s.call("GET", "/v1/organizations/43", token=s.api_key).ok()) for _ in range(20))
+            load.wait_for(300)
+            os.kill(pid, signal.SIGCONT)
+            load.wait_for(300)
+            load.stop()
+            expect("failed requests", load.failed, [])
+            assert slowest < 5, f"{slowest:.1f} s"
+
+
+@story("a service that stands still takes down its own routes only, and soon: 503, until it moves again")
+def frozen_service():
+    with Stack() as s:
+        admin = s.login("admin")
+        read = lambda: s.call("GET", f"/v1/campaigns/{s.campaign}", token=admin)
+        read().ok()
+        pid = s.kill("activity-1", signal.SIGSTOP)
+        for seconds in (6, 3):  # until it is known to be silent, and from then on
+            started = time.monotonic()
+            answer = read()
+            answer.refused(503, "unavailable")
+            assert int(answer.headers["Retry-After"]) >= 1
+            assert time.monotonic() - started < seconds, f"{time.monotonic() - started:.1f} s"
+            s.call("GET", "/v1/organizations/43", token=admin).ok()
+        os.kill(pid, signal.SIGCONT)
+        read().ok()
+
+
+def timed(fn):
+    started = time.monotonic()
+    fn()
+    return time.monotonic() - started
+
+
 def status(s):
     import json
 

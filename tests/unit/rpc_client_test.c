@@ -241,6 +241,25 @@ static void a_frozen_instance_loses_its_requests_to_another_and_its_late_answer_
         stage_done(s);
 }
 
+static void a_lone_frozen_instance_counts_as_down_until_it_wakes(void)
+{
+        struct stage *s = stage_of(1);
+        s->fakes[0].manner = FROZEN;
+        struct asked *read = ask(s, 0, &READ), *write = ask(s, 1, &WRITE);
+        WAIT(s, instance_named(s, "fake-0").ejected);
+        CHECK_INT(s->fakes[0].requests, 2);
+        WAIT(s, read->ended);
+        CHECK_INT(read->result.error, -EHOSTUNREACH);
+        CHECK(!write->ended && !rpc_client_has(s->client, SERVICE, false));
+        s->fakes[0].manner = HOLDS;
+        fake_reply(&s->fakes[0]); /* to the write, the last it saw */
+        WAIT(s, write->ended);
+        CHECK_INT(write->result.error, 0);
+        CHECK(rpc_client_has(s->client, SERVICE, true));
+        CHECK_INT(s->fakes[0].requests, 2);
+        stage_done(s);
+}
+
 static void a_slow_instance_that_lives_keeps_its_requests(void)
 {
         struct stage *s = stage_of(2);
@@ -396,6 +415,7 @@ static const struct check_case cases[] = {
         {"not_writer moves a write, and nobody is asked in circles", not_writer_moves_a_write_and_nobody_is_asked_in_circles},
         {"a frozen instance loses its requests to another; whoever answers first is heard",
          a_frozen_instance_loses_its_requests_to_another_and_its_late_answer_is_welcome},
+        {"a lone frozen instance counts as down until it wakes", a_lone_frozen_instance_counts_as_down_until_it_wakes},
         {"a slow instance that lives keeps its requests", a_slow_instance_that_lives_keeps_its_requests},
         {"a read without an instance ends after 2 s, a write waits for one",
          a_read_without_an_instance_ends_soon_and_a_write_waits},
