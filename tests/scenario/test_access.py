@@ -4,6 +4,7 @@
 import base64
 import glob
 import os
+import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
@@ -235,6 +236,19 @@ def traces(s):
         if table.startswith("rpc_"):  # events, the audit, kept answers
             absent(f"{file}: {table}", repr(rows).encode() + b"".join(v for row in rows for v in row if isinstance(v, bytes)),
                    sensitive + names + secrets)
+
+
+@story("what stands in Redis goes by itself: only a few names stay")
+def redis_lives(s):
+    def redis(*words):
+        r = subprocess.run(["redis-cli", "-s", os.path.join(s.var, "redis.sock"), *words], capture_output=True, text=True, check=True)
+        return r.stdout.split()
+
+    stay = {"instances", "gateway:revocations", "session-since"}
+    keys = redis("KEYS", "*")
+    assert any(k.startswith("session:") for k in keys), keys
+    lasting = [k for k in keys if k not in stay and redis("PTTL", k) == ["-1"]]
+    expect("keys without an end", lasting, [])
 
 
 if __name__ == "__main__":
