@@ -186,7 +186,7 @@ def wrong_use(s):
     wrong(s, 2, "pageSize=x: must be a whole number", "org", "list", "43", "--set", "pageSize=x")
     page = s.cli("org", "list", "43", "--set", "pageSize=2")
     assert len(page.stdout.splitlines()) == 3 and "more: --set pageToken=" in page.stderr, page
-    wrong(s, 1, "/member: a UUID", "member", "show", "nope")
+    wrong(s, 1, "/member: must be a UUID", "member", "show", "nope")
     wrong(s, 1, "is the stack running (make run)", "--var", "/nonexistent", "status")
     wrong(s, 1, "is the stack running (make run)", "--var", "/nonexistent", "org", "show", "43")
     with open("/dev/full", "w") as full:
