@@ -177,8 +177,8 @@ static int page(struct rpc_call *call, const ListActivitiesRequest *request, str
         size_t bytes = 0;
 
         response->activities = ARENA_ARRAY(arena, Activity *, size);
-        int r = activities_query(rpc_db(call), after_path, after_id, path_end(arena, path), request->campaign,
-                                 request->state, &rows);
+        const struct activity_filter wanted = {request->campaign, request->audience, (int)request->state};
+        int r = activities_query(rpc_db(call), after_path, after_id, path_end(arena, path), &wanted, &rows);
         struct str last = {0};
         while (r == 0 && (r = store_next(rows)) == 1) {
                 r = 0;
@@ -201,12 +201,14 @@ static int page(struct rpc_call *call, const ListActivitiesRequest *request, str
 int handle_list_activities(struct rpc_call *call, const ListActivitiesRequest *request,
                            ListActivitiesResponse *response)
 {
-        struct str path = STR("/"), key;
-        struct str filter = str_of(arena_printf(rpc_arena(call), "%s|%s|%d", request->organization,
+        struct str path = STR("/"), key, of_audience;
+        struct str filter = str_of(arena_printf(rpc_arena(call), "%s|%s|%s|%d", request->organization, request->audience,
                                                 request->campaign, request->state));
         int r = rpc_require_somewhere(call);
         if (r == 0 && request->organization[0])
                 r = organization_path(call, str_of(request->organization), &path);
+        if (r == 0 && request->audience[0])
+                r = organization_path(call, str_of(request->audience), &of_audience); /* is there such a one? */
         if (r == 0)
                 r = rpc_page_start(call, request->page_token, filter, &key);
         return r == 0 ? page(call, request, path, key, filter, response) : r;

@@ -81,9 +81,13 @@ int activity_load(struct store_conn *db, struct arena *arena, const char *id, st
 int activity_insert(struct store_conn *db, const struct activity *activity) MUST_USE;
 /* Like campaign_save; the capacity by seat_resize. */
 int activity_save(struct store_conn *db, struct activity *activity) MUST_USE;
+struct activity_filter {
+        const char *campaign, *audience; /* "": any; the audience is an organisation below those that run them */
+        int state;                       /* 0: any */
+};
 /* By path, then id, after (after_path, after_id). */
 int activities_query(struct store_conn *db, struct str after_path, const char *after_id, struct str end,
-                     const char *campaign, int state, struct store_rows **ret_rows) MUST_USE;
+                     const struct activity_filter *filter, struct store_rows **ret_rows) MUST_USE;
 void activity_read(const struct store_rows *rows, struct arena *arena, struct activity *ret);
 
 /* --- places and registrations (store_registration.c) ------------------------------------------------------------- */

@@ -93,12 +93,19 @@ int activity_save(struct store_conn *db, struct activity *a)
         return one_changed(r, changed);
 }
 
+#define LIST                                                                                                 \
+        SELECT "WHERE (a.path, a.id) > ($1, $2) AND a.path < $3 AND ($4 = '' OR a.campaign = $4) "           \
+               "AND ($5 = 0 OR a.state = $5) "
+
 int activities_query(struct store_conn *db, struct str after_path, const char *after_id, struct str end,
-                     const char *campaign, int state, struct store_rows **ret_rows)
+                     const struct activity_filter *filter, struct store_rows **ret_rows)
 {
-        static const char sql[] = SELECT "WHERE (a.path, a.id) > ($1, $2) AND a.path < $3 "
-                                         "AND ($4 = '' OR a.campaign = $4) AND ($5 = 0 OR a.state = $5) "
-                                         "ORDER BY a.path, a.id";
-        return store_query(db, sql, ret_rows, TEXT(after_path), TEXTZ(after_id), TEXT(end), TEXTZ(campaign),
-                           I64(state));
+        static const char all[] = LIST "AND $6 = '' ORDER BY a.path, a.id";
+        static const char invited[] =
+                LIST "AND a.organization IN (WITH RECURSIVE up (code, parent) AS ("
+                     "SELECT code, parent FROM organization WHERE code = $6 "
+                     "UNION ALL SELECT o.code, o.parent FROM organization o JOIN up ON o.code = up.parent) "
+                     "SELECT code FROM up) ORDER BY a.path, a.id";
+        return store_query(db, filter->audience[0] ? invited : all, ret_rows, TEXT(after_path), TEXTZ(after_id),
+                           TEXT(end), TEXTZ(filter->campaign), I64(filter->state), TEXTZ(filter->audience));
 }
