@@ -67,8 +67,9 @@ void id_new(char out[ID_TEXT_SIZE], int64_t now_us)
 
 static bool is_lower_hex(struct str s)
 {
+        static const bool digits[256] = {['0' ... '9'] = true, ['a' ... 'f'] = true};
         for (size_t i = 0; i < s.n; i++)
-                if (!((s.p[i] >= '0' && s.p[i] <= '9') || (s.p[i] >= 'a' && s.p[i] <= 'f')))
+                if (!digits[(unsigned char)s.p[i]])
                         return false;
         return true;
 }
@@ -83,13 +84,12 @@ static bool all_zero(struct str s)
 
 bool id_is_uuid(struct str s)
 {
-        if (s.n != 36)
+        if (s.n != 36 || s.p[8] != '-' || s.p[13] != '-' || s.p[18] != '-' || s.p[23] != '-')
                 return false;
-        for (size_t i = 0; i < 36; i++) {
-                bool dash = i == 8 || i == 13 || i == 18 || i == 23;
-                if (dash ? s.p[i] != '-' : !is_lower_hex((struct str){s.p + i, 1}))
+        const struct str parts[] = {{s.p, 8}, {s.p + 9, 4}, {s.p + 14, 4}, {s.p + 19, 4}, {s.p + 24, 12}};
+        for (size_t i = 0; i < ARRAY_LEN(parts); i++)
+                if (!is_lower_hex(parts[i]))
                         return false;
-        }
         return true;
 }
 

@@ -148,19 +148,24 @@ static bool scan_message(struct arena *arena, const struct contract_message *typ
         if (depth > MESSAGE_MAX_DEPTH)
                 return false;
         size_t *items = NULL; /* of each field, so far */
+        const ProtobufCFieldDescriptor *fields = type->pb->fields;
+        size_t likely = 0; /* fields come in their order as a rule */
         while (c.p < c.end) {
                 uint64_t tag;
                 if (!varint_read(&c, &tag) || tag >> 3 == 0 || tag >> 3 > 0x1fffffff)
                         return false;
                 const ProtobufCFieldDescriptor *pb =
-                        protobuf_c_message_descriptor_get_field(type->pb, (unsigned)(tag >> 3));
+                        likely < type->n_fields && fields[likely].id == tag >> 3
+                                ? &fields[likely]
+                                : protobuf_c_message_descriptor_get_field(type->pb, (unsigned)(tag >> 3));
                 size_t unknown = 0;
                 if (!pb) {
                         if (!scan_value(arena, NULL, NULL, tag & 7, &c, depth, &unknown))
                                 return false;
                         continue;
                 }
-                size_t i = (size_t)(pb - type->pb->fields);
+                size_t i = (size_t)(pb - fields);
+                likely = i + 1;
                 const struct contract_field *f = &type->fields[i];
                 if (!items)
                         items = ARENA_ARRAY(arena, size_t, type->n_fields);

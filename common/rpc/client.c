@@ -9,7 +9,6 @@
 #include "common/rpc/registry.h"
 #include "common/rpc/request.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #define DEFAULT_DEADLINE_US (10 * CLOCK_SECOND_US)
@@ -158,12 +157,12 @@ static void slot_give_back(struct rpc_pending *p)
         metric_set(c->pending_gauge, c->n_pending);
 }
 
-static void finish(struct rpc_pending *p, struct rpc_result *result)
+static void finish(struct rpc_pending *p, struct rpc_result *result, int64_t now_us)
 {
         rpc_done_fn done = p->done;
         void *arg = p->arg;
         result->attempts = (int)p->attempt + 1;
-        result->timing.total_us = clock_monotonic_us() - p->started_us;
+        result->timing.total_us = now_us - p->started_us;
         slot_give_back(p);
         done(arg, result);
 }
@@ -172,7 +171,7 @@ static void finish_error(struct rpc_pending *p, int error)
 {
         struct rpc_result result = {.error = error};
         metric_add(error == -ETIMEDOUT ? p->client->timed_out : p->client->unreachable, 1);
-        finish(p, &result);
+        finish(p, &result, clock_monotonic_us());
 }
 
 /* --- timers -------------------------------------------------------------------------------------------------------- */
@@ -429,6 +428,7 @@ static void on_reply(void *arg, struct instance *instance, const Envelope *envel
         if (index >= c->n_slots || c->slots[index]->generation != generation)
                 return; /* ended meanwhile */
         struct rpc_pending *p = c->slots[index];
+        int64_t now = clock_monotonic_us();
         bool failed = reply->problem == NUANXIN__PROBLEM__PROBLEM_UNAVAILABLE ||
                       reply->problem == NUANXIN__PROBLEM__PROBLEM_INTERNAL;
         bool current = p->state == PENDING_SENT && p->instance == instance;
@@ -442,16 +442,24 @@ static void on_reply(void *arg, struct instance *instance, const Envelope *envel
         if (failed)
                 fleet_failed(instance);
         else if (current)
-                fleet_succeeded(instance, p->long_poll ? -1 : clock_monotonic_us() - p->sent_us);
+                fleet_succeeded(instance, p->long_poll ? -1 : now - p->sent_us);
         if (reply->problem == NUANXIN__PROBLEM__PROBLEM_UNAVAILABLE && retry_within_budget(p))
                 return;
         struct rpc_result result = {.problem = reply->problem, .payload = payload,
                                     .retry_after_ms = reply->retry_after_ms, .replayed = reply->replayed,
                                     .timing = {reply->queue_us, reply->handler_us, reply->commit_us, 0}};
-        finish(p, &result);
+        finish(p, &result, now);
 }
 
 /* --- calls ------------------------------------------------------------------------------------------------------------- */
+
+/* A name has its bound in the contract; what were longer is cut. */
+static void copy_name(char *out, size_t room, const char *name)
+{
+        size_t n = name ? strnlen(name, room - 1) : 0;
+        memcpy(out, name ? name : "", n);
+        out[n] = '\0';
+}
 
 struct rpc_pending *rpc_client_call(struct rpc_client *c, const struct rpc_request *r, rpc_done_fn done, void *arg)
 {
@@ -469,8 +477,8 @@ struct rpc_pending *rpc_client_call(struct rpc_client *c, const struct rpc_reque
         p->state = PENDING_DONE;
         p->started_us = clock_monotonic_us();
         p->deadline_us = p->started_us + (r->deadline_us ? r->deadline_us : DEFAULT_DEADLINE_US);
-        snprintf(p->service, sizeof(p->service), "%s", service ? service : "");
-        snprintf(p->wanted, sizeof(p->wanted), "%s", r->instance ? r->instance : "");
+        copy_name(p->service, sizeof(p->service), service);
+        copy_name(p->wanted, sizeof(p->wanted), r->instance);
         request_pack(&p->request, r, p->write);
         buf_add_str(&p->payload, r->payload);
         c->pending_bytes += p->request.n + p->payload.n;
@@ -575,7 +583,7 @@ struct rpc_client *rpc_client_free(struct rpc_client *c)
         c->closing = true;
         while ((p = TAILQ_FIRST(&c->deadlines))) {
                 struct rpc_result result = {.error = -ECANCELED};
-                finish(p, &result);
+                finish(p, &result, clock_monotonic_us());
         }
         loop_turn_cancel(c->o.loop, &c->serve_turn);
         loop_timer_free(c->timer);

@@ -106,13 +106,15 @@ size_t lane_depth(const struct lane *lane)
 
 void lane_push(struct lane *lane, struct rpc_call *call)
 {
-        call->queued_us = clock_monotonic_us();
-        metric_add(lane->depth, 1);
+        metric_add(lane->depth, 1); /* at once: whether the queue is full is asked within the turn */
         call_list_add(&lane->turn, call);
 }
 
 static void hand_over(struct lane *lane, struct call_list *calls)
 {
+        int64_t now = clock_monotonic_us();
+        for (struct rpc_call *call = calls->first; call; call = call->next)
+                call->queued_us = now;
         pthread_mutex_lock(&lane->lock);
         size_t n = calls->n;
         call_list_join(&lane->queue, calls);
@@ -131,9 +133,6 @@ void lane_flush(struct lane *lane)
 
 void lane_hand(struct lane *lane, struct call_list *calls)
 {
-        int64_t now = clock_monotonic_us();
-        for (struct rpc_call *call = calls->first; call; call = call->next)
-                call->queued_us = now;
         metric_add(lane->depth, (int64_t)calls->n);
         hand_over(lane, calls);
 }
