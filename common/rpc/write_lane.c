@@ -313,6 +313,7 @@ static void housekeep(struct write_lane *lane, bool idle)
                 write_lane_check_deposed(store_checkpoint(lane->db));
                 lane->dirty = false;
         } else if (lane->busy_us && now - lane->busy_us > REST_US) {
+                write_lane_check_deposed(store_settle(lane->db));
                 store_rest(lane->db);
                 mem_rest();
                 lane->busy_us = 0;

@@ -284,6 +284,13 @@ int store_checkpoint(struct store_conn *conn)
         return r == STORE_E_RETRY ? 0 : r;
 }
 
+int store_settle(struct store_conn *conn)
+{
+        assert(conn->writer && !store_in_transaction(conn));
+        int r = checkpoint(conn, SQLITE_CHECKPOINT_TRUNCATE, 0);
+        return r == STORE_E_RETRY ? 0 : r;
+}
+
 static int checkpoint_if_due(struct store_conn *conn)
 {
         if (conn->wal_pages - conn->wal_pages_settled < WAL_DUE_PAGES)

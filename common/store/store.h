@@ -103,6 +103,10 @@ int store_savepoint_rollback(struct store_conn *conn) MUST_USE; /* undoes to the
 /* The writer: moves the WAL into the file if that costs no one anything (PASSIVE); call when idle. */
 int store_checkpoint(struct store_conn *writer) MUST_USE;
 
+/* The writer, at rest: moves all of the WAL into the file and empties it, so that nothing which was overwritten or
+ * deleted stays in it. No effect while a reader is in the way. */
+int store_settle(struct store_conn *writer) MUST_USE;
+
 /* Gives the connection's cache back: for one that has been idle for a while. It fills again by itself. */
 void store_rest(struct store_conn *conn);
 
