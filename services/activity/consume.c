@@ -9,6 +9,8 @@
 
 #include <stdlib.h>
 
+#define ERASE_AT_ONCE 1000
+
 /* --- membership ---------------------------------------------------------------------------------------------------- */
 
 static int on_organization(struct rpc_call *call, const OrganizationChanged *event)
@@ -33,6 +35,21 @@ static int on_member(struct rpc_call *call, const MemberStateChanged *event)
         return member_save(rpc_db(call), event->member, &member);
 }
 
+static int on_erasure(struct rpc_call *call, const MemberErased *event)
+{
+        int r = member_erase(rpc_db(call), event->member);
+        return r == 0 ? due_erase(call, event->member, (struct str){0}) : r;
+}
+
+static int on_membership(struct rpc_call *call, const struct contract_message *type, ProtobufCMessage *event)
+{
+        if (type == &membership_v1_organization_changed_msg)
+                return on_organization(call, (OrganizationChanged *)event);
+        if (type == &membership_v1_member_state_changed_msg)
+                return on_member(call, (MemberStateChanged *)event);
+        return on_erasure(call, (MemberErased *)event);
+}
+
 static int apply_membership(struct rpc_call *call, const struct rpc_event *events, size_t n)
 {
         int r = 0;
@@ -40,14 +57,12 @@ static int apply_membership(struct rpc_call *call, const struct rpc_event *event
                 const struct rpc_event *e = &events[i];
                 ProtobufCMessage *event;
                 if (e->contract != &membership_v1_organization_changed_msg &&
-                    e->contract != &membership_v1_member_state_changed_msg)
+                    e->contract != &membership_v1_member_state_changed_msg &&
+                    e->contract != &membership_v1_member_erased_msg)
                         continue;
                 r = message_unpack(rpc_arena(call), e->contract, e->data.p, e->data.n, &event);
-                if (r != 0)
-                        return r;
-                r = e->contract == &membership_v1_organization_changed_msg
-                            ? on_organization(call, (OrganizationChanged *)event)
-                            : on_member(call, (MemberStateChanged *)event);
+                if (r == 0)
+                        r = on_membership(call, e->contract, event);
         }
         return r;
 }
@@ -56,6 +71,14 @@ static int apply_membership(struct rpc_call *call, const struct rpc_event *event
 static int reset_membership(struct rpc_call *call)
 {
         return members_forget(rpc_db(call));
+}
+
+/* Due work: check-ins stand by activity, so the activities are gone through, some at a time. */
+int due_erase(struct rpc_call *call, const char *member, struct str payload)
+{
+        const char *last = "", *after = arena_strndup(rpc_arena(call), payload.p, payload.n);
+        int r = member_erase_scans(rpc_db(call), rpc_arena(call), member, after, ERASE_AT_ONCE, &last);
+        return r == 0 && last[0] ? rpc_due_add(call, DUE_ERASE, member, rpc_now(call), str_of(last)) : r;
 }
 
 /* --- own counts ------------------------------------------------------------------------------------------------------ */
@@ -231,7 +254,7 @@ static int reset_counts(struct rpc_call *call)
         return counts_rebuild(rpc_db(call));
 }
 
-static const char *const membership_topics[] = {"organization", "member", NULL};
+static const char *const membership_topics[] = {"organization", "member", "erasure", NULL};
 
 const struct rpc_consumer activity_consumers[] = {
         {.source = "membership",

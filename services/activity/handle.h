@@ -52,8 +52,10 @@ int handle_batch_create_checkins(struct rpc_call *call, const BatchCreateCheckin
 int handle_list_checkins(struct rpc_call *call, const ListCheckinsRequest *request,
                          ListCheckinsResponse *response);
 
-/* consume.c: what this service follows. */
+/* consume.c: what this service follows, and what of it goes on as due work. */
 extern const struct rpc_consumer activity_consumers[];
+#define DUE_ERASE "activity.erase"
+int due_erase(struct rpc_call *call, const char *member, struct str payload);
 
 /* promote.c: gives free places to who waits, in order, at most PROMOTE_AT_ONCE in this transaction; the rest falls due at
  * once. seat: as it is now. */

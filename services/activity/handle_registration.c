@@ -13,7 +13,8 @@ static void fill(struct rpc_call *call, Registration *out, const struct registra
         out->member = (char *)g->member;
         out->organization = (char *)g->organization;
         out->state = g->state;
-        out->code = arena_printf(rpc_arena(call), "%.4s-%s", g->code, g->code + 4);
+        if (g->code[0]) /* not of an erased member */
+                out->code = arena_printf(rpc_arena(call), "%.4s-%s", g->code, g->code + 4);
         out->position = (int32_t)g->position;
         out->attended = g->attended;
         out->create_time = rpc_timestamp(call, g->created_us);

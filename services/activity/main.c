@@ -44,6 +44,7 @@ static const struct rpc_method methods[] = {
 static const struct rpc_due_kind due[] = {
         {"activity.end", due_end_activity},
         {"activity.promote", due_promote},
+        {DUE_ERASE, due_erase},
         {0},
 };
 

@@ -39,6 +39,11 @@ struct member {
 int member_load(struct store_conn *db, struct arena *arena, const char *id, struct member *ret) MUST_USE;
 int member_save(struct store_conn *db, const char *id, const struct member *member) MUST_USE;
 int members_forget(struct store_conn *db) MUST_USE;
+/* Erases what is kept of a member beyond the id: the codes of registrations at once; devices and nonces of check-ins, and
+ * refused scans, at the next `limit` activities after that one. The last of these, or "" after the end. */
+int member_erase(struct store_conn *db, const char *id) MUST_USE;
+int member_erase_scans(struct store_conn *db, struct arena *arena, const char *id, const char *after, int64_t limit,
+                       const char **ret_last) MUST_USE;
 
 /* --- campaigns (store_campaign.c) ------------------------------------------------------------------------------ */
 

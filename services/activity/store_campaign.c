@@ -5,11 +5,9 @@
 #include "store_internal.h"
 
 STORE_SCHEMA(activity_001_core, "services/activity/schema/001_core.sql");
-STORE_SCHEMA(activity_002_validity, "services/activity/schema/002_validity.sql");
 
 const struct store_migration activity_migrations[] = {
         {"activity/001_core", activity_001_core},
-        {"activity/002_validity", activity_002_validity},
         {NULL, NULL},
 };
 

@@ -125,3 +125,31 @@ int members_forget(struct store_conn *db)
         static const char sql[] = "DELETE FROM member";
         return store_exec(db, sql, NULL);
 }
+
+/* A code that nobody can type, and that registration_read does not show: the registration's own id. */
+int member_erase(struct store_conn *db, const char *id)
+{
+        static const char sql[] = "UPDATE registration SET code = id WHERE member = $1";
+        return store_exec(db, sql, NULL, TEXTZ(id));
+}
+
+#define THESE_ACTIVITIES "(SELECT id FROM activity WHERE id > $2 ORDER BY id LIMIT $3)"
+
+int member_erase_scans(struct store_conn *db, struct arena *arena, const char *id, const char *after, int64_t limit,
+                       const char **ret_last)
+{
+        static const char attendances[] = "UPDATE attendance SET device = '', nonce = '' "
+                                          "WHERE member = $1 AND activity IN " THESE_ACTIVITIES;
+        static const char refused[] = "DELETE FROM refused_scan WHERE member = $1 AND activity IN " THESE_ACTIVITIES;
+        static const char last[] =
+                "SELECT MAX(id) FROM (SELECT id FROM activity WHERE id > $1 ORDER BY id LIMIT $2)";
+        _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
+        int r = store_exec(db, attendances, NULL, TEXTZ(id), TEXTZ(after), I64(limit));
+        if (r == 0)
+                r = store_exec(db, refused, NULL, TEXTZ(id), TEXTZ(after), I64(limit));
+        if (r == 0)
+                r = first_row(store_query(db, last, &rows, TEXTZ(after), I64(limit)), rows);
+        if (r == 0)
+                *ret_last = store_text_dup(rows, 0, arena);
+        return r;
+}

@@ -69,7 +69,8 @@ int seat_resize(struct store_conn *db, const char *activity, int64_t capacity, s
 
 #define COLUMNS "id, activity, member, organization, state, code, position, created_us, changed_us"
 #define SELECT                                                                                               \
-        "SELECT r.id, r.activity, r.member, r.organization, r.state, r.code, r.position, r.created_us, "      \
+        "SELECT r.id, r.activity, r.member, r.organization, r.state, "                                       \
+        "CASE WHEN r.code = r.id THEN '' ELSE r.code END, r.position, r.created_us, "                         \
         "r.changed_us, t.id, o.path FROM registration r "                                                    \
         "LEFT JOIN attendance t ON t.activity = r.activity AND t.member = r.member "                          \
         "LEFT JOIN organization o ON o.code = r.organization "

@@ -135,5 +135,8 @@ const struct command commands_data[] = {
         {"member import", "CSV ORGANIZATION", "members by row, with a report; goes on by itself once uploaded", NULL, {0}, NULL, run_member_import},
         {"member list", "ORGANIZATION", "members there and below, masked", "ListMembers", {"organization"}, "id name state organization", NULL},
         {"member show", "MEMBER", "one member, masked", "GetMember", {"member"}, NULL, NULL},
+        {"member reveal", "MEMBER PURPOSE", "one member's numbers in full; the audit keeps who looked and why", "RevealMember", {"member", "purpose"}, NULL, NULL},
+        {"member data", "MEMBER PURPOSE", "all that is held about a person, for that person", "ExportMemberData", {"member", "purpose"}, NULL, NULL},
+        {"member erase", "MEMBER PURPOSE", "erases a person's particulars for good; the id and the counts stay", "EraseMember", {"member", "purpose"}, NULL, NULL},
         {0},
 };

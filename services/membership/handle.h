@@ -30,6 +30,7 @@ int organization_path(struct rpc_call *call, struct str code, struct str *ret_pa
 int emit_organization(struct rpc_call *call, const struct organization *o) MUST_USE;
 int snapshot_organizations(struct rpc_call *call, const char *key, unsigned limit);
 int snapshot_members(struct rpc_call *call, const char *key, unsigned limit);
+int snapshot_erasures(struct rpc_call *call, const char *key, unsigned limit);
 
 int handle_get_organization(struct rpc_call *call, const GetOrganizationRequest *request,
                             Organization *response);
@@ -126,6 +127,9 @@ int handle_list_members(struct rpc_call *call, const ListMembersRequest *request
                         ListMembersResponse *response);
 int handle_update_member(struct rpc_call *call, const UpdateMemberRequest *request, Member *response);
 int handle_reveal_member(struct rpc_call *call, const RevealMemberRequest *request, RevealedMember *response);
+int handle_export_member_data(struct rpc_call *call, const ExportMemberDataRequest *request,
+                              MemberData *response);
+int handle_erase_member(struct rpc_call *call, const EraseMemberRequest *request, Member *response);
 int handle_find_members(struct rpc_call *call, const FindMembersRequest *request,
                         FindMembersResponse *response);
 int handle_get_member_card(struct rpc_call *call, const GetMemberCardRequest *request, MemberCard *response);

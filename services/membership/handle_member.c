@@ -21,8 +21,7 @@ static bool is_self(struct rpc_call *call, const char *member)
         return p->kind == KIND(MEMBER) && strcmp(p->member, member) == 0;
 }
 
-/* Members see their own, and whoever keeps members there sees whom they keep; others see a masked view. */
-static void fill_member(struct rpc_call *call, const struct member *m, Member *out)
+static void fill_in_full(struct rpc_call *call, const struct member *m, Member *out)
 {
         char etag[ETAG_SIZE];
         etag_of(m->version, etag);
@@ -36,7 +35,14 @@ static void fill_member(struct rpc_call *call, const struct member *m, Member *o
         out->join_date = m->join_date;
         out->create_time = rpc_timestamp(call, m->created);
         out->update_time = rpc_timestamp(call, m->updated);
+        out->erase_time = rpc_timestamp(call, m->erased);
         out->etag = arena_strdup(rpc_arena(call), etag);
+}
+
+/* Members see their own, and whoever keeps members there sees whom they keep; others see a masked view. */
+static void fill_member(struct rpc_call *call, const struct member *m, Member *out)
+{
+        fill_in_full(call, m, out);
         if (!is_self(call, m->id) && !rpc_allows(call, "member.write", str_of(m->path)))
                 message_mask(rpc_arena(call), &membership_v1_member_msg, out, NUANXIN__PRIVACY__PUBLIC);
 }
@@ -53,6 +59,13 @@ static int find_member(struct rpc_call *call, const char *id, enum reach reach, 
                                      : rpc_require(call, str_of(ret->path));
         rpc_audit_subject(call, id, r == 0 ? ret->organization : "");
         return r;
+}
+
+/* Likewise, but somebody of whom there is more than the id. */
+static int find_person(struct rpc_call *call, const char *id, enum reach reach, struct member *ret)
+{
+        int r = find_member(call, id, reach, ret);
+        return r == 0 && ret->erased ? rpc_refuse(call, PROBLEM(MEMBER_ERASED)) : r;
 }
 
 /* --- applying and states -------------------------------------------------------------------------------- */
@@ -131,7 +144,7 @@ static int change_state(struct rpc_call *call, const char *id, const char *etag,
 {
         struct organization o;
         struct member m;
-        int r = find_member(call, id, STAFF_ONLY, &m);
+        int r = find_person(call, id, STAFF_ONLY, &m);
         if (r == 0)
                 r = etag_check(call, etag, m.version);
         if (r == 0 && action == MEMBER_APPROVE)
@@ -227,12 +240,33 @@ int handle_reveal_member(struct rpc_call *call, const RevealMemberRequest *reque
 {
         struct member m;
         rpc_audit_purpose(call, request->purpose);
-        int r = find_member(call, request->member, STAFF_ONLY, &m);
+        int r = find_person(call, request->member, STAFF_ONLY, &m);
         if (r != 0)
                 return r;
         response->member = m.id;
         response->name = m.name;
         return member_open_secret(call, m.id, &response->id_number, &response->phone);
+}
+
+int handle_export_member_data(struct rpc_call *call, const ExportMemberDataRequest *request,
+                              MemberData *response)
+{
+        struct organization o;
+        struct member m;
+        rpc_audit_purpose(call, request->purpose);
+        int r = find_person(call, request->member, OWN_TOO, &m);
+        if (r == 0 && !is_self(call, m.id) && str_code_points(str_of(request->purpose)) < 2)
+                return rpc_invalid(call, "/purpose", "required", "is required of all but the member",
+                                   "非会员本人须说明用途");
+        if (r == 0)
+                r = find_organization(call, m.organization, &o);
+        if (r != 0)
+                return r;
+        response->member = message_new(rpc_arena(call), &membership_v1_member_msg);
+        fill_in_full(call, &m, response->member);
+        response->organization_name = o.name;
+        response->export_time = rpc_timestamp(call, rpc_now(call));
+        return is_self(call, m.id) ? 0 : member_open_secret(call, m.id, &response->id_number, &response->phone);
 }
 
 static int find_by(struct rpc_call *call, const FindMembersRequest *request, struct member_list *list)
@@ -283,7 +317,7 @@ int handle_update_member(struct rpc_call *call, const UpdateMemberRequest *reque
         bool phone = mask_has(request->update_mask, "phone", asked->phone[0]);
         char new_phone[PHONE_SIZE];
         struct member m;
-        int r = find_member(call, request->member, OWN_TOO, &m);
+        int r = find_person(call, request->member, OWN_TOO, &m);
         if (r == 0)
                 r = etag_check(call, request->etag, m.version);
         if (r == 0 && name && is_self(call, m.id))
@@ -298,6 +332,22 @@ int handle_update_member(struct rpc_call *call, const UpdateMemberRequest *reque
                 return r;
         m.updated = rpc_now(call);
         r = member_update(rpc_db(call), &m);
+        if (r == 0)
+                fill_member(call, &m, response);
+        return r;
+}
+
+/* --- erasing -------------------------------------------------------------------------------------------- */
+
+int handle_erase_member(struct rpc_call *call, const EraseMemberRequest *request, Member *response)
+{
+        struct member m;
+        rpc_audit_purpose(call, request->purpose);
+        int r = find_person(call, request->member, STAFF_ONLY, &m);
+        if (r == 0)
+                r = etag_check(call, request->etag, m.version);
+        if (r == 0)
+                r = member_erase_person(call, &m);
         if (r == 0)
                 fill_member(call, &m, response);
         return r;
@@ -367,6 +417,20 @@ int snapshot_members(struct rpc_call *call, const char *key, unsigned limit)
                 event.state = m->state;
                 r = rpc_snapshot_add(call, &membership_v1_member_state_changed_msg, &event, m->id,
                                      m->organization, m->id);
+        }
+        return r;
+}
+
+int snapshot_erasures(struct rpc_call *call, const char *key, unsigned limit)
+{
+        struct member_list list = {0};
+        int r = member_erasures(rpc_db(call), rpc_arena(call), key, limit, &list);
+        for (size_t i = 0; i < list.n && r == 0; i++) {
+                const struct member *m = &list.items[i];
+                MemberErased event = NUANXIN__MEMBERSHIP__V1__MEMBER_ERASED__INIT;
+                event.member = m->id;
+                event.organization = m->organization;
+                r = rpc_snapshot_add(call, &membership_v1_member_erased_msg, &event, m->id, m->organization, m->id);
         }
         return r;
 }

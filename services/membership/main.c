@@ -39,6 +39,8 @@ static const struct rpc_method methods[] = {
         MEMBERSHIP_V1_LIST_MEMBERS(handle_list_members),
         MEMBERSHIP_V1_UPDATE_MEMBER(handle_update_member),
         MEMBERSHIP_V1_REVEAL_MEMBER(handle_reveal_member),
+        MEMBERSHIP_V1_EXPORT_MEMBER_DATA(handle_export_member_data),
+        MEMBERSHIP_V1_ERASE_MEMBER(handle_erase_member),
         MEMBERSHIP_V1_FIND_MEMBERS(handle_find_members),
         MEMBERSHIP_V1_GET_MEMBER_CARD(handle_get_member_card),
         MEMBERSHIP_V1_IMPORT_MEMBERS(handle_import_members),
@@ -75,6 +77,7 @@ static const struct rpc_consumer consumers[] = {
 static const struct rpc_snapshot snapshots[] = {
         {.topic = "organization", .page = snapshot_organizations},
         {.topic = "member", .page = snapshot_members},
+        {.topic = "erasure", .page = snapshot_erasures},
         {0},
 };
 

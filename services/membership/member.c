@@ -203,3 +203,15 @@ int member_change_state(struct rpc_call *call, struct member *m, enum member_act
                 r = emit_state(call, m, before);
         return r == 0 && had_rights ? emit_rights(call, m) : r;
 }
+
+int member_erase_person(struct rpc_call *call, struct member *m)
+{
+        MemberErased event = NUANXIN__MEMBERSHIP__V1__MEMBER_ERASED__INIT;
+        int r = member_is_live(m->state) ? member_change_state(call, m, MEMBER_END) : 0;
+        m->erased = rpc_now(call);
+        if (r == 0)
+                r = member_erase(rpc_db(call), m);
+        event.member = m->id;
+        event.organization = m->organization;
+        return r == 0 ? rpc_emit(call, &membership_v1_member_erased_msg, &event, m->id, m->organization) : r;
+}

@@ -21,5 +21,7 @@ int member_create(struct rpc_call *call, const struct member_new *new, struct me
 int member_set_phone(struct rpc_call *call, struct member *m, const char *phone) MUST_USE; /* "" removes it */
 int member_open_secret(struct rpc_call *call, const char *member, char **ret_id_number,
                        char **ret_phone) MUST_USE;
+/* Nothing of the person is left but id, organisation and state; a membership that goes on ends. */
+int member_erase_person(struct rpc_call *call, struct member *m) MUST_USE;
 /* The new state with all that follows from it; refuses what the table does not have. */
 int member_change_state(struct rpc_call *call, struct member *m, enum member_action action) MUST_USE;

@@ -159,6 +159,7 @@ struct member {
         Member__State state;
         char *name, *number, *id_number_masked, *phone_masked, *join_date;
         int64_t created, updated, version, generation;
+        int64_t erased; /* when; 0: not */
 };
 struct member_secret {
         struct str wrapped_key, id_number, phone; /* phone: empty for none */
@@ -177,11 +178,14 @@ int member_by_phone(struct store_conn *db, struct arena *arena, struct str index
                     struct member_list *ret) MUST_USE;
 int member_insert(struct store_conn *db,
                   const struct member *m) MUST_USE; /* STORE_E_CONSTRAINT: number is taken */
-/* All but id, organization and created; raises the version. STORE_E_CONSTRAINT: number is taken. */
+/* All but id, organization, created and erased; raises the version. STORE_E_CONSTRAINT: number is taken. */
 int member_update(struct store_conn *db, struct member *m) MUST_USE;
 /* In the order of their ids, after that one; only id, organization and state are filled. */
 int member_states(struct store_conn *db, struct arena *arena, const char *after, int64_t limit,
                   struct member_list *ret) MUST_USE;
+/* Likewise, of those that were erased. */
+int member_erasures(struct store_conn *db, struct arena *arena, const char *after, int64_t limit,
+                    struct member_list *ret) MUST_USE;
 /* After (path, state, id), all empty or 0 for the first page; state 0: all. */
 struct member_filter {
         struct str path;
@@ -199,3 +203,5 @@ int member_secret_set_phone(struct store_conn *db, const char *member,
                             const struct member_secret *s) MUST_USE;
 int member_secret_retire(struct store_conn *db,
                          const char *member) MUST_USE; /* its ID number is free again */
+/* The person's key and all that it sealed go, and everything personal here; m->erased says when. */
+int member_erase(struct store_conn *db, struct member *m) MUST_USE;

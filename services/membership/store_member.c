@@ -7,7 +7,7 @@
 
 #define COLUMNS                                                                                              \
         "m.id, m.organization, o.path, m.state, m.name, m.number, m.id_number_masked, m.phone_masked, "      \
-        "m.join_date, m.created, m.updated, m.version, m.generation"
+        "m.join_date, m.created, m.updated, m.version, m.generation, m.erased"
 
 static void read_member(const struct store_rows *rows, struct arena *arena, struct member *m)
 {
@@ -25,6 +25,7 @@ static void read_member(const struct store_rows *rows, struct arena *arena, stru
                 .updated = store_i64(rows, 10),
                 .version = store_i64(rows, 11),
                 .generation = store_i64(rows, 12),
+                .erased = store_i64(rows, 13),
         };
 }
 
@@ -123,11 +124,9 @@ int member_update(struct store_conn *db, struct member *m)
 
 #define IN_ORDER " ORDER BY o.path, m.state, m.id LIMIT $3"
 
-int member_states(struct store_conn *db, struct arena *arena, const char *after, int64_t limit,
-                  struct member_list *ret)
+static int read_states(struct store_conn *db, struct arena *arena, const char *sql, const char *after,
+                       int64_t limit, struct member_list *ret)
 {
-        static const char sql[] =
-            "SELECT id, organization, state FROM member WHERE id > $1 ORDER BY id LIMIT $2";
         _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
         int r = store_query(db, sql, &rows, TEXTZ(after), I64(limit));
         while (r == 0 && (r = store_next(rows)) == 1) {
@@ -139,6 +138,22 @@ int member_states(struct store_conn *db, struct arena *arena, const char *after,
                 r = 0;
         }
         return r;
+}
+
+int member_states(struct store_conn *db, struct arena *arena, const char *after, int64_t limit,
+                  struct member_list *ret)
+{
+        static const char sql[] =
+            "SELECT id, organization, state FROM member WHERE id > $1 ORDER BY id LIMIT $2";
+        return read_states(db, arena, sql, after, limit, ret);
+}
+
+int member_erasures(struct store_conn *db, struct arena *arena, const char *after, int64_t limit,
+                    struct member_list *ret)
+{
+        static const char sql[] = "SELECT id, organization, state FROM member"
+                                  " WHERE erased IS NOT NULL AND id > $1 ORDER BY id LIMIT $2";
+        return read_states(db, arena, sql, after, limit, ret);
 }
 
 /* What is left of the organisation in which the page before ended. */
@@ -232,4 +247,21 @@ int member_secret_retire(struct store_conn *db, const char *member)
 {
         static const char sql[] = "UPDATE member_secret SET live = 0 WHERE member = $1";
         return store_exec(db, sql, NULL, TEXTZ(member));
+}
+
+int member_erase(struct store_conn *db, struct member *m)
+{
+        static const char forget[] = "DELETE FROM member_secret WHERE member = $1";
+        static const char sql[] = "UPDATE member SET name = '', number = NULL, id_number_masked = '',"
+                                  " phone_masked = NULL, join_date = NULL, updated = $2, erased = $2,"
+                                  " version = version + 1 WHERE id = $1";
+        int r = store_exec(db, forget, NULL, TEXTZ(m->id));
+        if (r == 0)
+                r = store_exec(db, sql, NULL, TEXTZ(m->id), I64(m->erased));
+        if (r == 0) {
+                m->name = m->number = m->id_number_masked = m->phone_masked = m->join_date = (char *)"";
+                m->updated = m->erased;
+                m->version++;
+        }
+        return r;
 }

@@ -6,7 +6,6 @@
 // uses: services/activity/store_campaign.c services/activity/store_activity.c
 // uses: services/activity/store_registration.c services/activity/store_checkin.c
 // uses: services/activity/store_count.c services/activity/store_projection.c
-#include "common/rpc/schema.h"
 #include "services/activity/store.h"
 
 #include "tests/support/store_world.h"
@@ -29,8 +28,7 @@ static struct fixture fixture_new(void)
         world_folder();
         if (store_open(world_url, NULL, &f.store, &error) != 0 ||
             store_writer_acquire(f.store, "one", false, &f.writer, &error) != 0 ||
-            store_migrate(store_writer_conn(f.writer), rpc_migrations, rpc_n_migrations, &error) != 0 ||
-            store_migrate(store_writer_conn(f.writer), activity_migrations, 2, &error) != 0) {
+            store_migrate(store_writer_conn(f.writer), activity_migrations, 1, &error) != 0) {
                 printf("Bail out! %s\n", error);
                 exit(1);
         }

@@ -9,7 +9,9 @@ CREATE TABLE organization (
         code @text NOT NULL PRIMARY KEY,
         parent @text NOT NULL,          -- '' at the top
         path @text NOT NULL,
-        name @text NOT NULL
+        name @text NOT NULL,
+        valid_from_us @int NOT NULL,
+        valid_to_us @int NOT NULL
 ) @clustered;
 CREATE INDEX organization_parent ON organization (parent, code);
 

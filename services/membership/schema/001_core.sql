@@ -27,9 +27,11 @@ CREATE TABLE member (
         created @int NOT NULL,
         updated @int NOT NULL,
         version @int NOT NULL,
-        generation @int NOT NULL        -- of the member's sessions
+        generation @int NOT NULL,       -- of the member's sessions
+        erased @int                     -- when; then id, organisation and state are left here, and no secret
 ) @clustered;
 CREATE INDEX member_by_organization ON member (organization, state, id);
+CREATE INDEX member_erased ON member (id) WHERE erased IS NOT NULL;
 
 CREATE TABLE member_secret (
         member @text PRIMARY KEY REFERENCES member (id),
