@@ -78,7 +78,7 @@ struct rpc_pending *rpc_client_call(struct rpc_client *client, const struct rpc_
                                     void *arg);
 void rpc_pending_cancel(struct rpc_pending *pending); /* done will not run */
 
-/* One row of `nuanxin status`. */
+/* One row of `nuanxin status`; its texts are lent until the loop runs again. */
 struct rpc_instance {
         const char *service, *instance, *endpoint;
         bool up, may_write, draining, ejected;

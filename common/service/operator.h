@@ -49,6 +49,7 @@ int operator_upload(struct operator *op, const struct contract_method *method, s
                     struct str content, void (*on_progress)(void *arg, size_t done, size_t total), void *arg,
                     void **ret_response, struct operator_refusal *ret_refusal) MUST_USE;
 
-/* The instances that are known, for `status`: waits for the greetings of all, up to 2 s. */
+/* The instances that are known, for `status`: waits for the greetings of all, up to 2 s.
+ * Their texts are lent until the next call. */
 struct rpc_instance;
 size_t operator_instances(struct operator *op, struct rpc_instance *out, size_t room);

@@ -213,8 +213,10 @@ static int serve_metrics(void *arg, struct buf *body)
         metric_write(s->metrics, body);
         buf_printf(body,
                    "# HELP nuanxin_bus_malformed_total Messages dropped because their framing was wrong.\n"
-                   "# TYPE nuanxin_bus_malformed_total counter\nnuanxin_bus_malformed_total %lld\n",
-                   (long long)bus_malformed_total(s->bus));
+                   "# TYPE nuanxin_bus_malformed_total counter\nnuanxin_bus_malformed_total %lld\n"
+                   "# HELP nuanxin_bus_dropped_total Answers whose caller had gone or did not read.\n"
+                   "# TYPE nuanxin_bus_dropped_total counter\nnuanxin_bus_dropped_total %lld\n",
+                   (long long)bus_malformed_total(s->bus), (long long)bus_dropped_total(s->bus));
         return 200;
 }
 

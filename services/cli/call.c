@@ -28,7 +28,7 @@ int cli_refused(int error, const struct operator_refusal *refusal)
                 fprintf(stderr, "no instance answers: is the stack running (make run), and is --var its folder?\n");
                 return 1;
         }
-        if (error != OPERATOR_E_REFUSED && error != -EINVAL) {
+        if (!refusal->title) {
                 fprintf(stderr, "no answer: %s\n", strerror(-error));
                 return 1;
         }

@@ -95,6 +95,11 @@ static int run_status(struct cli *cli, const struct command *command, const char
         if (r)
                 return r;
         n_found = operator_instances(cli->op, found, MAX_INSTANCES);
+        for (size_t i = 0; i < n_found; i++) { /* they are lent until the next call */
+                found[i].service = arena_strdup(cli->arena, found[i].service);
+                found[i].instance = arena_strdup(cli->arena, found[i].instance);
+                found[i].endpoint = arena_strdup(cli->arena, found[i].endpoint);
+        }
         for (size_t i = 0; i < n_found; i++) {
                 void *response, *request = message_new(cli->arena, operator_method("GetStatus")->input);
                 if (!found[i].up) {
