@@ -169,8 +169,10 @@ class Stack:
         if self.redis:
             self.redis.stop()
             self.redis = None
+        findings = self.findings()
         if not self.keep:
             shutil.rmtree(self.folder, ignore_errors=True)
+        assert not findings, "a sanitizer found:\n" + findings
 
     def restart(self):
         """Stops and starts on the same data."""
@@ -187,6 +189,11 @@ class Stack:
             with open(os.path.join(folder, name), errors="replace") as f:
                 text += f"--- {name}\n" + "".join(f.readlines()[-last:])
         return text
+
+    def findings(self):
+        """What sanitizers wrote into the logs: the runner starts a process that they ended again."""
+        words = ("Sanitizer", "runtime error:")
+        return "".join(line + "\n" for line in self.logs(10000).splitlines() if any(w in line for w in words))
 
     def pid(self, name):
         """The process of an instance: "membership-1", "gateway-1", "redis"."""
