@@ -225,7 +225,7 @@ static void wait_for_instance(struct rpc_pending *p, int64_t now)
 {
         struct rpc_client *c = p->client;
         if (c->n_waiting == MAX_WAITING) {
-                end_soon(p, p->ever_sent ? -ETIMEDOUT : -EHOSTUNREACH);
+                end_soon(p, p->write && p->ever_sent ? -ETIMEDOUT : -EHOSTUNREACH);
                 return;
         }
         c->n_waiting++;

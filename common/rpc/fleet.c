@@ -117,9 +117,10 @@ static void look_at(struct instance *i, int64_t now)
                          i->outstanding);
                 i->silent = true;
                 i->fleet->o.ops->on_silent(i->fleet->o.arg, i);
-        } else if (!i->asked_us && now - i->heard_us >= SILENCE_US &&
-                   bus_link_send(i->link, buf_str(&i->fleet->hello), (struct str){0}) == 0) {
-                i->asked_us = now;
+        } else if (!i->asked_us && now - i->heard_us >= SILENCE_US) {
+                int r = bus_link_send(i->link, buf_str(&i->fleet->hello), (struct str){0});
+                if (r == 0 || r == -EAGAIN) /* it reads nothing: that is no sign of life either */
+                        i->asked_us = now;
         }
 }
 
