@@ -3,6 +3,7 @@
 """common/http alone, through tests/http/echo_server: the whole edge table, then what needs a handler of its own or short
 limits: slow clients, streamed bodies, order, 100 Continue, TLS, drain. Usage: echo_cases.py ECHO_SERVER [name part]. Prints TAP."""
 import signal
+import select
 import socket
 import ssl
 import subprocess
@@ -134,6 +135,9 @@ def many_unfinished_bodies():
         hoarders = [server.client() for _ in range(8)]
         for client in hoarders:
             client.send(post(b"Content-Length: 300000\r\n") + b"a" * 250000)
+        deadline = time.monotonic() + 5
+        while len(select.select([h.socket for h in hoarders], [], [], 0.1)[0]) < 4:
+            check(time.monotonic() < deadline, "half of them find no room")
         with server.client() as client:
             client.send(post(b"Content-Length: 300000\r\n") + b"a" * 250000)
             check(client.answer()[0] == 503 and client.ended(), "no room for another large body")
