@@ -70,8 +70,11 @@ static void works_out_what_a_method_needs(void)
         CHECK(route_find(table, arena, STR("/v1/members/x"), &match));
         const struct route *get = match.routes[CONTRACT_GET], *patch = match.routes[CONTRACT_PATCH];
         CHECK(get->answer_tag && !get->request_tag && !get->has_body);
-        CHECK(patch->answer_tag && patch->request_tag && patch->request_tag_max == 64 && patch->body_whole);
+        CHECK(patch->answer_tag && patch->request_tag && patch->request_tag_max == 64);
+        CHECK(!patch->body_whole && patch->body && strcmp(patch->body->name, "changes") == 0);
         CHECK(!get->always_check);
+        CHECK(route_find(table, arena, STR("/v1/members/x:approve"), &match));
+        CHECK(match.routes[CONTRACT_POST]->body_whole);
         CHECK(route_find(table, arena, STR("/v1/members/x:reveal"), &match));
         CHECK(match.routes[CONTRACT_POST]->always_check);
         CHECK(route_find(table, arena, STR("/v1/clients"), &match));
