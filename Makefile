@@ -122,9 +122,9 @@ COMPILER_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(wildcard proto/compiler/*.c) $(wil
 $(BUILD)/bin/contract-compiler: $(COMPILER_OBJ)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)$(LINK) -o $@ $^ $(LDLIBS)
-$(CONTRACT_C) &: $(BUILD)/gen/contract.binpb $(BUILD)/bin/contract-compiler $(wildcard proto/contract.lock)
+$(CONTRACT_C) &: $(BUILD)/gen/contract.binpb $(BUILD)/bin/contract-compiler $(wildcard proto/contract.lock proto/compiler/page/*)
 	@mkdir -p $(BUILD)/gen/contract
-	$(call say,CONTRACT,$(@D))$(BUILD)/bin/contract-compiler --descriptors $< --lock proto/contract.lock --out $(BUILD)/gen/contract
+	$(call say,CONTRACT,$(@D))$(BUILD)/bin/contract-compiler --descriptors $< --lock proto/contract.lock --page proto/compiler/page --out $(BUILD)/gen/contract
 	@touch $(CONTRACT_C)
 
 # --- objects -------------------------------------------------------------------------------------------

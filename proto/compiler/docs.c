@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The page at /docs: every method with its parameters, an example and its problems, in one file that loads nothing
- * from elsewhere and runs no script.
+ * The page at /docs: the guide, then every method with its parameters, examples and problems, types, roles, events, in
+ * one file that loads nothing from elsewhere and runs no script.
  */
 #include "emit.h"
 
@@ -12,38 +12,6 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
-
-static const char style[] =
-        ":root{color-scheme:light dark;--bg:#fff;--fg:#1d2329;--dim:#5d6873;--line:#dde2e7;--soft:#f5f7f9;--code:#f0f3f5;"
-        "--link:#9a3412;--get:#166534;--post:#1d4ed8;--patch:#92400e;--delete:#b91c1c}"
-        "@media(prefers-color-scheme:dark){:root{--bg:#14181c;--fg:#e4e8ec;--dim:#9aa5b0;--line:#2d353d;--soft:#1a2026;"
-        "--code:#20272e;--link:#fdba74;--get:#4ade80;--post:#93c5fd;--patch:#fcd34d;--delete:#fca5a5}}"
-        "*{box-sizing:border-box}html{scroll-padding-top:1rem}"
-        "body{margin:0;background:var(--bg);color:var(--fg);font:16px/1.55 system-ui,\"Noto Sans CJK SC\",\"PingFang SC\","
-        "\"Microsoft YaHei\",sans-serif}"
-        "a{color:var(--link);text-decoration:none}a:hover{text-decoration:underline}"
-        "code,pre{font:13px/1.5 ui-monospace,Menlo,Consolas,monospace}code{background:var(--code);padding:.1em .3em;"
-        "border-radius:3px;overflow-wrap:anywhere}"
-        "pre{background:var(--code);padding:.8rem 1rem;border-radius:6px;overflow-x:auto;white-space:pre-wrap;"
-        "overflow-wrap:anywhere}pre code{padding:0;background:none}"
-        ".page{display:grid;grid-template-columns:19rem minmax(0,1fr);max-width:80rem;margin:auto}"
-        "nav{position:sticky;top:0;align-self:start;height:100vh;overflow-y:auto;padding:1.5rem 1rem;border-right:1px solid "
-        "var(--line);font-size:14px}nav h2{font-size:14px;margin:1.2rem 0 .3rem}nav ul{list-style:none;margin:0;padding:0}"
-        "nav li{padding:.1rem 0;white-space:nowrap;overflow:hidden;text-overflow:ellipsis}"
-        "main{padding:1.5rem 2rem 6rem}h1{font-size:1.7rem;margin:.2rem 0 1rem}h2{font-size:1.35rem;margin:3rem 0 .6rem;"
-        "padding-bottom:.3rem;border-bottom:1px solid var(--line)}h3{font-size:1.08rem;margin:2.6rem 0 .4rem}"
-        "h4{font-size:.85rem;margin:1.1rem 0 .3rem;color:var(--dim);font-weight:600}"
-        "table{border-collapse:collapse;width:100%;font-size:14px}th,td{text-align:left;vertical-align:top;padding:.4rem "
-        ".6rem .4rem 0;border-top:1px solid var(--line)}th{color:var(--dim);font-weight:600;border-top:0}"
-        "td:first-child code{overflow-wrap:normal}.dim{color:var(--dim)}.route{font:600 15px ui-monospace,Menlo,Consolas,monospace;overflow-wrap:anywhere}"
-        ".GET{color:var(--get)}.POST,.PUT{color:var(--post)}.PATCH{color:var(--patch)}.DELETE{color:var(--delete)}"
-        ".tag{display:inline-block;border:1px solid var(--line);border-radius:4px;padding:0 .4em;font-size:12px;"
-        "color:var(--dim);margin-right:.3em;white-space:nowrap}"
-        "@media(max-width:60rem){.page{display:block}nav{position:static;height:auto;border-right:0;border-bottom:1px solid "
-        "var(--line);max-height:45vh}nav ul{columns:2}main{padding:1rem}}"
-        "@media(max-width:40rem){table,tbody,tr,td{display:block}th{display:none}tr{padding:.5rem 0;border-top:1px solid "
-        "var(--line)}tr:first-child{padding:0;border:0}td{border:0;padding:.1rem 0}}"
-        "@media print{nav{display:none}.page{display:block}}";
 
 /* --- pieces ---------------------------------------------------------------------------------------------------- */
 
@@ -103,7 +71,7 @@ static void rules_of(struct buf *out, struct arena *a, const struct field *f)
 {
         const Nuanxin__FieldRule *r = f->rule;
         if (r->required)
-                tag(out, "required");
+                buf_add_z(out, "<span class=\"tag required\">required</span>");
         if (r->output_only)
                 tag(out, "read only");
         if (r->privacy)
@@ -114,7 +82,7 @@ static void rules_of(struct buf *out, struct arena *a, const struct field *f)
                 tag(out, arena_printf(a, "%u to %u long", r->min_length, r->max_length));
         else if (r->max_length)
                 tag(out, arena_printf(a, "at most %u long", r->max_length));
-        if (r->range)
+        if (r->range && r->range->max < INT32_MAX)
                 tag(out, arena_printf(a, "%" PRId64 " to %" PRId64, r->range->min, r->range->max));
         if (r->max_items)
                 tag(out, arena_printf(a, "at most %u items", r->max_items));
@@ -151,7 +119,6 @@ static void row(struct buf *out, struct arena *a, const char *name, const char *
 
 static void request_rows(struct buf *out, struct arena *a, const struct method *x)
 {
-        static const char *const where[] = {[CARRIER_PATH] = "path", [CARRIER_QUERY] = "query", [CARRIER_BODY] = "body"};
         struct field *f = NULL;
         for (size_t i = 0;; i++) {
                 const char *name = http_path_variable(a, x, i, &f);
@@ -159,36 +126,59 @@ static void request_rows(struct buf *out, struct arena *a, const struct method *
                         break;
                 row(out, a, name, "path", f);
         }
-        for (enum carrier c = CARRIER_QUERY; c <= CARRIER_BODY; c++)
-                for (size_t i = 0; i < x->input->n_fields; i++) {
-                        const struct field *g = &x->input->fields[i];
-                        bool whole = c == CARRIER_BODY && x->body && strcmp(x->body, g->name) == 0;
-                        if (http_carrier(x, g) == c)
-                                row(out, a, whole ? "(the body)" : g->json, whole ? "" : where[c], g);
-                }
+        for (size_t i = 0; i < x->input->n_fields; i++)
+                if (http_carrier(x, &x->input->fields[i]) == CARRIER_QUERY)
+                        row(out, a, x->input->fields[i].json, "query", &x->input->fields[i]);
+        const struct field *whole = http_has_body(x) ? message_find_field(x->input, str_of(x->body)) : NULL;
+        const struct message *body = whole ? whole->message : x->input;
+        for (size_t i = 0; http_has_body(x) && i < body->n_fields; i++) {
+                const struct field *g = &body->fields[i];
+                if (whole ? !g->rule->output_only && !g->rule->internal : http_carrier(x, g) == CARRIER_BODY)
+                        row(out, a, g->json, "body", g);
+        }
+}
+
+static void code(struct buf *out, const char *title, struct buf *what)
+{
+        element(out, "h4", title);
+        buf_add_z(out, "<pre tabindex=\"0\"><code>");
+        text(out, buf_z(what));
+        buf_add_z(out, "</code></pre>\n");
+        buf_done(what);
 }
 
 static void curl(struct buf *out, struct arena *a, const struct method *x)
 {
         struct buf body = {0}, line = {0};
         struct json j = {.out = &body, .lines = JSON_DEPTH_MAX, .indent = true};
-        buf_add_z(&line, "curl");
-        if (strcmp(x->http, "GET") != 0)
-                buf_printf(&line, " -X %s", x->http);
+        buf_printf(&line, "curl%s%s \"$NUANXIN%s\"", strcmp(x->http, "GET") ? " -X " : "", strcmp(x->http, "GET") ? x->http : "",
+                   example_path(a, x));
         if (strcmp(x->rule->permission, "public") != 0)
-                buf_add_z(&line, " -H \"Authorization: Bearer $TOKEN\"");
+                buf_add_z(&line, " \\\n  -H \"Authorization: Bearer $TOKEN\"");
         if (http_writes(x))
-                buf_add_z(&line, " -H \"Idempotency-Key: $(uuidgen)\"");
+                buf_add_z(&line, " \\\n  -H \"Idempotency-Key: $(uuidgen)\"");
         if (x->rule->upload)
-                buf_add_z(&line, " -H 'Content-Type: text/csv' --data-binary @file.csv");
+                buf_add_z(&line, " \\\n  -H 'Content-Type: text/csv' --data-binary @file.csv");
         if (example_body(&j, a, x))
-                buf_printf(&line, " -H 'Content-Type: application/json' \\\n  -d '%s'", buf_z(&body));
-        buf_printf(&line, " \\\n  \"$NUANXIN%s\"", example_path(a, x));
-        buf_add_z(out, "<h4>Example</h4><pre><code>");
-        text(out, buf_z(&line));
-        buf_add_z(out, "</code></pre>\n");
+                buf_printf(&line, " \\\n  -H 'Content-Type: application/json' \\\n  -d '%s'", buf_z(&body));
+        code(out, "Request", &line);
         buf_done(&body);
-        buf_done(&line);
+}
+
+static void example_answer(struct buf *out, struct arena *a, const struct method *x)
+{
+        struct buf body = {0};
+        struct json j = {.out = &body, .lines = JSON_DEPTH_MAX, .indent = true};
+        example_message(&j, a, x->output, true);
+        code(out, "Answer", &body);
+}
+
+/* What any request can meet stands in the table of problems alone. */
+static bool is_telling(const struct enum_value *v)
+{
+        return v->number >= 100 || v->number == NUANXIN__PROBLEM__PROBLEM_NOT_FOUND ||
+               v->number == NUANXIN__PROBLEM__PROBLEM_PRECONDITION_FAILED ||
+               v->number == NUANXIN__PROBLEM__PROBLEM_PAGE_TOKEN_INVALID;
 }
 
 static void problems(struct buf *out, const struct model *m, const struct method *x)
@@ -198,24 +188,33 @@ static void problems(struct buf *out, const struct model *m, const struct method
         buf_add_z(out, "<h4>Problems</h4><p>");
         for (size_t i = 0; i < n; i++) {
                 const char *name = problem_name(m->arena, values[i]);
-                buf_printf(out, "%s<a href=\"#problem-%s\">%s</a> <span class=\"dim\">%u</span>", i ? ", " : "", name, name,
-                           values[i]->problem->status);
+                if (is_telling(values[i]))
+                        buf_printf(out, "<a href=\"#problem-%s\">%s</a> <span class=\"dim\">%u</span>, ", name, name,
+                                   values[i]->problem->status);
         }
-        buf_add_z(out, "</p>\n");
+        buf_add_z(out, "<a class=\"dim\" href=\"#problems\">and what any request can meet</a></p>\n");
+}
+
+static void paragraph(struct buf *out, const char *s)
+{
+        if (s[0])
+                element(out, "p", s);
 }
 
 static void method(struct buf *out, const struct model *m, const struct method *x)
 {
         struct arena *a = m->arena;
         struct buf rows = {0};
-        buf_printf(out, "<section id=\"%s.%s\"><h3>", http_service(a, x), x->rpc);
+        buf_printf(out, "<section class=\"method\" id=\"%s.%s\"><div><h3>", http_service(a, x), x->rpc);
         text(out, x->rpc);
         buf_printf(out, "</h3>\n<p class=\"route\"><span class=\"%s\">%s</span> ", x->http, x->http);
         text(out, x->path);
         buf_add_z(out, "</p>\n");
-        element(out, "p", source_comment(a, x->place));
-        buf_add_z(out, "<p>");
+        paragraph(out, source_comment(a, x->place));
+        paragraph(out, source_comment(a, x->input->place));
+        buf_add_z(out, "<p><a href=\"#roles\">");
         tag(out, arena_printf(a, "permission: %s", x->rule->permission));
+        buf_add_z(out, "</a>");
         if (x->rule->at[0])
                 tag(out, arena_printf(a, "at: %s", x->rule->at));
         if (x->rule->upload)
@@ -224,6 +223,8 @@ static void method(struct buf *out, const struct model *m, const struct method *
                 tag(out, "also text/csv and application/x-ndjson, all pages");
         if (http_takes_etag(x))
                 tag(out, "If-Match");
+        if (http_gives_etag(x) && !http_writes(x))
+                tag(out, "If-None-Match");
         buf_add_z(out, "</p>\n");
         request_rows(&rows, a, x);
         if (rows.n)
@@ -232,9 +233,11 @@ static void method(struct buf *out, const struct model *m, const struct method *
         buf_add_z(out, "<h4>Answer</h4><p>");
         type_link(out, x->output->name);
         buf_add_z(out, "</p>\n");
-        curl(out, a, x);
         problems(out, m, x);
-        buf_add_z(out, "</section>\n");
+        buf_add_z(out, "</div><div class=\"code\">\n");
+        curl(out, a, x);
+        example_answer(out, a, x);
+        buf_add_z(out, "</div></section>\n");
 }
 
 /* --- types and problems ----------------------------------------------------------------------------------------------- */
@@ -242,7 +245,7 @@ static void method(struct buf *out, const struct model *m, const struct method *
 static void message(struct buf *out, struct arena *a, const struct message *x)
 {
         bool any = false;
-        buf_printf(out, "<section id=\"%s\"><h3>%s</h3>\n", schema_name(x->name), schema_name(x->name));
+        buf_printf(out, "<section class=\"type\" id=\"%s\"><h3>%s</h3>\n", schema_name(x->name), schema_name(x->name));
         element(out, "p", source_comment(a, x->place));
         for (size_t i = 0; i < x->n_fields; i++) {
                 if (x->fields[i].rule->internal)
@@ -257,7 +260,7 @@ static void message(struct buf *out, struct arena *a, const struct message *x)
 
 static void enumeration(struct buf *out, struct arena *a, const struct enumeration *e)
 {
-        buf_printf(out, "<section id=\"%s\"><h3>%s</h3>\n", schema_name(e->name), schema_name(e->name));
+        buf_printf(out, "<section class=\"type\" id=\"%s\"><h3>%s</h3>\n", schema_name(e->name), schema_name(e->name));
         element(out, "p", source_comment(a, e->place));
         buf_add_z(out, "<table><tr><th>Value<th>About\n");
         for (size_t i = 0; i < e->n_values; i++) {
@@ -268,6 +271,29 @@ static void enumeration(struct buf *out, struct arena *a, const struct enumerati
                 buf_add_char(out, '\n');
         }
         buf_add_z(out, "</table></section>\n");
+}
+
+static void roles(struct buf *out, const struct model *m)
+{
+        const struct enumeration *e = model_enum(m, "nuanxin.type.Role");
+        buf_add_z(out, "<h2 id=\"roles\">Roles and permissions</h2>\n<p class=\"prose\">A role is granted at an organisation and "
+                       "holds there and for everything below it. A permission that ends in <code>.self</code> is about the "
+                       "member whose session it is, or the members for whom an app backend acts. <code>signedIn</code> asks for "
+                       "any session or key, <code>public</code> for none.</p>\n<table class=\"roles\"><tr><th>Role<th>About<th>Permissions\n");
+        for (size_t i = 0; e && i < e->n_values; i++) {
+                const Nuanxin__RoleRule *role = e->values[i].role;
+                if (!role)
+                        continue;
+                buf_add_z(out, "<tr><td>");
+                element(out, "code", e->values[i].name);
+                buf_add_z(out, "<td>");
+                text(out, source_comment(m->arena, e->values[i].place));
+                buf_add_z(out, "<td>");
+                for (size_t p = 0; p < role->n_permissions; p++)
+                        tag(out, role->permissions[p]);
+                buf_add_char(out, '\n');
+        }
+        buf_add_z(out, "</table>\n");
 }
 
 static bool is_public(const char *package)
@@ -294,8 +320,8 @@ static void types(struct buf *out, const struct model *m)
         for (size_t i = 0; i < m->n_enums; i++)
                 if (is_public(m->enums[i]->place.file->package))
                         enumeration(out, m->arena, m->enums[i]);
-        buf_add_z(out, "<h2 id=\"events\">Events</h2>\n<p>What other systems may subscribe to. The type of an event is its full "
-                       "name, nuanxin. in front.</p>\n");
+        buf_add_z(out, "<h2 id=\"events\">Events</h2>\n<p class=\"prose\">What services tell each other on the bus as it happens; "
+                       "over HTTP a client reads the resource. The type of an event is its full name, nuanxin. in front.</p>\n");
         for (size_t i = 0; i < m->n_messages; i++)
                 if (m->messages[i]->event)
                         message(out, m->arena, m->messages[i]);
@@ -317,7 +343,9 @@ static void all_problems(struct buf *out, const struct model *m)
                 buf_add_z(out, "</b> ");
                 text(out, p->title_zh);
                 buf_add_z(out, "<div class=\"dim\">");
-                text(out, p->detail);
+                text(out, problem_text(m->arena, p->detail));
+                buf_add_z(out, "<br>");
+                text(out, problem_text(m->arena, p->detail_zh));
                 buf_add_z(out, "</div>\n");
         }
         buf_add_z(out, "</table>\n");
@@ -356,15 +384,22 @@ static void navigation_line(struct buf *out, const struct model *m, const struct
         const char *service = http_service(m->arena, x);
         if (first)
                 buf_printf(out, "</ul><h2><a href=\"#%s\">%s</a></h2><ul>\n", service, service);
-        buf_printf(out, "<li><a href=\"#%s.%s\">%s</a>\n", service, x->rpc, x->rpc);
+        buf_printf(out, "<li><b class=\"%s\">%s</b> <a href=\"#%s.%s\">%s</a>\n", x->http,
+                   strcmp(x->http, "DELETE") ? x->http : "DEL", service, x->rpc, x->rpc);
 }
 
 static void navigation(struct buf *out, const struct model *m)
 {
-        buf_add_z(out, "<nav><ul><li><a href=\"#top\"><b>Nuanxin 暖心</b></a>\n");
+        buf_add_z(out, "<nav><a class=\"home\" href=\"#top\">Nuanxin 暖心</a><input type=\"checkbox\" id=\"menu\" "
+                       "aria-label=\"Contents\"><label for=\"menu\">Contents 目录</label><div>\n<h2>Guide 指南</h2><ul>"
+                       "<li><a href=\"#start\">A first journey</a><li><a href=\"#requests\">Requests and answers</a>"
+                       "<li><a href=\"#errors\">Errors</a><li><a href=\"#repeating\">Repeating safely</a>"
+                       "<li><a href=\"#changing\">Changing</a><li><a href=\"#lists\">Lists and exports</a>"
+                       "<li><a href=\"#limits\">Limits</a>\n");
         each_method(out, m, navigation_line);
-        buf_add_z(out, "</ul><h2>More</h2><ul><li><a href=\"#types\">Types</a><li><a href=\"#events\">Events</a><li>"
-                       "<a href=\"#problems\">Problems</a><li><a href=\"/openapi.json\">openapi.json</a></ul></nav>\n");
+        buf_add_z(out, "</ul><h2>Reference</h2><ul><li><a href=\"#roles\">Roles and permissions</a>"
+                       "<li><a href=\"#problems\">Problems</a><li><a href=\"#types\">Types</a><li><a href=\"#events\">Events</a>"
+                       "<li><a href=\"/openapi.json\">openapi.json</a></ul></div></nav>\n");
 }
 
 static void method_section(struct buf *out, const struct model *m, const struct method *x, bool first)
@@ -375,25 +410,20 @@ static void method_section(struct buf *out, const struct model *m, const struct 
         method(out, m, x);
 }
 
-void emit_docs(struct buf *out, const struct model *m, const char *hash)
+void emit_docs(struct buf *out, const struct model *m, const char *hash, struct str style, struct str guide)
 {
-        buf_printf(out, "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
-                        "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">"
-                        "<title>Nuanxin API</title><link rel=\"icon\" href=\"data:,\"><style>%s</style></head>\n"
-                        "<body id=\"top\"><div class=\"page\">\n", style);
+        buf_add_z(out, "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
+                       "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">"
+                       "<title>Nuanxin API</title><link rel=\"icon\" href=\"data:,\"><style>\n");
+        buf_add_str(out, style);
+        buf_add_z(out, "</style></head>\n<body id=\"top\"><div class=\"page\">\n");
         navigation(out, m);
-        buf_printf(out, "<main><h1>Nuanxin 暖心: the HTTP interface</h1>\n"
-                        "<p>JSON in and out: lowerCamelCase names, times after RFC 3339, 64-bit numbers as strings. Fields "
-                        "that are not known, or given twice, are refused with a JSON Pointer to each. A write takes an "
-                        "<code>Idempotency-Key</code>: repeating it with the same key gives the first answer again and never "
-                        "a second effect. A list has <code>pageSize</code> (50 if not given, at most 1000) and "
-                        "<code>pageToken</code>.</p>\n"
-                        "<p>The examples use two variables: <code>NUANXIN=http://127.0.0.1:8080</code>, and "
-                        "<code>TOKEN</code>, which is the token of a session (<a href=\"#Membership.CreateSession\">"
-                        "CreateSession</a>) or an app backend's API key.</p>\n"
-                        "<p class=\"dim\">Contract %.12s, also as <a href=\"/openapi.json\">openapi.json</a>.</p>\n", hash);
+        buf_add_z(out, "<main><div class=\"prose\">\n");
+        buf_add_str(out, guide);
+        buf_printf(out, "<p class=\"dim\">Contract %.12s</p>\n</div>\n", hash);
         each_method(out, m, method_section);
-        types(out, m);
+        roles(out, m);
         all_problems(out, m);
+        types(out, m);
         buf_add_z(out, "</main></div></body></html>\n");
 }

@@ -21,8 +21,8 @@ void emit_header(struct buf *out, const struct model *model, const struct packag
 /* The OpenAPI 3.1 document. */
 void emit_openapi(struct buf *out, const struct model *model, const char *hash);
 
-/* The page at /docs. */
-void emit_docs(struct buf *out, const struct model *model, const char *hash);
+/* The page at /docs, with its style sheet and the guide that it opens with. */
+void emit_docs(struct buf *out, const struct model *model, const char *hash, struct str style, struct str guide);
 
 /* A C file that defines `name[]` and `name_size` with these bytes. */
 void emit_bytes(struct buf *out, const char *name, struct str bytes);

@@ -146,3 +146,16 @@ const char *problem_name(struct arena *arena, const struct enum_value *value)
 {
         return problem_type(arena, value->name) + strlen("urn:nuanxin:problem:");
 }
+
+const char *problem_text(struct arena *arena, const char *detail)
+{
+        struct buf out = {0};
+        for (const char *p = detail; *p;) {
+                bool argument = p[0] == '{' && p[1] && p[2] == '}';
+                argument ? buf_add_z(&out, "…") : buf_add_char(&out, *p);
+                p += argument ? 3 : 1;
+        }
+        const char *z = arena_strndup(arena, out.p ? out.p : "", out.n);
+        buf_done(&out);
+        return z;
+}

@@ -25,6 +25,7 @@ const char *http_first_sentence(struct arena *arena, const char *text);
 /* Fills values with the problems this method may meet, its own first, at most 64, without repeats. */
 size_t http_problems(const struct model *model, const struct method *method, const struct enum_value *values[64]);
 const char *problem_name(struct arena *arena, const struct enum_value *value); /* activity-full */
+const char *problem_text(struct arena *arena, const char *detail);              /* with … for each argument */
 
 /* Writes an example of a message, as a client would send it (or the service answer it). */
 void example_message(struct json *j, struct arena *arena, const struct message *message, bool answer);

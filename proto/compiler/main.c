@@ -2,7 +2,7 @@
  *
  * The contract compiler: proto/ as a descriptor set in, C tables, headers, openapi.json and the page of /docs out.
  *
- *     contract-compiler --descriptors FILE --lock FILE --out FOLDER
+ *     contract-compiler --descriptors FILE --lock FILE --page FOLDER --out FOLDER
  *     contract-compiler --descriptors FILE --lock FILE --update-lock
  *
  * Everything that is wrong with the contract is printed as "file:line: what", and nothing is written. Otherwise
@@ -55,12 +55,24 @@ static int file_write(const char *folder, const char *name, struct str text)
         return good ? 0 : -EIO;
 }
 
-static int write_documents(const struct model *m, const char *out, const char *hash)
+static int page_read(const char *folder, const char *name, struct buf *out)
 {
-        struct buf json = {0}, html = {0}, c = {0};
+        char path[4096];
+        snprintf(path, sizeof(path), "%s/%s", folder, name);
+        int r = file_read(path, out);
+        if (r)
+                fprintf(stderr, "contract-compiler: cannot read %s: %s\n", path, strerror(-r));
+        return r;
+}
+
+static int write_documents(const struct model *m, const char *page, const char *out, const char *hash)
+{
+        struct buf json = {0}, html = {0}, c = {0}, style = {0}, guide = {0};
+        int r = page ? page_read(page, "style.css", &style) : 0;
+        r = r || !page ? r : page_read(page, "guide.html", &guide);
         emit_openapi(&json, m, hash);
-        emit_docs(&html, m, hash);
-        int r = file_write(out, "openapi.json", buf_str(&json));
+        emit_docs(&html, m, hash, buf_str(&style), buf_str(&guide));
+        r = r ? r : file_write(out, "openapi.json", buf_str(&json));
         r = r ? r : file_write(out, "docs.html", buf_str(&html));
         emit_bytes(&c, "contract_openapi_json", buf_str(&json));
         r = r ? r : file_write(out, "openapi.c", buf_str(&c));
@@ -70,10 +82,12 @@ static int write_documents(const struct model *m, const char *out, const char *h
         buf_done(&json);
         buf_done(&html);
         buf_done(&c);
+        buf_done(&style);
+        buf_done(&guide);
         return r;
 }
 
-static int write_all(const struct model *m, const struct lock *lock, const char *out)
+static int write_all(const struct model *m, const struct lock *lock, const char *page, const char *out)
 {
         struct buf text = {0};
         char hash[65];
@@ -92,7 +106,7 @@ static int write_all(const struct model *m, const struct lock *lock, const char 
                 r = file_write(out, name, buf_str(&text));
         }
         buf_done(&text);
-        return r ? r : write_documents(m, out, hash);
+        return r ? r : write_documents(m, page, out, hash);
 }
 
 /* Everything that is wrong with the contract, or breaks a promise of the lock. */
@@ -124,7 +138,7 @@ static int update_lock(const struct lock *lock)
 }
 
 struct arguments {
-        const char *descriptors, *lock, *out;
+        const char *descriptors, *lock, *page, *out;
         bool update_lock;
 };
 
@@ -133,6 +147,8 @@ static int arguments_read(int argc, char **argv, struct arguments *a)
         const struct config_option options[] = {
                 {"descriptors", "FILE", "the descriptor set that protoc wrote", CONFIG_TEXT, &a->descriptors, 0, 0},
                 {"lock", "FILE", "the committed lock file; may be missing", CONFIG_TEXT, &a->lock, 0, 0},
+                {"page", "FOLDER", "style.css and guide.html of the page of /docs; without it, it has neither", CONFIG_TEXT,
+                 &a->page, 0, 0},
                 {"out", "FOLDER", "where the made files go", CONFIG_TEXT, &a->out, 0, 0},
                 {"update-lock", NULL, "take into the lock file what is new, make nothing else", CONFIG_FLAG,
                  &a->update_lock, 0, 0},
@@ -174,5 +190,5 @@ int main(int argc, char **argv)
         if (lock.additions && lock.n_old > 0)
                 fprintf(stderr, "%s: %zu additions are not locked yet: run `make lock`\n", a.lock, lock.additions);
         mkdir(a.out, 0777);
-        return write_all(&model, &lock, a.out) ? 1 : 0;
+        return write_all(&model, &lock, a.page, a.out) ? 1 : 0;
 }

@@ -107,19 +107,24 @@ static void request_body(struct document *d, const struct method *x)
         json_close(&d->j, '}');
 }
 
+static void header_ref(struct document *d, const char *name)
+{
+        json_open_member(&d->j, name, '{');
+        json_member(&d->j, "$ref", arena_printf(d->arena, "#/components/headers/%s", name));
+        json_close(&d->j, '}');
+}
+
 static void answer(struct document *d, const struct method *x)
 {
         json_open_member(&d->j, "200", '{');
-        json_member(&d->j, "description", "Done.");
+        const char *about = source_comment(d->arena, x->output->place);
+        json_member(&d->j, "description", about[0] ? about : "Done.");
         json_open_member(&d->j, "headers", '{');
-        if (http_gives_etag(x)) {
-                json_open_member(&d->j, "ETag", '{');
-                json_member(&d->j, "$ref", "#/components/headers/ETag");
-                json_close(&d->j, '}');
-        }
-        json_open_member(&d->j, "RateLimit", '{');
-        json_member(&d->j, "$ref", "#/components/headers/RateLimit");
-        json_close(&d->j, '}');
+        if (http_gives_etag(x))
+                header_ref(d, "ETag");
+        header_ref(d, "RateLimit");
+        header_ref(d, "RateLimit-Policy");
+        header_ref(d, "X-Request-Id");
         json_close(&d->j, '}');
         json_open_member(&d->j, "content", '{');
         json_open_member(&d->j, "application/json", '{');
@@ -130,6 +135,8 @@ static void answer(struct document *d, const struct method *x)
                 json_close(&d->j, '}');
         } else {
                 schema_ref(&d->j, d->arena, x->output->name);
+                json_key(&d->j, "example");
+                example_message(&d->j, d->arena, x->output, true);
         }
         json_close(&d->j, '}');
         if (x->rule->export) {
@@ -138,6 +145,14 @@ static void answer(struct document *d, const struct method *x)
         }
         json_close(&d->j, '}');
         json_close(&d->j, '}');
+        if (http_gives_etag(x) && !http_writes(x)) {
+                json_open_member(&d->j, "304", '{');
+                json_member(&d->j, "description", "It is still what If-None-Match names.");
+                json_open_member(&d->j, "headers", '{');
+                header_ref(d, "ETag");
+                json_close(&d->j, '}');
+                json_close(&d->j, '}');
+        }
 }
 
 /* --- problems ---------------------------------------------------------------------------------------------------- */
@@ -157,6 +172,13 @@ static void problem_response(struct document *d, const struct enum_value **value
                 buf_printf(&title, "%s%s", i > from ? "; " : "", values[i]->problem->title);
         json_open_member(&d->j, arena_printf(d->arena, "%u", values[from]->problem->status), '{');
         json_member(&d->j, "description", buf_z(&title));
+        json_open_member(&d->j, "headers", '{');
+        header_ref(d, "X-Request-Id");
+        if (values[from]->problem->status == 401)
+                header_ref(d, "WWW-Authenticate");
+        if (values[from]->problem->status == 429 || values[from]->problem->status == 503)
+                header_ref(d, "Retry-After");
+        json_close(&d->j, '}');
         json_open_member(&d->j, "content", '{');
         json_open_member(&d->j, "application/problem+json", '{');
         json_key(&d->j, "schema");
@@ -205,8 +227,9 @@ static void operation(struct document *d, const struct method *x)
         json_text(&d->j, service);
         json_close(&d->j, ']');
         json_member(&d->j, "summary", http_first_sentence(d->arena, comment[0] ? comment : x->rpc));
-        if (comment[0])
-                json_member(&d->j, "description", comment);
+        const char *more = source_comment(d->arena, x->input->place);
+        if (comment[0] || more[0])
+                json_member(&d->j, "description", arena_printf(d->arena, "%s%s%s", comment, comment[0] && more[0] ? "\n\n" : "", more));
         json_member(&d->j, "x-nuanxin-permission", x->rule->permission);
         json_open_member(&d->j, "security", '[');
         if (!public) {
@@ -316,8 +339,8 @@ static void problem_property(struct document *d, const char *name, const char *t
 
 static void problem_schema(struct document *d)
 {
-        static const char *const violation[][2] = {{"pointer", "JSON Pointer into the request body, or /parameter"},
-                                                   {"rule", "what is broken: required, maxLength, pattern, …"},
+        static const char *const violation[][2] = {{"pointer", "JSON Pointer into the body that was sent, or /name of a path or query parameter"},
+                                                   {"rule", "what is broken: required, maxLength, pattern, …, or the problem's own name"},
                                                    {"detail", "for a person"}};
         json_open_member(&d->j, "Problem", '{');
         json_member(&d->j, "type", "object");
@@ -327,7 +350,7 @@ static void problem_schema(struct document *d)
         problem_property(d, "title", "string", "in the language asked for");
         problem_property(d, "status", "integer", "the HTTP status");
         problem_property(d, "detail", "string", "what to do about it");
-        problem_property(d, "traceId", "string", "for the operator");
+        problem_property(d, "traceId", "string", "for the operator; also the header X-Request-Id");
         json_open_member(&d->j, "violations", '{');
         json_member(&d->j, "type", "array");
         json_open_member(&d->j, "items", '{');
@@ -336,6 +359,10 @@ static void problem_schema(struct document *d)
         for (size_t i = 0; i < ARRAY_LEN(violation); i++)
                 problem_property(d, violation[i][0], "string", violation[i][1]);
         json_close(&d->j, '}');
+        json_open_member(&d->j, "required", '[');
+        for (size_t i = 0; i < ARRAY_LEN(violation); i++)
+                json_text(&d->j, violation[i][0]);
+        json_close(&d->j, ']');
         json_close(&d->j, '}');
         json_close(&d->j, '}');
         json_close(&d->j, '}');
@@ -404,6 +431,17 @@ static void schemas(struct document *d)
         json_close(&d->j, '}');
 }
 
+static void violation_example(struct document *d)
+{
+        json_open_member(&d->j, "violations", '[');
+        json_open(&d->j, '{');
+        json_member(&d->j, "pointer", "/endTime");
+        json_member(&d->j, "rule", "range");
+        json_member(&d->j, "detail", "must be after startTime");
+        json_close(&d->j, '}');
+        json_close(&d->j, ']');
+}
+
 static void problem_examples(struct document *d)
 {
         const struct enumeration *e = model_enum(d->m, "nuanxin.Problem");
@@ -418,8 +456,10 @@ static void problem_examples(struct document *d)
                 json_member(&d->j, "type", problem_type(d->arena, e->values[i].name));
                 json_member(&d->j, "title", p->title);
                 json_member_integer(&d->j, "status", p->status);
-                json_member(&d->j, "detail", p->detail);
+                json_member(&d->j, "detail", problem_text(d->arena, p->detail));
                 json_member(&d->j, "traceId", "4bf92f3577b34da6a3ce929d0e0e4736");
+                if (e->values[i].number == NUANXIN__PROBLEM__PROBLEM_INVALID_ARGUMENT)
+                        violation_example(d);
                 json_close(&d->j, '}');
                 json_close(&d->j, '}');
         }
@@ -439,7 +479,11 @@ static void components(struct document *d)
         shared_parameters(d);
         json_open_member(&d->j, "headers", '{');
         header(d, "ETag", "Changes with every change of the resource.");
-        header(d, "RateLimit", "What is left of the caller's limit, and when it is full again.");
+        header(d, "RateLimit", "What is left of the caller's limit, and in how many seconds all of it is back: \"read\";r=199;t=1");
+        header(d, "RateLimit-Policy", "The caller's limit: \"read\";q=200;w=4");
+        header(d, "Retry-After", "Seconds to wait before the request is sent again, with the same Idempotency-Key.");
+        header(d, "WWW-Authenticate", "Bearer (RFC 6750).");
+        header(d, "X-Request-Id", "The trace id, for the operator.");
         json_close(&d->j, '}');
         json_open_member(&d->j, "responses", '{');
         json_open_member(&d->j, "Problem", '{');
@@ -473,7 +517,8 @@ void emit_openapi(struct buf *out, const struct model *m, const char *hash)
         json_member(&d.j, "version", "1");
         json_member(&d.j, "description",
                     "Members, organisations and activities of a five-level mass association. JSON after the proto3 mapping: "
-                    "lowerCamelCase, times after RFC 3339, 64-bit numbers as strings. Unknown and repeated fields are refused.");
+                    "lowerCamelCase, times after RFC 3339, 64-bit numbers as strings; an answer has all fields of its type. "
+                    "Unknown and repeated fields are refused. /docs has a guide.");
         json_member(&d.j, "x-nuanxin-contract", hash);
         json_close(&d.j, '}');
         json_open_member(&d.j, "servers", '[');

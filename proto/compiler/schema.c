@@ -98,8 +98,10 @@ static void integer_rules(struct json *j, const struct field *f, const char *for
         const Nuanxin__IntRange *range = f->rule->range;
         json_member(j, "type", "integer");
         json_member(j, "format", format);
-        json_member_integer(j, "minimum", range && range->min > least ? range->min : least);
-        json_member_integer(j, "maximum", range && range->max < most ? range->max : most);
+        if (range && range->min > least)
+                json_member_integer(j, "minimum", range->min);
+        if (range && range->max < most)
+                json_member_integer(j, "maximum", range->max);
 }
 
 static void wide_rules(struct json *j, const struct field *f, bool is_signed)

@@ -33,7 +33,7 @@ void cors_add_preflight(struct head *h, struct request *r)
         head_add(h, "Access-Control-Allow-Methods", str_of(answer_allow(r)));
         head_add(h, "Access-Control-Allow-Headers",
                  STR("Accept-Language, Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, traceparent, "
-                     "X-Request-Id"));
+                     "X-HTTP-Method-Override, X-Request-Id"));
         head_add(h, "Access-Control-Max-Age", STR("600"));
         head_vary(h, "Access-Control-Request-Method");
 }

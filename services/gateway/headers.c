@@ -22,6 +22,7 @@ static const struct {
         [HEADER_IF_NONE_MATCH] = {STR("if-none-match"), .list = true},
         [HEADER_ORIGIN] = {STR("origin")},
         [HEADER_TRACEPARENT] = {STR("traceparent"), .ignore_repeated = true},
+        [HEADER_X_HTTP_METHOD_OVERRIDE] = {STR("x-http-method-override")},
         [HEADER_X_REQUEST_ID] = {STR("x-request-id"), .ignore_repeated = true},
 };
 

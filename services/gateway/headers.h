@@ -21,6 +21,7 @@ enum header {
         HEADER_IF_NONE_MATCH,
         HEADER_ORIGIN,
         HEADER_TRACEPARENT,
+        HEADER_X_HTTP_METHOD_OVERRIDE,
         HEADER_X_REQUEST_ID,
         HEADERS
 };

@@ -106,7 +106,11 @@ static struct request *request_of(struct worker *w, struct http_request *http)
                 static const enum contract_http methods[] = {
                         [HTTP_GET] = CONTRACT_GET,     [HTTP_HEAD] = CONTRACT_GET,   [HTTP_POST] = CONTRACT_POST,
                         [HTTP_PUT] = CONTRACT_PUT,     [HTTP_PATCH] = CONTRACT_PATCH, [HTTP_DELETE] = CONTRACT_DELETE};
-                r->route = r->match.routes[methods[http->method]];
+                enum contract_http method = methods[http->method];
+                /* Who can't send PATCH (a mini program's wx.request) says so in a POST. */
+                if (http->method == HTTP_POST && str_is(r->headers.values[HEADER_X_HTTP_METHOD_OVERRIDE], "PATCH"))
+                        method = CONTRACT_PATCH;
+                r->route = r->match.routes[method];
         }
         return r;
 }

@@ -143,7 +143,9 @@ def check_responses():
         assert "401" in responses or operation["x-nuanxin-permission"] == "public", path
         for status, response in responses.items():
             response = resolve(response["$ref"]) if "$ref" in response else response
-            assert response["description"] and response["content"], (path, status)
+            assert response["description"] and ("content" in response) == (status != "304"), (path, status)
+            if status in ("429", "503"):
+                assert "Retry-After" in response["headers"], (path, status)
             if status.isdigit() and int(status) >= 400:
                 for example in response["content"]["application/problem+json"]["examples"].values():
                     value = resolve(example["$ref"])["value"]
@@ -167,6 +169,8 @@ def check_examples():
         if content:
             fits(content["example"], content["schema"], f"{verb} {path}")
             seen += 1
+        answer = operation["responses"]["200"]["content"]["application/json"]
+        fits(answer["example"], answer["schema"], f"{verb} {path} answers")
     for name, example in DOCUMENT["components"]["examples"].items():
         fits(example["value"], DOCUMENT["components"]["schemas"]["Problem"], name)
     assert seen > 15, seen
@@ -179,7 +183,7 @@ def check_nothing_internal():
 
 
 class Page(html.parser.HTMLParser):
-    VOID = {"meta", "link", "br", "tr", "td", "th", "li"}
+    VOID = {"meta", "link", "br", "input", "dt", "dd", "tr", "td", "th", "li"}
 
     def __init__(self):
         super().__init__()
