@@ -49,6 +49,9 @@ static const struct {
         [ROW_ORGANIZATION_NOT_VALID] = {"organization-not-valid",
                                     "The organisation has not begun or has ended: it takes nothing new.",
                                     "组织尚未生效或已失效，不能新增内容。"},
+        [ROW_PERSON_TWICE] = {"person-twice",
+                          "An earlier row has this ID number with another name or organisation.",
+                          "文件中前面的行已有该身份证号，但姓名或组织不同。"},
 };
 
 enum row_fault import_fault_of(enum csv_fault fault)

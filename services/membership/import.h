@@ -32,6 +32,7 @@ enum row_fault {
         ROW_MEMBER_EXISTS,
         ROW_EMPTY_FILE,
         ROW_ORGANIZATION_NOT_VALID,
+        ROW_PERSON_TWICE,
         ROW_N_FAULTS,
 };
 
@@ -76,3 +77,5 @@ int import_fill(struct rpc_call *call, const struct import *import, Operation *r
 int import_expire(struct rpc_call *call, const char *id, struct str payload);
 /* Due work: takes the next rows of a member import. */
 int import_members_step(struct rpc_call *call, const char *id, struct str payload);
+/* Due work: forgets some of the persons whom a checked file has named. */
+int import_members_forget(struct rpc_call *call, const char *id, struct str payload);

@@ -15,6 +15,8 @@
 #define ROWS_A_STEP  1000
 #define STEP_IS_FULL 4096 /* what on_row stops with: nothing else says so */
 #define DUE_KIND     "import-members"
+#define DUE_FORGET   "import-forget"
+#define SAYS_SIZE    16 /* bytes of the hash of a row: enough to tell rows apart */
 
 enum { COLUMN_ORGANIZATION, COLUMN_NAME, COLUMN_ID_NUMBER, COLUMN_PHONE, COLUMN_JOIN_DATE, N_COLUMNS };
 static const struct import_column columns[N_COLUMNS] = {
@@ -73,6 +75,25 @@ static enum row_fault check_values(struct step *s, const struct csv_row *row, ch
         return date_text.n && date_parse(date_text, join_date) != 0 ? ROW_DATE : ROW_OK;
 }
 
+/* In a file that is only checked: what taking it would find among the rows before. */
+static int check_before(struct step *s, const struct csv_row *row, const char *id_number, struct str name)
+{
+        struct arena *arena = rpc_arena(s->call);
+        unsigned char says[BLIND_INDEX_SIZE];
+        enum import_seen seen;
+        const char *told = arena_printf(arena, "%s\n%.*s", s->last.code, (int)name.n, name.p);
+        crypto_blind_index(rpc_keyring(s->call), "import.row", str_of(told), says);
+        int r = import_see(rpc_db(s->call), s->import->id, member_id_number_index(s->call, id_number),
+                           str_bytes(says, SAYS_SIZE), &seen);
+        if (r == 0 && seen == SEEN_OTHERWISE)
+                return refuse(s, row->number, ROW_PERSON_TWICE, COLUMN_ID_NUMBER);
+        if (r == 0 && seen == SEEN_ALIKE)
+                s->import->unchanged++;
+        else if (r == 0)
+                s->import->accepted++;
+        return r;
+}
+
 static int take_row(struct step *s, const struct csv_row *row)
 {
         char id_number[ID_NUMBER_SIZE], phone[PHONE_SIZE] = "", join_date[DATE_SIZE] = "";
@@ -94,9 +115,9 @@ static int take_row(struct step *s, const struct csv_row *row)
         }
         if (!is_valid_at(s->last.valid_from, s->last.valid_to, rpc_now(s->call)))
                 return refuse(s, row->number, ROW_ORGANIZATION_NOT_VALID, COLUMN_ORGANIZATION);
-        s->import->accepted++;
         if (s->import->validate_only)
-                return 0;
+                return check_before(s, row, id_number, name);
+        s->import->accepted++;
         struct member_new new = {.organization = s->last.code,
                                  .name = arena_strndup(rpc_arena(s->call), name.p, name.n),
                                  .id_number = id_number,
@@ -154,7 +175,17 @@ static int end(struct step *s)
 {
         bool read = s->import->header[0];
         int r = read || s->unreadable ? 0 : refuse(s, 1, ROW_EMPTY_FILE, N_COLUMNS);
+        if (r == 0 && s->import->validate_only)
+                r = rpc_due_add(s->call, DUE_FORGET, s->import->id, rpc_now(s->call), (struct str){0});
         return r == 0 ? import_finish(s->call, s->import, read ? STATE(SUCCEEDED) : STATE(FAILED)) : r;
+}
+
+int import_members_forget(struct rpc_call *call, const char *id, struct str payload)
+{
+        int64_t dropped = 0;
+        (void)payload;
+        int r = import_seen_drop(rpc_db(call), id, ROWS_A_STEP, &dropped);
+        return r == 0 && dropped ? rpc_due_add(call, DUE_FORGET, id, rpc_now(call), (struct str){0}) : r;
 }
 
 int import_members_step(struct rpc_call *call, const char *id, struct str payload)

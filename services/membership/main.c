@@ -83,6 +83,7 @@ static const struct rpc_snapshot snapshots[] = {
 
 static const struct rpc_due_kind due[] = {
         {.kind = "import-members", .run = import_members_step},
+        {.kind = "import-forget", .run = import_members_forget},
         {.kind = "import-expire", .run = import_expire},
         {0},
 };

@@ -20,7 +20,7 @@ static struct str blind_index(struct rpc_call *call, const char *field, const ch
         return str_bytes(index, INDEX_SIZE);
 }
 
-static struct str id_number_index(struct rpc_call *call, const char *id_number)
+struct str member_id_number_index(struct rpc_call *call, const char *id_number)
 {
         return blind_index(call, "member.id_number", id_number);
 }
@@ -32,7 +32,7 @@ static struct str phone_index(struct rpc_call *call, const char *phone)
 
 int member_find_id_number(struct rpc_call *call, const char *id_number, struct member *ret)
 {
-        return member_by_id_number(rpc_db(call), rpc_arena(call), id_number_index(call, id_number), ret);
+        return member_by_id_number(rpc_db(call), rpc_arena(call), member_id_number_index(call, id_number), ret);
 }
 
 int member_find_phone(struct rpc_call *call, const char *phone, int64_t limit, struct member_list *ret)
@@ -81,7 +81,7 @@ static int insert_secret(struct rpc_call *call, const char *member, const struct
                 .wrapped_key = str_bytes(wrapped, WRAPPED_KEY_SIZE),
                 .id_number = seal(call, &key, "id_number", member, new->id_number),
                 .phone = seal(call, &key, "phone", member, new->phone),
-                .id_number_index = id_number_index(call, new->id_number),
+                .id_number_index = member_id_number_index(call, new->id_number),
                 .phone_index = phone_index(call, new->phone),
         };
         return member_secret_insert(rpc_db(call), member, &secret);

@@ -12,6 +12,7 @@ struct member_new {
         const char *organization, *name, *id_number, *phone, *join_date;
         bool active; /* at once, without an application */
 };
+struct str member_id_number_index(struct rpc_call *call, const char *id_number); /* the blind one */
 /* The live member with this ID number: 0, or -ENOENT. */
 int member_find_id_number(struct rpc_call *call, const char *id_number, struct member *ret) MUST_USE;
 int member_find_phone(struct rpc_call *call, const char *phone, int64_t limit,

@@ -102,6 +102,11 @@ int import_piece_at(struct store_conn *db, struct arena *arena, const char *impo
                     struct import_piece *ret) MUST_USE;
 int import_pieces_drop(struct store_conn *db, const char *import,
                        int64_t before) MUST_USE; /* that end there */
+/* Has a row of this import told of that person before? If not, it has from now on. */
+enum import_seen { SEEN_NEVER, SEEN_ALIKE, SEEN_OTHERWISE };
+int import_see(struct store_conn *db, const char *import, struct str person, struct str says,
+               enum import_seen *ret) MUST_USE;
+int import_seen_drop(struct store_conn *db, const char *import, int64_t limit, int64_t *ret_dropped) MUST_USE;
 int import_error_add(struct store_conn *db, const char *import, const struct import_error *error) MUST_USE;
 int import_error_list(struct store_conn *db, struct arena *arena, const char *import, int64_t after_row,
                       size_t limit, struct import_error *out, size_t *ret_n) MUST_USE;

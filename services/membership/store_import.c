@@ -65,6 +65,7 @@ int import_delete(struct store_conn *db, const char *id)
         static const char *const steps[] = {
             "DELETE FROM import_error WHERE import = $1",
             "DELETE FROM import_piece WHERE import = $1",
+            "DELETE FROM import_seen WHERE import = $1",
             "DELETE FROM import WHERE id = $1",
         };
         int r = 0;
@@ -103,6 +104,34 @@ int import_pieces_drop(struct store_conn *db, const char *import, int64_t before
 {
         static const char sql[] = "DELETE FROM import_piece WHERE import = $1 AND start + size <= $2";
         return store_exec(db, sql, NULL, TEXTZ(import), I64(before));
+}
+
+int import_see(struct store_conn *db, const char *import, struct str person, struct str says,
+               enum import_seen *ret)
+{
+        static const char insert[] =
+            "INSERT INTO import_seen (import, person, says) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
+        static const char sql[] = "SELECT says FROM import_seen WHERE import = $1 AND person = $2";
+        _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
+        int64_t inserted = 0;
+        int r = store_exec(db, insert, &inserted, TEXTZ(import), BYTES(person.p, person.n), BYTES(says.p, says.n));
+        if (r == 0 && inserted) {
+                *ret = SEEN_NEVER;
+                return 0;
+        }
+        if (r == 0)
+                r = store_query(db, sql, &rows, TEXTZ(import), BYTES(person.p, person.n));
+        if (r != 0 || (r = store_next(rows)) != 1)
+                return r == 0 ? -EUCLEAN : r;
+        *ret = str_eq(store_bytes(rows, 0), says) ? SEEN_ALIKE : SEEN_OTHERWISE;
+        return 0;
+}
+
+int import_seen_drop(struct store_conn *db, const char *import, int64_t limit, int64_t *ret_dropped)
+{
+        static const char sql[] = "DELETE FROM import_seen WHERE import = $1 AND person IN"
+                                  " (SELECT person FROM import_seen WHERE import = $1 LIMIT $2)";
+        return store_exec(db, sql, ret_dropped, TEXTZ(import), I64(limit));
 }
 
 int import_error_add(struct store_conn *db, const char *import, const struct import_error *error)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Members in SQL. What is read often is a look-up by primary key; lists go through the organisations of a
- * subtree in the order of their paths, and within each by state and id, which is one index.
+ * subtree in the order of their paths, and within each by state and id, which is one index; but those of a state that
+ * few are in are read all and sorted.
  */
 #include "services/membership/store.h"
 
@@ -122,6 +123,7 @@ int member_update(struct store_conn *db, struct member *m)
 
 /* --- lists ---------------------------------------------------------------------------------------------- */
 
+#define FEW 1000
 #define IN_ORDER " ORDER BY o.path, m.state, m.id LIMIT $3"
 
 static int read_states(struct store_conn *db, struct arena *arena, const char *sql, const char *after,
@@ -156,6 +158,12 @@ int member_erasures(struct store_conn *db, struct arena *arena, const char *afte
         return read_states(db, arena, sql, after, limit, ret);
 }
 
+/* Those that the index of rare states has: SQL that says `state <> 2` may use it. */
+static bool is_rare(Member__State state)
+{
+        return state && state != NUANXIN__MEMBERSHIP__V1__MEMBER__STATE__ACTIVE;
+}
+
 /* What is left of the organisation in which the page before ended. */
 static int list_rest(struct store_conn *db, struct arena *arena, const struct member_filter *f, int64_t limit,
                      struct member_list *ret)
@@ -181,11 +189,42 @@ static int list_next(struct store_conn *db, struct arena *arena, const struct me
         static const char sql_of_state[] = "SELECT " COLUMNS " FROM organization o CROSS JOIN member m"
                                            " WHERE m.organization = o.code AND o.path > $1 AND o.path < $2"
                                            " AND m.state = $4" IN_ORDER;
+        static const char sql_of_rare[] = "SELECT " COLUMNS " FROM organization o CROSS JOIN member m"
+                                          " WHERE m.organization = o.code AND o.path > $1 AND o.path < $2"
+                                          " AND m.state = $4 AND m.state <> 2" IN_ORDER;
         _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
-        char *end = path_end(arena, f->path);
-        int r = f->state
-                    ? store_query(db, sql_of_state, &rows, TEXTZ(from), TEXTZ(end), I64(limit), I64(f->state))
-                    : store_query(db, sql, &rows, TEXTZ(from), TEXTZ(end), I64(limit));
+        struct store_value end = TEXTZ(path_end(arena, f->path));
+        int r;
+        if (!f->state)
+                r = store_query(db, sql, &rows, TEXTZ(from), end, I64(limit));
+        else
+                r = store_query(db, is_rare(f->state) ? sql_of_rare : sql_of_state, &rows, TEXTZ(from), end,
+                                I64(limit), I64(f->state));
+        return r == 0 ? read_list(rows, arena, ret) : r;
+}
+
+/* Are there so few in this state that it costs less to sort them all than to look into each organisation? */
+static int count_few(struct store_conn *db, Member__State state, bool *ret_few)
+{
+        static const char sql[] =
+            "SELECT COUNT(*) FROM (SELECT 1 FROM member WHERE state = $1 AND state <> 2 LIMIT $2)";
+        _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
+        int r = store_query(db, sql, &rows, I64(state), I64(FEW + 1));
+        if (r != 0 || (r = store_next(rows)) != 1)
+                return r == 0 ? -EUCLEAN : r;
+        *ret_few = store_i64(rows, 0) <= FEW;
+        return 0;
+}
+
+static int list_few(struct store_conn *db, struct arena *arena, const struct member_filter *f, int64_t limit,
+                    struct member_list *ret)
+{
+        static const char sql[] = "SELECT " COLUMNS " FROM member m CROSS JOIN organization o"
+                                  " WHERE m.state = $4 AND m.state <> 2 AND o.code = m.organization"
+                                  " AND o.path >= $1 AND o.path < $2 AND (o.path, m.id) > ($5, $6)" IN_ORDER;
+        _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
+        int r = store_query(db, sql, &rows, TEXT(f->path), TEXTZ(path_end(arena, f->path)), I64(limit),
+                            I64(f->state), TEXTZ(f->after_path), TEXTZ(f->after_id));
         return r == 0 ? read_list(rows, arena, ret) : r;
 }
 
@@ -193,8 +232,12 @@ int member_list(struct store_conn *db, struct arena *arena, const struct member_
                 struct member_list *ret)
 {
         const char *from = filter->after_path;
+        bool few = false;
+        int r = is_rare(filter->state) ? count_few(db, filter->state, &few) : 0;
+        if (r != 0 || few)
+                return r == 0 ? list_few(db, arena, filter, limit, ret) : r;
         if (from[0]) {
-                int r = list_rest(db, arena, filter, limit, ret);
+                r = list_rest(db, arena, filter, limit, ret);
                 if (r != 0 || (int64_t)ret->n >= limit)
                         return r;
         } else {

@@ -232,6 +232,22 @@ def import_checked_only(s):
     expect("the name", found(s, clerk, idNumber=id_number(3900))[0]["name"], "欧阳·𠮷")
 
 
+@story("a file that is only checked is told of doubles in itself and of members who are there, as taking it would")
+def import_checked_for_doubles(s):
+    clerk = sign_in(s, "clerk")
+    there = apply(s, clerk, 3950).ok()
+    new = [person(3951 + i, VILLAGE) for i in range(1100)]  # more than one step takes
+    rows = new + [new[0], {**new[1], "name": "另一人"}, {**new[2], "organization": "430102002001"}, person(3950, VILLAGE),
+                  {**person(3950, VILLAGE), "name": "另一人"}]
+    checked, taken = (operation_done(s, s.call("POST", f"/v1/members:import?organization=430102{query}", csv_of(rows), token=clerk,
+                                               headers=CSV).ok(), clerk) for query in ("&validateOnly=true", ""))
+    for done in (checked, taken):
+        expect("accepted, unchanged, refused", (done["rowsAccepted"], done["rowsUnchanged"], done["rowsRefused"]), (1100, 2, 3))
+        expect("where", [e["row"] for e in done["errors"]], [1103, 1104, 1106])
+    expect("why", [e["code"] for e in checked["errors"]], ["person-twice", "person-twice", "member-exists"])
+    expect("there before", [m["id"] for m in found(s, clerk, idNumber=id_number(3950))], [there["id"]])
+
+
 @story("an import goes on after kill -9 where it was, and ends complete, without a double")
 def import_survives(s):
     clerk = sign_in(s, "clerk")

@@ -31,6 +31,8 @@ CREATE TABLE member (
         erased @int                     -- when; then id, organisation and state are left here, and no secret
 ) @clustered;
 CREATE INDEX member_by_organization ON member (organization, state, id);
+-- Most are ACTIVE: whoever is in another state is found without going through them, and an import writes nothing here.
+CREATE INDEX member_by_rare_state ON member (state, organization, id) WHERE state <> 2;
 CREATE INDEX member_erased ON member (id) WHERE erased IS NOT NULL;
 
 CREATE TABLE member_secret (
@@ -103,6 +105,14 @@ CREATE TABLE import_piece (
         data @bytes NOT NULL,           -- sealed under the keyring
         PRIMARY KEY (import, start)
 ) @strict;
+
+-- Persons of a file that is only checked, until it is done: who takes nothing cannot see in the members who came before.
+CREATE TABLE import_seen (
+        import @text NOT NULL,
+        person @bytes NOT NULL,         -- blind index of the ID number
+        says @bytes NOT NULL,           -- keyed hash of what the row says of the person
+        PRIMARY KEY (import, person)
+) @clustered;
 
 CREATE TABLE import_error (
         import @text NOT NULL REFERENCES import (id),
