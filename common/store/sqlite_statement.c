@@ -75,7 +75,14 @@ static int prepare(struct store_conn *conn, const char *sql, bool keep, struct s
         return 0;
 }
 
-/* Literals stand at fixed addresses; their low bits carry little. */
+/* Does this text stand where the program's constants do, so that its address says which it is? (Symbols of the linker.) */
+static bool is_constant(const char *sql)
+{
+        extern const char __executable_start[], __data_start[];
+        return sql >= __executable_start && sql < __data_start;
+}
+
+/* Constants stand at fixed addresses; their low bits carry little. */
 static size_t slot_of(const char *sql)
 {
         return (size_t)(((uint64_t)(uintptr_t)sql * 0x9E3779B97F4A7C15ull) >> 32) % STATEMENTS_SLOTS;
@@ -90,13 +97,12 @@ static int find(struct store_conn *conn, const char *sql, struct store_rows **re
                 slot = (slot + 1) % STATEMENTS_SLOTS;
         struct store_rows *rows = cache->slots[slot];
         if (rows) {
-                assert(strcmp(sqlite3_sql(rows->stmt), sql) == 0); /* the text at this address has changed */
                 if (rows->open)
                         return conn_misuse(conn, "the same statement is still open");
                 *ret_rows = rows;
                 return 0;
         }
-        bool keep = cache->n < STATEMENTS_MAX;
+        bool keep = cache->n < STATEMENTS_MAX && is_constant(sql);
         int r = prepare(conn, sql, keep, &rows);
         if (r != 0)
                 return r;
