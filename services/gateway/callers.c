@@ -12,8 +12,9 @@
 #include <malloc.h>
 #include <stdlib.h>
 
-#define SWEEP_US    (5 * CLOCK_SECOND_US)
-#define TRIM_BEYOND 4096 /* callers forgotten in one sweep after which their memory goes back to the system */
+#define SWEEP_US      (5 * CLOCK_SECOND_US)
+#define USED_GRAIN_US CLOCK_SECOND_US
+#define TRIM_BEYOND   4096 /* callers forgotten in one sweep after which their memory goes back to the system */
 
 static const struct metric_family family_hits = {"nuanxin_gateway_session_copies_total",
                                                  "Requests whose session was believed from this gateway's copy.",
@@ -64,6 +65,14 @@ static void list_put_first(struct callers *c, struct caller *x)
         x->older = c->newest;
         *(c->newest ? &c->newest->newer : &c->oldest) = x;
         c->newest = x;
+}
+
+/* Neighbours in the list are far away in memory: it is kept in order to the second. */
+static void touch(struct callers *c, struct caller *x)
+{
+        list_remove(c, x);
+        list_put_first(c, x);
+        x->used_us = loop_now_us(c->loop);
 }
 
 static void caller_clear(struct caller *x)
@@ -135,6 +144,8 @@ static struct caller *caller_new(struct callers *c, enum caller_kind kind, struc
         x->slot_key = slot_of_key(x->key);
         x->chain = c->buckets[hash % CALLERS_BUCKETS];
         c->buckets[hash % CALLERS_BUCKETS] = x;
+        x->used_us = loop_now_us(c->loop);
+        list_put_first(c, x);
         c->n++;
         return x;
 }
@@ -145,12 +156,10 @@ struct caller *callers_get(struct callers *c, enum caller_kind kind, struct str 
         struct caller *x = c->buckets[hash % CALLERS_BUCKETS];
         while (x && (x->hash != hash || x->kind != kind || !secret_equal((struct str){x->name, x->name_n}, name)))
                 x = x->chain;
-        if (x)
-                list_remove(c, x);
-        else
+        if (!x)
                 x = caller_new(c, kind, name, hash);
-        list_put_first(c, x);
-        x->used_us = loop_now_us(c->loop);
+        else if (loop_now_us(c->loop) - x->used_us > USED_GRAIN_US)
+                touch(c, x);
         x->pins++;
         return x;
 }
