@@ -128,29 +128,45 @@ static void write_cell(struct buf *out, const ProtobufCFieldDescriptor *f, const
         }
 }
 
-static void write_header_row(struct buf *out, const struct contract_message *type)
+/* A message within a row brings its own columns: counts.attended. */
+static bool is_group(const struct contract_message *type, unsigned i)
 {
-        bool first = true;
-        for (unsigned i = 0; i < type->n_fields; i++)
-                if (is_column(type, i)) {
-                        if (!first)
-                                buf_add_char(out, ',');
-                        export_cell(out, str_of(type->fields[i].json_name));
-                        first = false;
-                }
-        buf_add_z(out, "\r\n");
+        const ProtobufCFieldDescriptor *f = &type->pb->fields[i];
+        return f->type == PROTOBUF_C_TYPE_MESSAGE && f->label != PROTOBUF_C_LABEL_REPEATED && !type->fields[i].internal &&
+               type->fields[i].message->wkt == CONTRACT_WKT_NONE;
 }
 
-static void write_row(struct buf *out, const struct contract_message *type, const void *message)
+/* Each with a comma after it. */
+static void write_names(struct buf *out, struct arena *arena, const struct contract_message *type, const char *prefix)
 {
-        bool first = true;
-        for (unsigned i = 0; i < type->n_fields; i++)
-                if (is_column(type, i)) {
-                        if (!first)
-                                buf_add_char(out, ',');
-                        write_cell(out, &type->pb->fields[i], message);
-                        first = false;
+        for (unsigned i = 0; i < type->n_fields; i++) {
+                const struct contract_field *f = &type->fields[i];
+                if (is_group(type, i))
+                        write_names(out, arena, f->message, arena_printf(arena, "%s%s.", prefix, f->json_name));
+                else if (is_column(type, i))
+                        buf_printf(out, "%s%s,", prefix, f->json_name);
+        }
+}
+
+/* Likewise; without a message, as many empty ones. */
+static void write_cells(struct buf *out, const struct contract_message *type, const void *message)
+{
+        for (unsigned i = 0; i < type->n_fields; i++) {
+                const ProtobufCFieldDescriptor *f = &type->pb->fields[i];
+                if (is_group(type, i)) {
+                        write_cells(out, type->fields[i].message,
+                                    message ? *(void *const *)((const char *)message + f->offset) : NULL);
+                } else if (is_column(type, i)) {
+                        if (message)
+                                write_cell(out, f, message);
+                        buf_add_char(out, ',');
                 }
+        }
+}
+
+static void row_end(struct buf *out)
+{
+        out->n--; /* the last comma */
         buf_add_z(out, "\r\n");
 }
 
@@ -158,11 +174,14 @@ static void write_page(struct buf *out, const struct export *e, void *page)
 {
         size_t n = *(size_t *)((char *)page + e->items_pb->quantifier_offset);
         ProtobufCMessage **items = *(ProtobufCMessage ***)decode_member(e->items_pb, page);
-        if (e->csv && !e->begun)
-                write_header_row(out, e->items->message);
+        if (e->csv && !e->begun) {
+                write_names(out, e->arena, e->items->message, "");
+                row_end(out);
+        }
         for (size_t i = 0; i < n; i++) {
                 if (e->csv) {
-                        write_row(out, e->items->message, items[i]);
+                        write_cells(out, e->items->message, items[i]);
+                        row_end(out);
                 } else {
                         transcode_to_json(out, e->items->message, items[i]);
                         buf_add_char(out, '\n');

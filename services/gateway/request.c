@@ -214,7 +214,7 @@ static bool check_head(struct request *r)
                         answer_options(r);
                         return false;
                 }
-                return refuse(r, NUANXIN__PROBLEM__PROBLEM_NOT_FOUND, NULL);
+                return refuse(r, NUANXIN__PROBLEM__PROBLEM_PATH_UNKNOWN, NULL);
         }
         if (http->method == HTTP_OPTIONS) {
                 answer_options(r);

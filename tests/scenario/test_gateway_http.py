@@ -51,7 +51,7 @@ def every_path(s):
         expect("OPTIONS " + path, r.status, 204)
         expect("Allow of " + path, {m.strip().lower() for m in r.headers["Allow"].split(",")} - {"options", "head"}, methods)
         s.call("PUT", path, {}).refused(405, "method-not-allowed")
-    s.call("GET", "/v1/nothing").refused(404, "not-found")
+    s.call("GET", "/v1/nothing").refused(404, "path-unknown")
 
 
 @story("what can't be served or read is refused before anything else")
