@@ -22,7 +22,6 @@
 #define BUDGET_MOST         10 /* retries that can be saved up, and are there at first */
 #define RETRY_JITTER_US     40000
 #define BLOCKED_PAUSE_US    10000
-#define MISMATCH_EVERY_US   CLOCK_MINUTE_US /* of the log line */
 #define KEEP_BUFFER_BYTES   4096 /* by a free slot; */
 #define KEEP_SLOTS          1024 /* by so many of them */
 
@@ -83,7 +82,6 @@ struct rpc_client {
         int64_t budget; /* hundredths of a retry */
         unsigned n_pending, n_waiting;
         size_t pending_bytes;
-        int64_t mismatch_logged_us;
         struct metric *retries_moved, *retries_failed, *pending_gauge, *timed_out, *unreachable;
         struct registry *registry;
         bool closing;
@@ -244,17 +242,6 @@ static struct fleet_need need_of(const struct rpc_pending *p, const struct insta
                                    .avoid = avoid};
 }
 
-/* Once a minute, not once a request. */
-static void say_mismatch(struct rpc_client *c, const struct rpc_pending *p, const struct fleet_need *need, int64_t now)
-{
-        if ((c->mismatch_logged_us && now - c->mismatch_logged_us < MISMATCH_EVERY_US) ||
-            !fleet_refuses_contract(c->fleet, need))
-                return;
-        c->mismatch_logged_us = now;
-        log_error("no instance accepts this build's input of a method: upgrade the service before its callers",
-                  "service=%s method=%s", p->service, p->method->name);
-}
-
 /* Sends p to an instance that fits, or leaves it waiting. p is in no list. */
 static void try_send(struct rpc_pending *p)
 {
@@ -264,7 +251,7 @@ static void try_send(struct rpc_pending *p)
         struct instance *i = fleet_choose(c->fleet, &need);
 
         if (!i || p->deadline_us <= now) {
-                say_mismatch(c, p, &need, now);
+                fleet_say_mismatch(c->fleet, &need, p->method->name);
                 wait_for_instance(p, now);
                 return;
         }

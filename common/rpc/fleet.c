@@ -16,6 +16,7 @@
 #define LATENCY_WEIGHT       8 /* a new figure moves the average by one eighth */
 #define LATENCY_HALVES_US    CLOCK_SECOND_US /* an average that nothing refreshes fades, so that it is tried again */
 #define INSTANCES_MAX        256
+#define MISMATCH_EVERY_US    CLOCK_MINUTE_US /* of its log line */
 #define LOOK_EVERY_US        (CLOCK_SECOND_US / 2)
 #define SILENCE_US           CLOCK_SECOND_US /* until a sign of life is asked for, and until it is missed */
 
@@ -25,6 +26,7 @@ struct fleet {
         unsigned n_instances;
         struct loop_timer *look_timer;
         int64_t looked_us;
+        int64_t mismatch_said_us;
         struct arena *arena; /* of the pair in hand */
         struct buf hello;    /* our own greeting, packed */
 };
@@ -261,18 +263,26 @@ static bool fits(const struct instance *i, const struct fleet_need *need)
         return fits_but_for_contract(i, need) && (need->instance || accepts(i, need));
 }
 
-bool fleet_refuses_contract(const struct fleet *f, const struct fleet_need *need)
+void fleet_say_mismatch(struct fleet *f, const struct fleet_need *need, const char *method)
 {
         const struct instance *i;
-        bool refuses = false;
+        int64_t now = loop_now_us(f->o.loop);
+        bool refused = false;
+
+        if (f->mismatch_said_us && now - f->mismatch_said_us < MISMATCH_EVERY_US)
+                return;
         LIST_FOREACH(i, &f->instances, all) {
                 if (!fits_but_for_contract(i, need))
                         continue;
                 if (accepts(i, need))
-                        return false;
-                refuses = true;
+                        return;
+                refused = true;
         }
-        return refuses;
+        if (!refused)
+                return;
+        f->mismatch_said_us = now;
+        log_error("no instance accepts this build's input of a method: upgrade the service before its callers",
+                  "service=%s method=%s", need->service, method);
 }
 
 /* (outstanding + 1) × latency. Of one that has not answered yet only the first factor is known. */

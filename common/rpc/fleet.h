@@ -78,8 +78,9 @@ struct fleet_need {
         const struct instance *avoid;     /* taken only if there is no other */
 };
 struct instance *fleet_choose(struct fleet *fleet, const struct fleet_need *need); /* NULL: none fits now */
-/* None fits, but one would if it accepted that method's input: one side is of another build. */
-bool fleet_refuses_contract(const struct fleet *fleet, const struct fleet_need *need);
+/* When none fits: says so in the log, once a minute and not once a request, if one would but for that method's input:
+ * one side is of another build. */
+void fleet_say_mismatch(struct fleet *fleet, const struct fleet_need *need, const char *method);
 
 /* latency_us < 0: it says nothing of the instance (a long poll). */
 void fleet_succeeded(struct instance *instance, int64_t latency_us);
