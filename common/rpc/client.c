@@ -568,10 +568,8 @@ struct rpc_client *rpc_client_free(struct rpc_client *c)
         if (!c)
                 return NULL;
         c->closing = true;
-        while ((p = TAILQ_FIRST(&c->deadlines))) {
-                struct rpc_result result = {.error = -ECANCELED};
-                finish(p, &result, clock_monotonic_us());
-        }
+        while ((p = TAILQ_FIRST(&c->deadlines)))
+                finish(p, &(struct rpc_result){.error = -ECANCELED}, clock_monotonic_us());
         loop_turn_cancel(c->o.loop, &c->serve_turn);
         loop_timer_free(c->timer);
         registry_free(c->registry);

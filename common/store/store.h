@@ -4,7 +4,8 @@
  *
  * SQL is a constant string with $1, $2 … placeholders, BIGINT microseconds for times, RETURNING, and
  * ON CONFLICT. A statement is prepared once a connection and found by the address of its text, if that is a
- * string literal or a static const array; any other text is prepared each time. Nothing here retries or logs; a connection belongs to one thread at a time.
+ * string literal or a static const array; any other text is prepared each time. Nothing here retries or logs; a
+ * connection belongs to one thread at a time.
  */
 #pragma once
 

@@ -251,8 +251,8 @@ def two_readmes():
     strip = lambda block: [re.sub(r"\s+#.*$|^#.*$", "", line) for line in block.splitlines()]
     ours, theirs = ([strip(b) for b in code_blocks(p)] for p in ("README.md", "deploy/README.zh-CN.md"))
     expect("the Chinese README's commands", theirs, ours)
-    count = lambda path: len(re.findall(r"^## ", read(path), re.M))
-    expect("its sections", count("deploy/README.zh-CN.md"), count("README.md"))
+    count = lambda path: [len(re.findall(mark, read(path), re.M)) for mark in (r"^## ", r"^- \*\*", r"^\| ")]
+    expect("its sections, points and tables' rows", count("deploy/README.zh-CN.md"), count("README.md"))
 
 
 if __name__ == "__main__":
