@@ -268,9 +268,13 @@ def import_organizations(s, token, rows=31691):
     return {"rate": rows / (time.monotonic() - began)}
 
 
-def import_members(s, token, first, rows, codes):
+def import_members(s, token, first, rows, codes, grouped=False):
+    """grouped: village by village, as associations send them; else at random over the province."""
     rng = random.Random(first)
-    csv = csv_of([person(first + i, rng.choice(codes)) for i in range(rows)])
+    people = [person(first + i, rng.choice(codes)) for i in range(rows)]
+    if grouped:
+        people.sort(key=lambda p: p["organization"])
+    csv = csv_of(people)
     began = time.monotonic()
     r = s.call("POST", "/v1/members:import?organization=43", csv, token=token, headers={"Content-Type": "text/csv"}).ok()
     done = operation_done(s, r, token, seconds=600)
@@ -299,12 +303,18 @@ def part_growth():
             nonlocal done
             while done < to:
                 n = min(200000, to - done)
-                import_members(s, admin, done, n, codes)
+                import_members(s, admin, done, n, codes, grouped=True)
                 done += n
                 took = time.monotonic() - began
                 print(f"    {done:,} members, {done / took:.0f}/s, {(GROWTH - done) * took / done:.0f} s left", flush=True)
 
+        def followed():
+            """Counts and projections follow the import: reads are measured when they have caught up."""
+            every = [c for i in json.loads(s.cli("status", "--json").stdout) for c in i.get("consumers", [])]
+            return every and all(int(c.get("position", 0)) >= int(c.get("head", 0)) for c in every)
+
         def latency():
+            wait_until("the consumers have caught up", followed, 300, 0.5)
             sample = []
             for code in random.Random(1).sample(sorted({c[:6] for c in codes}), 20):
                 r = s.call("GET", f"/v1/members?organization={code}&pageSize=1000", token=s.api_key).ok()
