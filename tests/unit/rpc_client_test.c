@@ -34,7 +34,8 @@ static void the_less_burdened_of_two_is_chosen(void)
                 ask(s, i, &READ);
                 WAIT(s, s->asked[i].ended);
         }
-        CHECK_INT(s->fakes[0].requests, 50);
+        /* Fifty are waiting there. A slow moment of the other's may still send one or two; chance would send half. */
+        CHECK(s->fakes[0].requests <= 53);
         stage_done(s);
 }
 
