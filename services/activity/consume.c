@@ -31,6 +31,10 @@ static int on_member(struct rpc_call *call, const MemberStateChanged *event)
         struct member member = {
                 .organization = event->organization,
                 .active = event->state == NUANXIN__MEMBERSHIP__V1__MEMBER__STATE__ACTIVE,
+                /* Who has only applied was never active. */
+                .since_us = event->state == NUANXIN__MEMBERSHIP__V1__MEMBER__STATE__APPLIED
+                                    ? 0
+                                    : rpc_timestamp_us(event->since),
         };
         return member_save(rpc_db(call), event->member, &member);
 }

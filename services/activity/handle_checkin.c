@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Check-ins: who is it, may it count, keep the earliest. Whether a scan counts depends on the scan and on the activity
- * alone (rules.h), and which of several scans an attendance keeps is a total order (store.h): so devices may upload what
+ * Check-ins: who is it, may it count, keep the earliest. Whether a scan counts depends on the scan, the activity and the
+ * membership (rules.h), never on other scans, and which of several scans an attendance keeps is a total order (store.h): so devices may upload what
  * they gathered in any order, and repeat it, and the end is the same.
  *
  * A card's signature takes longer to verify than all that the store does for a scan, so that is prepared in the slow
@@ -103,7 +103,7 @@ static int identify(struct rpc_call *call, const char *activity, const Scan *sca
                 *ret_way = online ? WAY_ONLINE : WAY_STAFF;
                 return find_member(call, id[0] ? id : rpc_principal(call)->member,
                                    NUANXIN__PROBLEM__PROBLEM_CHECKIN_MEMBER_UNKNOWN,
-                                   NUANXIN__PROBLEM__PROBLEM_CHECKIN_MEMBER_NOT_ACTIVE, ret);
+                                   NUANXIN__PROBLEM__PROBLEM_NONE, ret);
         }
         default:
                 return rpc_invalid(call, "", "oneof", "needs one of card, code, member and online",
@@ -151,6 +151,8 @@ static int judge(struct rpc_call *call, const char *activity, const Scan *scan, 
                 .way = way,
                 .identity = who.problem,
                 .organization_known = ret->context.organization_known,
+                .inactive = ret->context.inactive,
+                .inactive_us = ret->context.inactive_us,
                 .campaign_state = ret->context.campaign_state,
                 .campaign_closed_us = ret->context.campaign_closed_us,
                 .activity_state = ret->context.activity_state,

@@ -134,6 +134,8 @@ Nuanxin__Problem scan_decide(const struct scan_facts *f)
 {
         if (f->identity != NUANXIN__PROBLEM__PROBLEM_NONE)
                 return f->identity;
+        if (f->inactive && f->occurred_us >= f->inactive_us)
+                return NUANXIN__PROBLEM__PROBLEM_CHECKIN_MEMBER_NOT_ACTIVE;
         if (!f->organization_known)
                 return NUANXIN__PROBLEM__PROBLEM_CHECKIN_ORGANIZATION_UNKNOWN;
         if (f->occurred_us > f->now_us + CHECKIN_CLOCK_SKEW_US)

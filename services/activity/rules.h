@@ -86,6 +86,8 @@ struct scan_facts {
         int way;
         Nuanxin__Problem identity; /* PROBLEM_NONE, or why card, code or id name nobody who may take part */
         bool organization_known;
+        bool inactive; /* the membership is suspended or over, since inactive_us */
+        int64_t inactive_us;
         int campaign_state;
         int64_t campaign_closed_us; /* 0: not closed */
         int activity_state, mode;

@@ -34,6 +34,7 @@ int organization_ancestors(struct store_conn *db, struct arena *arena, const cha
 struct member {
         const char *organization; /* code */
         bool active;
+        int64_t since_us; /* active, or not, since then */
         const char *path; /* read only: of the organisation; "" if that is not known */
 };
 int member_load(struct store_conn *db, struct arena *arena, const char *id, struct member *ret) MUST_USE;
@@ -145,6 +146,8 @@ struct scan_context {
         int campaign_state, activity_state, mode;
         int64_t campaign_closed_us, start_us, end_us, closed_us;
         bool registration_required, organization_known;
+        bool inactive; /* the member, since: */
+        int64_t inactive_us;
         int registration; /* its state; 0: none */
         int64_t registration_changed_us;
 };

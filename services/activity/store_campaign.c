@@ -5,9 +5,11 @@
 #include "store_internal.h"
 
 STORE_SCHEMA(activity_001_core, "services/activity/schema/001_core.sql");
+STORE_SCHEMA(activity_002_member_since, "services/activity/schema/002_member_since.sql");
 
 const struct store_migration activity_migrations[] = {
         {"activity/001_core", activity_001_core},
+        {"activity/002_member_since", activity_002_member_since},
         {NULL, NULL},
 };
 

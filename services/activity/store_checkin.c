@@ -9,8 +9,9 @@ int scan_context_load(struct store_conn *db, struct arena *arena, const char *ac
 {
         static const char sql[] =
                 "SELECT a.campaign, a.path, c.state, a.state, a.mode, c.closed_us, a.start_us, a.end_us, a.closed_us, "
-                "a.registration_required, o.code, r.state, r.changed_us "
+                "a.registration_required, o.code, r.state, r.changed_us, m.active = 0, m.since_us "
                 "FROM activity a JOIN campaign c ON c.id = a.campaign LEFT JOIN organization o ON o.code = $3 "
+                "LEFT JOIN member m ON m.id = $2 "
                 "LEFT JOIN registration r ON a.registration_required = 1 AND r.activity = $1 AND r.member = $2 "
                 "WHERE a.id = $1";
         _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
@@ -31,6 +32,8 @@ int scan_context_load(struct store_conn *db, struct arena *arena, const char *ac
                 .organization_known = !store_is_null(rows, 10),
                 .registration = (int)store_i64(rows, 11),
                 .registration_changed_us = store_i64(rows, 12),
+                .inactive = store_i64(rows, 13),
+                .inactive_us = store_i64(rows, 14),
         };
         return 0;
 }

@@ -99,7 +99,7 @@ int organization_save(struct store_conn *db, struct arena *arena, const struct o
 
 int member_load(struct store_conn *db, struct arena *arena, const char *id, struct member *ret)
 {
-        static const char sql[] = "SELECT m.organization, m.active, o.path FROM member m "
+        static const char sql[] = "SELECT m.organization, m.active, m.since_us, o.path FROM member m "
                                   "LEFT JOIN organization o ON o.code = m.organization WHERE m.id = $1";
         _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
         int r = first_row(store_query(db, sql, &rows, TEXTZ(id)), rows);
@@ -107,7 +107,8 @@ int member_load(struct store_conn *db, struct arena *arena, const char *id, stru
                 *ret = (struct member){
                         .organization = store_text_dup(rows, 0, arena),
                         .active = store_i64(rows, 1),
-                        .path = store_text_dup(rows, 2, arena),
+                        .since_us = store_i64(rows, 2),
+                        .path = store_text_dup(rows, 3, arena),
                 };
         return r;
 }
@@ -115,9 +116,11 @@ int member_load(struct store_conn *db, struct arena *arena, const char *id, stru
 int member_save(struct store_conn *db, const char *id, const struct member *member)
 {
         static const char sql[] =
-                "INSERT INTO member (id, organization, active) VALUES ($1, $2, $3) "
-                "ON CONFLICT (id) DO UPDATE SET organization = excluded.organization, active = excluded.active";
-        return store_exec(db, sql, NULL, TEXTZ(id), TEXTZ(member->organization), I64(member->active));
+                "INSERT INTO member (id, organization, active, since_us) VALUES ($1, $2, $3, $4) "
+                "ON CONFLICT (id) DO UPDATE SET organization = excluded.organization, active = excluded.active, "
+                "since_us = excluded.since_us";
+        return store_exec(db, sql, NULL, TEXTZ(id), TEXTZ(member->organization), I64(member->active),
+                          I64(member->since_us));
 }
 
 int members_forget(struct store_conn *db)

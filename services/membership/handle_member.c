@@ -415,6 +415,7 @@ int snapshot_members(struct rpc_call *call, const char *key, unsigned limit)
                 event.member = m->id;
                 event.organization = m->organization;
                 event.state = m->state;
+                event.since = rpc_timestamp(call, m->state_since);
                 r = rpc_snapshot_add(call, &membership_v1_member_state_changed_msg, &event, m->id,
                                      m->organization, m->id);
         }

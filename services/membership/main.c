@@ -14,9 +14,11 @@ static const char about[] =
         "Limits: an organisation file 16 MiB, a member file 1 GiB, chunks 256 KiB, a row 16 KiB.\n";
 
 STORE_SCHEMA(membership_schema_001, "services/membership/schema/001_core.sql");
+STORE_SCHEMA(membership_schema_002, "services/membership/schema/002_state_since.sql");
 
 static const struct store_migration migrations[] = {
         {"membership/001_core", membership_schema_001},
+        {"membership/002_state_since", membership_schema_002},
         {0},
 };
 

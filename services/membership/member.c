@@ -119,6 +119,7 @@ static int emit_state(struct rpc_call *call, const struct member *m, Member__Sta
         event.organization = m->organization;
         event.previous = previous;
         event.state = m->state;
+        event.since = rpc_timestamp(call, m->state_since);
         return rpc_emit(call, &membership_v1_member_state_changed_msg, &event, m->id, m->organization);
 }
 
@@ -174,6 +175,7 @@ int member_create(struct rpc_call *call, const struct member_new *new, struct me
                 .updated = rpc_now(call),
                 .version = 1,
                 .generation = 1,
+                .state_since = rpc_now(call),
         };
         int r = new->active ? write_numbered(call, &m, true) : member_insert(rpc_db(call), &m);
         if (r == 0)
@@ -192,7 +194,7 @@ int member_change_state(struct rpc_call *call, struct member *m, enum member_act
         if (m->state == STATE(STATE_UNSPECIFIED))
                 return rpc_refuse(call, PROBLEM(MEMBER_STATE), member_state_name(before));
         bool had_rights = before == STATE(ACTIVE), numbered = m->state == STATE(ACTIVE) && !m->number[0];
-        m->updated = rpc_now(call);
+        m->updated = m->state_since = rpc_now(call);
         m->generation += had_rights;
         if (m->state == STATE(ACTIVE) && !m->join_date[0])
                 m->join_date = today(call);

@@ -164,6 +164,7 @@ struct member {
         Member__State state;
         char *name, *number, *id_number_masked, *phone_masked, *join_date;
         int64_t created, updated, version, generation;
+        int64_t state_since;
         int64_t erased; /* when; 0: not */
 };
 struct member_secret {
@@ -185,7 +186,7 @@ int member_insert(struct store_conn *db,
                   const struct member *m) MUST_USE; /* STORE_E_CONSTRAINT: number is taken */
 /* All but id, organization, created and erased; raises the version. STORE_E_CONSTRAINT: number is taken. */
 int member_update(struct store_conn *db, struct member *m) MUST_USE;
-/* In the order of their ids, after that one; only id, organization and state are filled. */
+/* In the order of their ids, after that one; only id, organization, state and state_since are filled. */
 int member_states(struct store_conn *db, struct arena *arena, const char *after, int64_t limit,
                   struct member_list *ret) MUST_USE;
 /* Likewise, of those that were erased. */

@@ -97,14 +97,14 @@ int member_insert(struct store_conn *db, const struct member *m)
 {
         static const char sql[] =
             "INSERT INTO member (id, organization, state, name, number, id_number_masked,"
-            " phone_masked, join_date, created, updated, version, generation)"
-            " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
+            " phone_masked, join_date, created, updated, version, generation, state_since)"
+            " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
             " ON CONFLICT (number) DO NOTHING";
         int64_t changed = 0;
         int r = store_exec(db, sql, &changed, TEXTZ(m->id), TEXTZ(m->organization), I64(m->state),
                            TEXTZ(m->name), text_or_null(m->number), TEXTZ(m->id_number_masked),
                            text_or_null(m->phone_masked), text_or_null(m->join_date), I64(m->created),
-                           I64(m->updated), I64(m->version), I64(m->generation));
+                           I64(m->updated), I64(m->version), I64(m->generation), I64(m->state_since));
         return r == 0 && changed == 0 ? STORE_E_CONSTRAINT : r;
 }
 
@@ -112,10 +112,11 @@ int member_update(struct store_conn *db, struct member *m)
 {
         static const char sql[] =
             "UPDATE member SET state = $2, name = $3, number = $4, phone_masked = $5,"
-            " join_date = $6, updated = $7, generation = $8, version = version + 1 WHERE id = $1";
+            " join_date = $6, updated = $7, generation = $8, state_since = $9, version = version + 1"
+            " WHERE id = $1";
         int r = store_exec(db, sql, NULL, TEXTZ(m->id), I64(m->state), TEXTZ(m->name),
                            text_or_null(m->number), text_or_null(m->phone_masked), text_or_null(m->join_date),
-                           I64(m->updated), I64(m->generation));
+                           I64(m->updated), I64(m->generation), I64(m->state_since));
         if (r == 0)
                 m->version++;
         return r;
@@ -136,6 +137,7 @@ static int read_states(struct store_conn *db, struct arena *arena, const char *s
                     .id = store_text_dup(rows, 0, arena),
                     .organization = store_text_dup(rows, 1, arena),
                     .state = (Member__State)store_i64(rows, 2),
+                    .state_since = store_i64(rows, 3),
                 };
                 r = 0;
         }
@@ -146,14 +148,14 @@ int member_states(struct store_conn *db, struct arena *arena, const char *after,
                   struct member_list *ret)
 {
         static const char sql[] =
-            "SELECT id, organization, state FROM member WHERE id > $1 ORDER BY id LIMIT $2";
+            "SELECT id, organization, state, state_since FROM member WHERE id > $1 ORDER BY id LIMIT $2";
         return read_states(db, arena, sql, after, limit, ret);
 }
 
 int member_erasures(struct store_conn *db, struct arena *arena, const char *after, int64_t limit,
                     struct member_list *ret)
 {
-        static const char sql[] = "SELECT id, organization, state FROM member"
+        static const char sql[] = "SELECT id, organization, state, state_since FROM member"
                                   " WHERE erased IS NOT NULL AND id > $1 ORDER BY id LIMIT $2";
         return read_states(db, arena, sql, after, limit, ret);
 }

@@ -97,6 +97,22 @@ def forged(token):
     return ".".join([head, payload, base64.urlsafe_b64encode(bytes(raw)).decode().rstrip("=")])
 
 
+@story("the card of a suspended member counts for what it was shown at before, whatever arrives first")
+def suspended(s):
+    admin = s.login("admin")
+    a, probe = make_activity(s, admin), make_activity(s, admin)
+    m, card = s.members[6], s.cards[6]
+    code = s.call("POST", f"/v1/activities/{a['id']}/registrations", {"member": m["id"]}, token=s.api_key).ok()["code"]
+    s.call("POST", f"/v1/members/{m['id']}:suspend", token=admin).ok()
+    wait_until("activity knows", lambda: scan(s, probe, card=card).status == 422, 10)
+    for shown in ({"card": card}, {"code": code}, {"member": m["id"]}, {"online": m["id"]}):
+        scan(s, a, **shown).refused(422, "checkin-member-not-active")
+    before = scan(s, a, card=card, device="gate", nonce="n", occurredTime=rfc3339(-600)).ok()
+    expect("the scan from before", (before["member"], before.get("repeated", False)), (m["id"], False))
+    s.call("POST", f"/v1/members/{m['id']}:resume", token=admin).ok()
+    wait_until("it is a member's card again", lambda: scan(s, probe, card=card).status == 200, 10)
+
+
 @story("a refused scan gives its reason and is kept, once")
 def refusals(s):
     admin = s.login("admin")

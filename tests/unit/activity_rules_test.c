@@ -218,6 +218,14 @@ static void what_happened_before_a_closing_still_counts(void)
         SCAN(CHECKIN_CAMPAIGN_CLOSED, f.campaign_state = CAMPAIGN_CLOSED; f.campaign_closed_us = f.occurred_us);
 }
 
+static void what_happened_before_a_membership_was_suspended_still_counts(void)
+{
+        SCAN(NONE, f.inactive = true; f.inactive_us = f.occurred_us + 1);
+        SCAN(CHECKIN_MEMBER_NOT_ACTIVE, f.inactive = true; f.inactive_us = f.occurred_us);
+        SCAN(CHECKIN_MEMBER_NOT_ACTIVE, f.inactive = true);
+        SCAN(NONE, f.inactive_us = f.occurred_us);
+}
+
 static void a_required_place_is_one_at_the_time_of_the_scan(void)
 {
         SCAN(NONE, f.registration_required = true; f.registration = REGISTRATION_REGISTERED);
@@ -275,6 +283,8 @@ int main(void)
                 {"a scan is refused for each reason", a_scan_is_refused_for_each_reason},
                 {"the time of a scan has sharp edges", the_time_of_a_scan_has_sharp_edges},
                 {"what happened before a closing still counts", what_happened_before_a_closing_still_counts},
+                {"what happened before a membership was suspended still counts",
+                 what_happened_before_a_membership_was_suspended_still_counts},
                 {"a required place is one at the time of the scan", a_required_place_is_one_at_the_time_of_the_scan},
                 {"every way fits the modes that it is made for", every_way_fits_the_modes_that_it_is_made_for},
                 {"a subtree is a prefix of whole segments", a_subtree_is_a_prefix_of_whole_segments},
