@@ -13,7 +13,7 @@ SECONDS_EACH ?= 60
 ifeq ($(origin CC),default)
 CC      := gcc
 endif
-PKGS    := libzmq libprotobuf-c hiredis libevent libevent_pthreads libevent_openssl openssl libsodium jansson sqlite3 zlib libcurl libqrencode
+PKGS    := libzmq libprotobuf-c hiredis libevent libevent_pthreads libevent_openssl openssl libsodium jansson sqlite3 libpq zlib libcurl libqrencode
 LLHTTP  := /usr/share/llhttp
 CFLAGS  ?= -O2 -g
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)

@@ -378,3 +378,24 @@ int store_savepoint_rollback(struct store_conn *conn)
         int r = statement_control(conn, rollback_to);
         return r == 0 ? store_savepoint_release(conn) : r;
 }
+
+/* --- what only shared stores have ------------------------------------------------------------------------ */
+
+void store_set_isolation(struct store_conn *conn, enum store_isolation isolation)
+{
+        (void)conn;
+        (void)isolation;
+}
+
+int store_listen(struct store_conn *conn, const char *channel)
+{
+        (void)channel;
+        return conn_misuse(conn, "news need a shared store") ? -ENOTSUP : 0;
+}
+
+int store_wait(struct store_conn *conn, int64_t timeout_us, char ret_text[64])
+{
+        (void)timeout_us;
+        (void)ret_text;
+        return conn_misuse(conn, "news need a shared store") ? -ENOTSUP : 0;
+}

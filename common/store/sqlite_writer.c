@@ -218,3 +218,10 @@ int writer_check_epoch(struct store_writer *w)
                 w->deposed = true;
         return w->deposed ? STORE_E_DEPOSED : 0;
 }
+
+int store_writer_extra(struct store_writer *writer, struct store_conn **ret_conn)
+{
+        (void)writer;
+        (void)ret_conn;
+        return -ENOTSUP;
+}

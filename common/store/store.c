@@ -110,6 +110,12 @@ int store_open(const char *url, const struct store_options *options, struct stor
         return 0;
 }
 
+bool store_is_shared(const struct store *store)
+{
+        (void)store;
+        return false;
+}
+
 struct store *store_close(struct store *store)
 {
         if (store) {

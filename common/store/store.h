@@ -1,21 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A service's database: one API over two engines (SQLite now; PostgreSQL by the same calls), one SQL text.
+ * A service's database: one API over two engines, SQLite and PostgreSQL, and one SQL text.
  *
  * SQL is a constant string with $1, $2 … placeholders, BIGINT microseconds for times, RETURNING, and
  * ON CONFLICT. A statement is prepared once a connection and found by the address of its text, if that is a
  * string literal or a static const array; any other text is prepared each time. Nothing here retries or logs; a
  * connection belongs to one thread at a time.
+ *
+ * What both engines take: a query that is not read to its end says LIMIT; sums say CAST(SUM(x) AS BIGINT); texts
+ * compare by their bytes; a transaction on the writer is as if no other ran beside it (PostgreSQL: SERIALIZABLE).
  */
 #pragma once
 
 #include "common/base/arena.h"
 
 /* Positive results, for the caller to handle. */
-#define STORE_E_CONSTRAINT 1 /* a UNIQUE, CHECK, NOT NULL or FOREIGN KEY said no; the transaction goes on */
+#define STORE_E_CONSTRAINT 1 /* a UNIQUE, CHECK, NOT NULL or FOREIGN KEY said no: go back to the savepoint */
 #define STORE_E_RETRY      2 /* the engine ended the transaction; the same work may succeed if run again, whole */
 #define STORE_E_LOCKED     3 /* another process holds the writer's lock */
 #define STORE_E_DEPOSED    4 /* a successor writes now: this process must not, ever again */
+#define STORE_E_UNAVAILABLE 5 /* the database is not reached (lost, restarting, failing over). The next store_begin tries
+                               * to connect anew. From store_commit: whether it took effect is not known. */
 
 struct store;
 struct store_conn;
@@ -28,17 +33,21 @@ struct store_options {
 };
 
 /* url: "sqlite:PATH" (relative or absolute; the folder must exist; network file systems are refused with
- * -ENOTSUP). Makes the file (0600) if there is none. A line for a person in *ret_error (arena-free static
- * thread-local text) goes with every failure. */
+ * -ENOTSUP; makes the file, 0600, if there is none), or "postgresql://…" as libpq takes it (several hosts: the one that
+ * takes writes; does not connect yet). A line for a person in *ret_error (arena-free static thread-local text) goes with
+ * every failure; it never holds a password. */
 int store_open(const char *url, const struct store_options *options, struct store **ret_store,
                const char **ret_error) MUST_USE;
 struct store *store_close(struct store *store); /* after its connections; takes NULL; returns NULL */
 DEFINE_CLEANUP(struct store *, store_close)
+/* Do many processes, and many threads of each, write at once (PostgreSQL)? Else one thread of one process does. */
+bool store_is_shared(const struct store *store);
 
 /* --- schema ------------------------------------------------------------------------------------------ */
 
-/* One numbered file. Types in it are portable marks: @int (INTEGER / BIGINT), @bytes (BLOB / BYTEA), @text,
- * after a table's closing parenthesis @strict (STRICT / nothing) or @clustered (STRICT, WITHOUT ROWID / nothing: rows
+/* One numbered file. Types in it are portable marks: @int (INTEGER / BIGINT), @bytes (BLOB / BYTEA), @text (TEXT, which
+ * compares by bytes); a line that begins with @postgresql is for that engine alone (the mark is taken off); after a
+ * table's closing parenthesis @strict (STRICT / nothing) or @clustered (STRICT, WITHOUT ROWID / nothing: rows
  * stand in the order of the primary key, one tree fewer to write). */
 struct store_migration {
         const char *name; /* "membership/001_core" */
@@ -51,14 +60,16 @@ struct store_migration {
                 "\"\n.byte 0\n.popsection\n");                                                               \
         extern const char symbol[]
 
-/* Runs what has not run yet, in order, each in a transaction of its own, under the writer's lock (writer must
- * be held). A recorded migration whose text has changed is -EUCLEAN. */
+/* Runs what has not run yet, in order, each in a transaction of its own, under the writer's lock (shared: under a lock
+ * of the database's, and while others serve). A recorded migration whose text has changed is -EUCLEAN. */
 int store_migrate(struct store_conn *writer, const struct store_migration *list, size_t n,
                   const char **ret_error) MUST_USE;
 
 /* --- who may write ------------------------------------------------------------------------------------- */
 
-/* On SQLite one process writes: it holds an OFD lock on PATH.lock for life. Its pid and a heartbeat stand in
+/* Shared: everybody is a writer, at once, and the lock, the epoch, the heartbeat and observing have no part.
+ *
+ * On SQLite one process writes: it holds an OFD lock on PATH.lock for life. Its pid and a heartbeat stand in
  * that file, so a waiting process can tell who writes and whether it still moves. */
 struct store_writer;
 
@@ -72,6 +83,8 @@ int store_writer_acquire(struct store *store, const char *instance, bool wait, s
 struct store_writer *store_writer_release(struct store_writer *writer); /* closes the connection, frees the lock */
 DEFINE_CLEANUP(struct store_writer *, store_writer_release)
 struct store_conn *store_writer_conn(struct store_writer *writer); /* for the write lane's thread only */
+/* Shared: one more connection that writes, for a thread of its own; close it before the writer. Else -ENOTSUP. */
+int store_writer_extra(struct store_writer *writer, struct store_conn **ret_conn) MUST_USE;
 int64_t store_writer_epoch(const struct store_writer *writer);
 /* The holder calls it each second from the thread that writes. */
 void store_writer_heartbeat(struct store_writer *writer);
@@ -95,6 +108,17 @@ int store_begin(struct store_conn *conn) MUST_USE;
 int store_commit(struct store_conn *conn) MUST_USE;
 void store_rollback(struct store_conn *conn); /* no effect outside a transaction */
 bool store_in_transaction(const struct store_conn *conn); /* false after the engine itself ended it */
+
+/* How a shared store keeps the connection's next transactions apart; elsewhere it is always serial. READ_COMMITTED is
+ * for what says itself what it locks: numbering, leases, sweeping. */
+enum store_isolation { STORE_SERIALIZABLE, STORE_READ_COMMITTED };
+void store_set_isolation(struct store_conn *conn, enum store_isolation isolation);
+
+/* Shared stores only (-ENOTSUP): news between their processes. Whoever commits `SELECT pg_notify(channel, text)` wakes
+ * those who listen. Outside a transaction. store_wait: 1: news came (the last text in ret_text, 64 bytes), 0: none within
+ * that time, STORE_E_UNAVAILABLE: the connection was lost; listen again. */
+int store_listen(struct store_conn *conn, const char *channel) MUST_USE;
+int store_wait(struct store_conn *conn, int64_t timeout_us, char ret_text[64]) MUST_USE;
 
 /* One savepoint at a time: a request inside a batch. -ECANCELED if there is no transaction any more. */
 int store_savepoint(struct store_conn *conn) MUST_USE;
@@ -130,7 +154,9 @@ struct store_value {
 #define STORE_ARGS(...) ((const struct store_value[]){{0}, ##__VA_ARGS__} + 1), \
         (sizeof((const struct store_value[]){{0}, ##__VA_ARGS__}) / sizeof(struct store_value) - 1)
 
-/* Runs to the end; the number of changed rows in *ret_changed (may be NULL). On the writer nothing changes outside a
+/* Runs to the end; the number of changed rows in *ret_changed. NULL: nobody asks; then PostgreSQL may take the statement
+ * together with the next one, and what goes wrong with it is told by that one (at the latest by store_savepoint_release or
+ * store_commit): who wants to learn of STORE_E_CONSTRAINT here gives ret_changed. On the writer nothing changes outside a
  * transaction (-ECANCELED): a handler that runs on after a full disk must not make its second half durable. -EINVAL
  * for mistakes (wrong number of arguments, two statements in one text, the same statement still open).
  *   r = store_exec(db, SQL_X, &changed, TEXTZ(id), I64(now)); */
