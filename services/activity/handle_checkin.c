@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Check-ins: who is it, may it count, keep the earliest. Whether a scan counts depends on the scan, the activity and the
- * membership (rules.h), never on other scans, and which of several scans an attendance keeps is a total order (store.h): so devices may upload what
- * they gathered in any order, and repeat it, and the end is the same.
+ * membership (rules.h), never on other scans, and which of several an attendance keeps is a total order (store.h): so
+ * devices may upload what they gathered in any order, and repeat it, and the end is the same.
  *
  * A card's signature takes longer to verify than all that the store does for a scan, so that is prepared in the slow
  * lane, and the write lane only looks at what came out.
