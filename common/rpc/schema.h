@@ -9,3 +9,7 @@
 
 extern const struct store_migration rpc_migrations[];
 extern const size_t rpc_n_migrations;
+
+/* Both lists, this layer's and the service's own (ends with a zeroed entry), as store.h says of one. */
+int rpc_migrate(struct store_conn *writer, const struct store_migration *service, const char **ret_error) MUST_USE;
+int rpc_schema_fits(struct store_conn *conn, const struct store_migration *service, const char **ret_error) MUST_USE;

@@ -6,6 +6,7 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/rpc/schema.h"
+#include "common/service/service.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -27,6 +28,7 @@ struct takeover {
         struct takeover_options o;
         struct loop_timer *schema_timer, *watch_timer;
         unsigned late_looks;
+        bool fits, said_older;
         pthread_t thread;
         bool thread_runs;
         atomic_bool ending;
@@ -36,12 +38,7 @@ struct takeover {
 static int migrate(struct takeover *t, struct store_writer *writer)
 {
         const char *error = NULL;
-        size_t n = 0;
-        int r = store_migrate(store_writer_conn(writer), rpc_migrations, rpc_n_migrations, &error);
-        while (t->o.migrations[n].name)
-                n++;
-        if (r == 0)
-                r = store_migrate(store_writer_conn(writer), t->o.migrations, n, &error);
+        int r = rpc_migrate(store_writer_conn(writer), t->o.migrations, &error);
         if (r)
                 log_error("the schema can't be brought up to date", "error=\"%s\"", error ? error : strerror(r < 0 ? -r : EIO));
         return r > 0 ? -EIO : r;
@@ -114,16 +111,31 @@ static void stop_waiting(struct takeover *t)
         } while (pthread_timedjoin_np(t->thread, NULL, &until) == ETIMEDOUT);
 }
 
+/* A writer of an older build serves on, and what this one needs stands there only once it has taken over; one of a newer
+ * build may have taken away what this one needs, at any time. */
 static void look_for_schema(void *arg)
 {
         struct takeover *t = arg;
-        struct store_conn *conn;
-        if (store_reader_open(t->o.store, &conn) == 0) {
-                store_conn_close(conn);
-                t->o.on_schema(t->o.arg);
-                return;
+        _cleanup_(store_conn_closep) struct store_conn *conn = NULL;
+        const char *error = NULL;
+        int r = store_reader_open(t->o.store, &conn);
+
+        if (r == 0)
+                r = rpc_schema_fits(conn, t->o.migrations, &error);
+        if (r == STORE_E_OUTGROWN) {
+                log_error("this build is too old for the store", "error=\"%s\"", error);
+                _exit(1);
         }
-        loop_timer_set(t->schema_timer, SCHEMA_POLL_US);
+        if (r == 0 && !t->said_older) {
+                t->said_older = true;
+                log_info("the writer's build is older: what this one needs is made when it takes over", NULL);
+                service_notify("READY=1"); /* who restarts one after the other goes on to the writer */
+        }
+        if (r == 1 && !t->fits) {
+                t->fits = true;
+                t->o.on_schema(t->o.arg);
+        }
+        loop_timer_set(t->schema_timer, t->fits ? WATCH_EVERY_US : SCHEMA_POLL_US);
 }
 
 static void name_of(const char *process, char name[32])

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Schema files: what has not run yet, in order, each in its own transaction; and the marks for types whose
- * names differ between engines.
+ * Schema files: what has not run yet, in order, each in its own transaction; contractions, which wait for the operator;
+ * and the marks for types whose names differ between engines.
  */
 #include "common/store/internal.h"
 
@@ -64,11 +64,11 @@ static int expand_marks(struct str s, struct buf *out, struct str *ret_mark)
 }
 
 /* 1: it has run with this text; 0: it has not run; -EUCLEAN: it has run with another text. */
-static int has_run(struct store_conn *writer, const struct store_migration *m)
+static int has_run(struct store_conn *conn, const struct store_migration *m)
 {
         static const char select[] = "SELECT text FROM store_migration WHERE name = $1";
         _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
-        int r = store_query(writer, select, &rows, TEXTZ(m->name));
+        int r = store_query(conn, select, &rows, TEXTZ(m->name));
         if (r == 0)
                 r = store_next(rows);
         if (r != 1)
@@ -76,35 +76,17 @@ static int has_run(struct store_conn *writer, const struct store_migration *m)
         return str_is(store_text(rows, 0), m->sql) ? 1 : -EUCLEAN;
 }
 
-static int run_one(struct store_conn *writer, const struct store_migration *m, const char *sql)
+/* In the open transaction. */
+static int run_and_record(struct store_conn *writer, const struct store_migration *m, const char **ret_error)
 {
         static const char insert[] = "INSERT INTO store_migration (name, text) VALUES ($1, $2)";
-        int r = store_begin(writer);
-        if (r != 0)
-                return r;
-        r = statement_script(writer, sql);
-        if (r == 0)
-                r = store_exec(writer, insert, NULL, TEXTZ(m->name), TEXTZ(m->sql));
-        if (r == 0)
-                r = store_commit(writer);
-        store_rollback(writer);
-        return r;
-}
-
-static int migrate_one(struct store_conn *writer, const struct store_migration *m, const char **ret_error)
-{
         struct buf sql = {0};
         struct str mark = {0};
-        int r = has_run(writer, m);
-        if (r == 1)
-                return 0;
-        if (r == -EUCLEAN)
-                return store_fail(ret_error, r, "migration %s has run with another text; add a new one",
-                                  m->name);
+        int r = expand_marks(str_of(m->sql), &sql, &mark);
         if (r == 0)
-                r = expand_marks(str_of(m->sql), &sql, &mark);
+                r = statement_script(writer, buf_z(&sql));
         if (r == 0)
-                r = run_one(writer, m, buf_z(&sql));
+                r = store_exec(writer, insert, NULL, TEXTZ(m->name), TEXTZ(m->sql));
         buf_done(&sql);
         if (mark.n)
                 return store_fail(ret_error, r, "migration %s: unknown mark %.*s", m->name, (int)mark.n,
@@ -112,8 +94,27 @@ static int migrate_one(struct store_conn *writer, const struct store_migration *
         return r == 0 ? 0 : store_fail(ret_error, r, "migration %s: %s", m->name, store_last_error(writer));
 }
 
-int store_migrate(struct store_conn *writer, const struct store_migration *list, size_t n,
-                  const char **ret_error)
+/* 0 also if it has run before. */
+static int migrate_one(struct store_conn *writer, const struct store_migration *m, const char **ret_error)
+{
+        int r = has_run(writer, m);
+        if (r == 1)
+                return 0;
+        if (r == -EUCLEAN)
+                return store_fail(ret_error, r, "migration %s has run with another text; add a new one",
+                                  m->name);
+        if (r == 0)
+                r = store_begin(writer);
+        if (r != 0)
+                return store_fail(ret_error, r, "migration %s: %s", m->name, store_last_error(writer));
+        r = run_and_record(writer, m, ret_error);
+        if (r == 0 && (r = store_commit(writer)) != 0)
+                r = store_fail(ret_error, r, "migration %s: %s", m->name, store_last_error(writer));
+        store_rollback(writer);
+        return r;
+}
+
+static int make_record(struct store_conn *writer, const char **ret_error)
 {
         static const char create[] =
                 "CREATE TABLE IF NOT EXISTS store_migration (name TEXT PRIMARY KEY, text TEXT NOT NULL)";
@@ -123,13 +124,107 @@ int store_migrate(struct store_conn *writer, const struct store_migration *list,
         if (r == 0)
                 r = store_commit(writer);
         store_rollback(writer);
-        if (r != 0)
-                return store_fail(ret_error, r, "cannot record migrations: %s", store_last_error(writer));
+        return r == 0 ? 0 : store_fail(ret_error, r, "cannot record migrations: %s", store_last_error(writer));
+}
 
-        for (size_t i = 0; i < n; i++) {
-                r = migrate_one(writer, &list[i], ret_error);
-                if (r != 0)
-                        return r;
+/* --- contractions --------------------------------------------------------------------------------------- */
+
+static bool is_contraction(struct str name)
+{
+        const struct str suffix = STR(".contract");
+        return name.n > suffix.n && str_eq((struct str){name.p + name.n - suffix.n, suffix.n}, suffix);
+}
+
+/* "membership/" of "membership/001_core". */
+static struct str folder_of(const char *name)
+{
+        const char *slash = strchr(name, '/');
+        return str_bytes(name, slash ? (size_t)(slash - name) + 1 : 0);
+}
+
+static bool is_listed(const struct store_migration *list, size_t n, struct str name)
+{
+        for (size_t i = 0; i < n; i++)
+                if (str_is(name, list[i].name))
+                        return true;
+        return false;
+}
+
+/* 1: a row to look at. A database without the record has none. */
+static int next_record(struct store_conn *conn, struct store_rows **rows)
+{
+        static const char select[] = "SELECT name FROM store_migration ORDER BY name";
+        int r = *rows ? 0 : store_query(conn, select, rows);
+        return r == 0 ? store_next(*rows) : r;
+}
+
+int store_schema_fits(struct store_conn *conn, const struct store_migration *list, size_t n,
+                      const char **ret_error)
+{
+        _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
+        size_t wanted = 0, found = 0;
+        int r;
+
+        for (size_t i = 0; i < n; i++)
+                wanted += !is_contraction(str_of(list[i].name));
+        while ((r = next_record(conn, &rows)) == 1) {
+                struct str name = store_text(rows, 0);
+                bool listed = is_listed(list, n, name);
+                if (!listed && n && is_contraction(name) && str_starts(name, folder_of(list[0].name)))
+                        return store_fail(ret_error, STORE_E_OUTGROWN,
+                                          "%.*s has taken away what this build needs: use a newer build",
+                                          (int)name.n, name.p);
+                found += listed && !is_contraction(name);
         }
-        return 0;
+        return r == 0 ? found == wanted : r;
+}
+
+/* Nothing of the list's folder has run: so nobody older is there either, and contractions need not wait. */
+static int is_fresh(struct store_conn *conn, const struct store_migration *list, size_t n)
+{
+        _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
+        int r;
+        while ((r = next_record(conn, &rows)) == 1)
+                if (n && str_starts(store_text(rows, 0), folder_of(list[0].name)))
+                        return 0;
+        return r == 0 ? 1 : r;
+}
+
+int store_contract(struct store_conn *writer, const struct store_migration *m, const char **ret_error)
+{
+        int r = is_contraction(str_of(m->name)) ? has_run(writer, m) : 1;
+        if (r == 0)
+                r = run_and_record(writer, m, ret_error);
+        else if (r < 0)
+                r = store_fail(ret_error, r, "migration %s: %s", m->name, store_last_error(writer));
+        else
+                return 0;
+        return r == 0 ? 1 : r;
+}
+
+int store_contract_pending(struct store_conn *conn, const struct store_migration *m)
+{
+        int r = is_contraction(str_of(m->name)) ? has_run(conn, m) : 1;
+        return r < 0 ? r : !r;
+}
+
+/* --- all of them ---------------------------------------------------------------------------------------- */
+
+int store_migrate(struct store_conn *writer, const struct store_migration *list, size_t n,
+                  const char **ret_error)
+{
+        int r = make_record(writer, ret_error);
+        if (r != 0)
+                return r;
+        int fits = store_schema_fits(writer, list, n, ret_error);
+        if (fits == STORE_E_OUTGROWN)
+                return fits;
+        int fresh = is_fresh(writer, list, n);
+        if (fits < 0 || fresh < 0)
+                return store_fail(ret_error, fits < 0 ? fits : fresh, "cannot read the record of migrations: %s",
+                                  store_last_error(writer));
+        for (size_t i = 0; r == 0 && i < n; i++)
+                if (fresh || !is_contraction(str_of(list[i].name)))
+                        r = migrate_one(writer, &list[i], ret_error);
+        return r;
 }

@@ -21,6 +21,7 @@
 #define STORE_E_DEPOSED    4 /* a successor writes now: this process must not, ever again */
 #define STORE_E_UNAVAILABLE 5 /* the database is not reached (lost, restarting, failing over). The next store_begin tries
                                * to connect anew. From store_commit: whether it took effect is not known. */
+#define STORE_E_OUTGROWN 6    /* a newer build has taken away from the schema what this one needs */
 
 struct store;
 struct store_conn;
@@ -45,12 +46,24 @@ bool store_is_shared(const struct store *store);
 
 /* --- schema ------------------------------------------------------------------------------------------ */
 
+/* How a schema changes while older builds serve from it: first expand, later contract.
+ *
+ * A plain file only *expands*: a new table, a new nullable or defaulted column, a new index. Whatever the builds before it
+ * do goes on working, so the first newer instance that may write runs it, and older ones go on, or start, beside it; a
+ * newer instance that may not write does not read before it has run (store_schema_fits). Both ways of keeping a fact are
+ * written until no build is left that reads the old one.
+ * A file whose name ends in ".contract" takes away (drops, renames, tightens) what the build that brings it does no longer
+ * need. It waits for the operator's word (`nuanxin store contract`, which asks every instance whether it can do without),
+ * since there is no way back to an older build afterwards: that one finds, in the record, the name of a contraction that
+ * it does not know, and refuses the store (STORE_E_OUTGROWN). No later file may count on a contraction having run. On a
+ * new database everything runs at once. */
+
 /* One numbered file. Types in it are portable marks: @int (INTEGER / BIGINT), @bytes (BLOB / BYTEA), @text (TEXT, which
  * compares by bytes); a line that begins with @postgresql is for that engine alone (the mark is taken off); after a
  * table's closing parenthesis @strict (STRICT / nothing) or @clustered (STRICT, WITHOUT ROWID / nothing: rows
  * stand in the order of the primary key, one tree fewer to write). */
 struct store_migration {
-        const char *name; /* "membership/001_core" */
+        const char *name; /* "membership/001_core"; "membership/007_drop_nick.contract" */
         const char *sql;  /* NUL-terminated */
 };
 /* Assembles a file into the object: STORE_SCHEMA(sql_001, "services/membership/schema/001_core.sql"); gives a
@@ -60,10 +73,19 @@ struct store_migration {
                 "\"\n.byte 0\n.popsection\n");                                                               \
         extern const char symbol[]
 
-/* Runs what has not run yet, in order, each in a transaction of its own, under the writer's lock (shared: under a lock
- * of the database's, and while others serve). A recorded migration whose text has changed is -EUCLEAN. */
+/* Runs what has not run yet but contractions, in order, each in a transaction of its own, under the writer's lock (shared:
+ * under a lock of the database's, and while others serve). A recorded migration whose text has changed is -EUCLEAN.
+ * The names of a list begin with one folder, its own. */
 int store_migrate(struct store_conn *writer, const struct store_migration *list, size_t n,
                   const char **ret_error) MUST_USE;
+/* Can a build with this list work with the database as it is? 1: yes; 0: some of the list has not run (contractions
+ * aside); STORE_E_OUTGROWN: never again; or an error. */
+int store_schema_fits(struct store_conn *conn, const struct store_migration *list, size_t n,
+                      const char **ret_error) MUST_USE;
+/* Is it a contraction that has not run? 1, 0, or an error. */
+int store_contract_pending(struct store_conn *conn, const struct store_migration *migration) MUST_USE;
+/* Runs a contraction, in the open transaction: 1; 0: there is nothing to do; or an error. */
+int store_contract(struct store_conn *writer, const struct store_migration *migration, const char **ret_error) MUST_USE;
 
 /* --- who may write ------------------------------------------------------------------------------------- */
 

@@ -81,14 +81,19 @@ static void on_schema(void *arg)
         c->n_schema++;
 }
 
-static void contend(struct stage *s, struct contender *c, const char *name)
+static int contend_as(struct stage *s, struct contender *c, const char *name, const struct store_migration *build)
 {
         const char *error = NULL;
         *c = (struct contender){0};
         CHECK_INT(store_open(world_url, NULL, &c->store, &error), 0);
-        const struct takeover_options options = {.loop = s->loop, .store = c->store, .instance = name, .migrations = migrations,
+        const struct takeover_options options = {.loop = s->loop, .store = c->store, .instance = name, .migrations = build,
                                                  .on_writer = on_writer, .on_schema = on_schema, .arg = c};
-        CHECK_INT(takeover_new(&options, &c->takeover), 0);
+        return takeover_new(&options, &c->takeover);
+}
+
+static void contend(struct stage *s, struct contender *c, const char *name)
+{
+        CHECK_INT(contend_as(s, c, name, migrations), 0);
 }
 
 static void leave(struct contender *c)
@@ -141,6 +146,74 @@ static void a_standby_may_leave_at_any_moment(void)
                 CHECK(clock_monotonic_us() - started < 5 * CLOCK_SECOND_US);
         }
         leave(&one);
+        stage_done(&s);
+}
+
+static const struct store_migration newer[] = {
+        {"test/001", "CREATE TABLE thing (id @text PRIMARY KEY) @strict;"},
+        {"test/002", "ALTER TABLE thing ADD COLUMN nick @text;"},
+        {0},
+};
+static const struct store_migration newest[] = {
+        {"test/001", "CREATE TABLE thing (id @text PRIMARY KEY) @strict;"},
+        {"test/002", "ALTER TABLE thing ADD COLUMN nick @text;"},
+        {"test/003.contract", "ALTER TABLE thing DROP COLUMN nick;"},
+        {0},
+};
+
+static void a_newer_standby_serves_nothing_before_its_migrations_have_run(void)
+{
+        struct stage s;
+        struct contender one, two, three;
+        stage_init(&s);
+        contend(&s, &one, "one");
+        CHECK_INT(contend_as(&s, &two, "two", newer), 0);
+        contend(&s, &three, "three");
+        WAIT(&s, three.n_schema == 1);
+        int64_t until = clock_monotonic_us() + CLOCK_SECOND_US / 4; /* several looks */
+        while (clock_monotonic_us() < until)
+                loop_run(s.loop);
+        CHECK_INT(two.n_schema, 0);
+        leave(&three);
+        leave(&one);
+        WAIT(&s, two.writer); /* which runs them */
+        contend(&s, &one, "one"); /* an older build beside it, or after it, goes on */
+        WAIT(&s, one.n_schema == 1);
+        leave(&two);
+        WAIT(&s, one.writer);
+        leave(&one);
+        stage_done(&s);
+}
+
+static void run_contractions(struct store_writer *writer)
+{
+        struct store_conn *db = store_writer_conn(writer);
+        const char *error = NULL;
+        CHECK_INT(store_begin(db), 0);
+        CHECK_INT(store_contract(db, &newest[2], &error), 1);
+        CHECK_INT(store_commit(db), 0);
+}
+
+static void an_older_build_refuses_a_store_that_was_contracted(void)
+{
+        struct stage s;
+        struct contender one, two;
+        stage_init(&s);
+        contend(&s, &one, "one");
+        leave(&one);
+        CHECK_INT(contend_as(&s, &two, "two", newest), 0);
+        CHECK(two.writer);
+        contend(&s, &one, "one"); /* it has not run by itself */
+        WAIT(&s, one.n_schema == 1);
+        leave(&one);
+        run_contractions(two.writer);
+        leave(&two);
+        CHECK(contend_as(&s, &one, "one", newer) < 0);
+        CHECK(!one.writer);
+        store_close(one.store);
+        CHECK_INT(contend_as(&s, &two, "two", newest), 0);
+        CHECK(two.writer);
+        leave(&two);
         stage_done(&s);
 }
 
@@ -267,6 +340,8 @@ static void the_operator_hears_soon_that_nothing_runs(void)
 static const struct check_case cases[] = {
         {"the first writes at once, the next takes over when it goes", the_first_writes_at_once_and_the_next_takes_over},
         {"a standby may leave at any moment", a_standby_may_leave_at_any_moment},
+        {"a newer standby serves nothing before its migrations have run", a_newer_standby_serves_nothing_before_its_migrations_have_run},
+        {"an older build refuses a store that was contracted", an_older_build_refuses_a_store_that_was_contracted},
         {"a frozen writer is ended by its standby", a_frozen_writer_is_ended_by_its_standby},
         {"the manager is told, by path and by abstract name", the_manager_is_told_by_path_and_by_abstract_name},
         {"the operator hears soon that nothing runs", the_operator_hears_soon_that_nothing_runs},

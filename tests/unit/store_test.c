@@ -315,6 +315,37 @@ static void test_addresses(void)
         CHECK(strstr(error, "regular file") != NULL);
 }
 
+static void test_contractions(void)
+{
+        struct world w = world_new();
+        const char *error = NULL;
+        const struct store_migration list[] = {
+                world_schema[0], world_schema[1], {"test/003", "CREATE TABLE a (x @int, y @int);"},
+                {"test/004.contract", "ALTER TABLE a DROP COLUMN y;"}, {"test/005", "CREATE TABLE b (x @int);"}};
+        CHECK_INT(store_schema_fits(w.reader, list, 2, &error), 1);
+        CHECK_INT(store_schema_fits(w.reader, list, 5, &error), 0);
+        CHECK_INT(store_migrate(w.db, list, 5, &error), 0); /* but the contraction */
+        CHECK_INT(store_schema_fits(w.reader, list, 5, &error), 1);
+        CHECK_INT(store_schema_fits(w.reader, list, 2, &error), 1); /* an older build */
+        CHECK_INT(store_contract_pending(w.reader, &list[2]), 0);
+        CHECK_INT(store_contract_pending(w.reader, &list[3]), 1);
+        CHECK_INT(store_begin(w.db), 0);
+        CHECK_INT(store_contract(w.db, &list[2], &error), 0);
+        CHECK_INT(store_contract(w.db, &list[3], &error), 1);
+        CHECK_INT(store_contract(w.db, &list[3], &error), 0);
+        CHECK_INT(store_commit(w.db), 0);
+        CHECK_INT(store_contract_pending(w.reader, &list[3]), 0);
+        CHECK_INT(store_schema_fits(w.reader, list, 5, &error), 1);
+        CHECK_INT(store_schema_fits(w.reader, list, 3, &error), STORE_E_OUTGROWN);
+        CHECK(strstr(error, "test/004.contract") != NULL);
+        CHECK_INT(store_migrate(w.db, list, 3, &error), STORE_E_OUTGROWN);
+        const struct store_migration other[] = {{"other/001.contract", "CREATE TABLE c (x @int);"}};
+        CHECK_INT(store_migrate(w.db, other, 1, &error), 0); /* new here: nobody older can be there */
+        CHECK_INT(store_contract_pending(w.reader, &other[0]), 0);
+        CHECK_INT(store_schema_fits(w.reader, list, 5, &error), 1);
+        world_done(&w);
+}
+
 static void test_migrations(void)
 {
         static const char sum[] = "SELECT sum(x) FROM a";
@@ -383,6 +414,7 @@ int main(void)
                 {"a store without schema asks for patience", test_no_schema_yet},
                 {"what is wrong with an address is said", test_addresses},
                 {"migrations run once, in order, unchanged", test_migrations},
+                {"contractions wait, and an older build refuses what they leave", test_contractions},
                 {"the log stays short under steady writing", test_the_log_stays_short},
         };
         return CHECK_MAIN(cases);
