@@ -77,6 +77,7 @@ int require_member_or_staff(struct rpc_call *call, const char *self, const char 
 /* A row by its id, or a refusal as 404. Asks for no permission. */
 int find_campaign(struct rpc_call *call, const char *id, struct campaign *ret) MUST_USE;
 int find_activity(struct rpc_call *call, const char *id, struct activity *ret) MUST_USE;
+int find_activity_counted(struct rpc_call *call, const char *id, struct activity *ret) MUST_USE; /* for showing it */
 
 /* The member's organisation, as the projection has it, and its path, "" if that is not known. problem: `unknown` or
  * `inactive`, else PROBLEM_NONE. */

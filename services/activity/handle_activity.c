@@ -150,7 +150,7 @@ int handle_get_activity(struct rpc_call *call, const GetActivityRequest *request
         struct activity a;
         int r = rpc_require_somewhere(call);
         if (r == 0)
-                r = find_activity(call, request->activity, &a);
+                r = find_activity_counted(call, request->activity, &a);
         if (r == 0 && is_hidden(call, &a))
                 r = rpc_refuse(call, NUANXIN__PROBLEM__PROBLEM_NOT_FOUND);
         if (r == 0)
@@ -168,34 +168,42 @@ static int page(struct rpc_call *call, const ListActivitiesRequest *request, str
                 struct str filter, ListActivitiesResponse *response)
 {
         struct arena *arena = rpc_arena(call);
-        _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
-        size_t size = (size_t)rpc_page_size(request->page_size), id_size = ID_TEXT_SIZE - 1;
+        size_t size = (size_t)rpc_page_size(request->page_size), id_size = ID_TEXT_SIZE - 1, bytes = 0, n_read = 0;
+        const struct activity_filter wanted = {request->campaign, request->audience, (int)request->state};
         bool resumed = key.n > id_size;
-        struct str after_path = resumed ? (struct str){key.p + id_size, key.n - id_size} : path;
-        const char *after_id = resumed ? arena_strndup(arena, key.p, id_size) : "";
-        struct activity a = {0};
-        size_t bytes = 0;
+        struct activity a = {
+                .path = resumed ? arena_strndup(arena, key.p + id_size, key.n - id_size) : arena_strndup(arena, path.p, path.n),
+                .id = resumed ? arena_strndup(arena, key.p, id_size) : "",
+        };
+        struct str last = {0};
 
         response->activities = ARENA_ARRAY(arena, Activity *, size);
-        const struct activity_filter wanted = {request->campaign, request->audience, (int)request->state};
-        int r = activities_query(rpc_db(call), after_path, after_id, path_end(arena, path), &wanted, &rows);
-        struct str last = {0};
-        while (r == 0 && (r = store_next(rows)) == 1) {
-                r = 0;
-                if (response->n_activities == size || bytes >= RPC_PAGE_BYTES) {
-                        response->next_page_token = rpc_page_token(call, filter, last);
-                        return 0;
+        /* Again while some of what was read is hidden and there may be more. */
+        do {
+                _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
+                int r = activities_query(rpc_db(call), str_of(a.path), a.id, path_end(arena, path), &wanted,
+                                         (int64_t)size + 1, &rows);
+                n_read = 0;
+                while (r == 0 && (r = store_next(rows)) == 1) {
+                        r = 0;
+                        n_read++;
+                        if (response->n_activities == size || bytes >= RPC_PAGE_BYTES) {
+                                response->next_page_token = rpc_page_token(call, filter, last);
+                                return 0;
+                        }
+                        activity_read(rows, arena, &a);
+                        if (is_hidden(call, &a))
+                                continue;
+                        Activity *out = message_new(arena, &activity_v1_activity_msg);
+                        fill(call, out, &a);
+                        response->activities[response->n_activities++] = out;
+                        bytes += protobuf_c_message_get_packed_size(&out->base);
+                        last = page_key(arena, &a);
                 }
-                activity_read(rows, arena, &a);
-                if (is_hidden(call, &a))
-                        continue;
-                Activity *out = message_new(arena, &activity_v1_activity_msg);
-                fill(call, out, &a);
-                response->activities[response->n_activities++] = out;
-                bytes += protobuf_c_message_get_packed_size(&out->base);
-                last = page_key(arena, &a);
-        }
-        return r;
+                if (r != 0)
+                        return r;
+        } while (n_read > size);
+        return 0;
 }
 
 int handle_list_activities(struct rpc_call *call, const ListActivitiesRequest *request,
@@ -288,7 +296,7 @@ static bool is_over(const struct activity *a)
 int handle_update_activity(struct rpc_call *call, const UpdateActivityRequest *request, Activity *response)
 {
         struct activity a;
-        int r = find_activity(call, request->activity, &a);
+        int r = find_activity_counted(call, request->activity, &a);
         if (r == 0)
                 r = rpc_require(call, str_of(a.path));
         if (r == 0)
@@ -344,7 +352,7 @@ static int become(struct rpc_call *call, struct activity *a, int state,
 
 static int find_mine(struct rpc_call *call, const char *id, struct activity *ret)
 {
-        int r = find_activity(call, id, ret);
+        int r = find_activity_counted(call, id, ret);
         return r == 0 ? rpc_require(call, str_of(ret->path)) : r;
 }
 

@@ -95,29 +95,36 @@ int handle_list_campaigns(struct rpc_call *call, const ListCampaignsRequest *req
                 r = rpc_page_start(call, request->page_token, filter, &key);
         if (r != 0)
                 return r;
-        size_t size = (size_t)rpc_page_size(request->page_size), bytes = 0;
+        size_t size = (size_t)rpc_page_size(request->page_size), bytes = 0, n_read;
+        struct campaign c = {.id = arena_strndup(arena, key.p, key.n)};
         response->campaigns = ARENA_ARRAY(arena, Campaign *, size);
 
-        _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
-        r = campaigns_query(rpc_db(call), path, path_end(arena, path), request->state,
-                            arena_strndup(arena, key.p, key.n), &rows);
-        while (r == 0 && (r = store_next(rows)) == 1) {
-                struct campaign c;
-                r = 0;
-                if (response->n_campaigns == size || bytes >= RPC_PAGE_BYTES) {
-                        const Campaign *last = response->campaigns[response->n_campaigns - 1];
-                        response->next_page_token = rpc_page_token(call, filter, str_of(last->id));
-                        return 0;
+        /* Again while some of what was read is hidden and there may be more. */
+        do {
+                _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
+                r = campaigns_query(rpc_db(call), path, path_end(arena, path), request->state, c.id,
+                                    (int64_t)size + 1, &rows);
+                n_read = 0;
+                while (r == 0 && (r = store_next(rows)) == 1) {
+                        r = 0;
+                        n_read++;
+                        if (response->n_campaigns == size || bytes >= RPC_PAGE_BYTES) {
+                                const Campaign *last = response->campaigns[response->n_campaigns - 1];
+                                response->next_page_token = rpc_page_token(call, filter, str_of(last->id));
+                                return 0;
+                        }
+                        campaign_read(rows, arena, &c);
+                        if (c.state == CAMPAIGN_DRAFT && !rpc_allows(call, "activity.write", str_of(c.path)))
+                                continue;
+                        Campaign *out = message_new(arena, &activity_v1_campaign_msg);
+                        fill(call, out, &c);
+                        response->campaigns[response->n_campaigns++] = out;
+                        bytes += protobuf_c_message_get_packed_size(&out->base);
                 }
-                campaign_read(rows, arena, &c);
-                if (c.state == CAMPAIGN_DRAFT && !rpc_allows(call, "activity.write", str_of(c.path)))
-                        continue;
-                Campaign *out = message_new(arena, &activity_v1_campaign_msg);
-                fill(call, out, &c);
-                response->campaigns[response->n_campaigns++] = out;
-                bytes += protobuf_c_message_get_packed_size(&out->base);
-        }
-        return r;
+                if (r != 0)
+                        return r;
+        } while (n_read > size);
+        return 0;
 }
 
 int handle_update_campaign(struct rpc_call *call, const UpdateCampaignRequest *request, Campaign *response)
@@ -228,7 +235,7 @@ int handle_get_campaign_counts(struct rpc_call *call, const GetCampaignCountsReq
 
         _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
         r = campaign_counts_query(rpc_db(call), c.id, request->organization,
-                                  arena_strndup(arena, key.p, key.n), &rows);
+                                  arena_strndup(arena, key.p, key.n), (int64_t)size + 1, &rows);
         while (r == 0 && (r = store_next(rows)) == 1) {
                 r = 0;
                 if (response->n_children == size) {

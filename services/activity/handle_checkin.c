@@ -288,8 +288,8 @@ int handle_list_checkins(struct rpc_call *call, const ListCheckinsRequest *reque
         const char *after = arena_strndup(arena, key.p, key.n);
         size_t size = (size_t)rpc_page_size(request->page_size);
         response->checkins = ARENA_ARRAY(arena, Checkin *, size);
-        r = request->refused ? refused_scans_query(rpc_db(call), a.id, after, &rows)
-                             : attendances_query(rpc_db(call), a.id, after, &rows);
+        r = request->refused ? refused_scans_query(rpc_db(call), a.id, after, (int64_t)size + 1, &rows)
+                             : attendances_query(rpc_db(call), a.id, after, (int64_t)size + 1, &rows);
         while (r == 0 && (r = store_next(rows)) == 1) {
                 struct attendance t;
                 r = 0;

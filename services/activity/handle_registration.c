@@ -91,18 +91,35 @@ static int take_place(struct rpc_call *call, const struct activity *a, struct re
         return 0;
 }
 
-/* Codes are random, so two of an activity may be equal: then the next one. */
-static int insert(struct rpc_call *call, struct registration *g)
+/* Written before it is looked for: who looked first would, on PostgreSQL, meet all who register at the same time. Codes
+ * are random, so two of an activity may be equal: then the next one. -EEXIST: the member has one already. */
+static int insert(struct rpc_call *call, struct registration *g, struct registration *ret_was)
 {
-        int r = ACTIVITY_E_ABSENT;
-        for (int attempt = 0; r == ACTIVITY_E_ABSENT && attempt < 8; attempt++) {
+        for (int attempt = 0; attempt < 8; attempt++) {
                 char code[REGISTRATION_CODE_SIZE];
                 const char *random = rpc_new_id(call) + 24; /* the last part of a new id is random */
                 registration_code_make(code, strtoull(random, NULL, 16));
                 g->code = arena_strdup(rpc_arena(call), code);
-                r = registration_insert(rpc_db(call), g);
+                int r = registration_insert(rpc_db(call), g);
+                if (r == ACTIVITY_E_ABSENT)
+                        r = registration_of_member(rpc_db(call), rpc_arena(call), g->activity, g->member, ret_was);
+                else
+                        return r;
+                if (r != ACTIVITY_E_ABSENT)
+                        return r == 0 ? -EEXIST : r;
         }
-        return r == ACTIVITY_E_ABSENT ? STORE_E_RETRY : r;
+        return STORE_E_RETRY;
+}
+
+/* Who cancelled takes part again. */
+static int renew(struct rpc_call *call, struct registration *g, const struct registration *was)
+{
+        if (was->state != REGISTRATION_CANCELLED)
+                return rpc_refuse(call, NUANXIN__PROBLEM__PROBLEM_ALREADY_REGISTERED, was->id);
+        g->id = was->id;
+        g->code = was->code;
+        g->created_us = was->created_us;
+        return registration_save(rpc_db(call), g, REGISTRATION_CANCELLED);
 }
 
 static int emit_created(struct rpc_call *call, const struct activity *a, const struct registration *g)
@@ -132,25 +149,14 @@ int handle_create_registration(struct rpc_call *call, const CreateRegistrationRe
                 r = take_place(call, &a, &g);
         if (r != 0)
                 return r;
-        r = registration_of_member(rpc_db(call), rpc_arena(call), a.id, who.member, &was);
-        if (r == 0 && was.state != REGISTRATION_CANCELLED)
-                return rpc_refuse(call, NUANXIN__PROBLEM__PROBLEM_ALREADY_REGISTERED, was.id);
-        if (r != 0 && r != ACTIVITY_E_ABSENT)
-                return r;
+        g.id = rpc_new_id(call);
         g.activity = a.id;
         g.member = who.member;
         g.organization = who.organization;
-        g.changed_us = rpc_now(call);
-        if (r == 0) {
-                g.id = was.id;
-                g.code = was.code;
-                g.created_us = was.created_us;
-                r = registration_save(rpc_db(call), &g, REGISTRATION_CANCELLED);
-        } else {
-                g.id = rpc_new_id(call);
-                g.created_us = rpc_now(call);
-                r = insert(call, &g);
-        }
+        g.created_us = g.changed_us = rpc_now(call);
+        r = insert(call, &g, &was);
+        if (r == -EEXIST)
+                r = renew(call, &g, &was);
         if (r != 0)
                 return r;
         fill(call, response, &g);
@@ -278,7 +284,8 @@ int handle_list_registrations(struct rpc_call *call, const ListRegistrationsRequ
                 r = str_to_i64(str_cut(&key, '|'), 0, INT64_MAX, &position);
         if (r == 0)
                 r = registrations_query(rpc_db(call), a.id, request->state, position,
-                                        arena_strndup(arena, key.p, key.n), &rows);
+                                        arena_strndup(arena, key.p, key.n),
+                                        rpc_page_size(request->page_size) + 1, &rows);
         return r == 0 ? page(call, rows, request->page_size, filter, true, response) : r;
 }
 
@@ -297,6 +304,7 @@ int handle_list_member_registrations(struct rpc_call *call, const ListMemberRegi
                 r = rpc_page_start(call, request->page_token, filter, &key);
         if (r == 0)
                 r = registrations_of_member_query(rpc_db(call), request->member,
-                                                  arena_strndup(arena, key.p, key.n), &rows);
+                                                  arena_strndup(arena, key.p, key.n),
+                                                  rpc_page_size(request->page_size) + 1, &rows);
         return r == 0 ? page(call, rows, request->page_size, filter, false, response) : r;
 }

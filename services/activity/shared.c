@@ -64,6 +64,12 @@ int find_activity(struct rpc_call *call, const char *id, struct activity *ret)
         return r == ACTIVITY_E_ABSENT ? rpc_refuse(call, NUANXIN__PROBLEM__PROBLEM_NOT_FOUND) : r;
 }
 
+int find_activity_counted(struct rpc_call *call, const char *id, struct activity *ret)
+{
+        int r = activity_load_counted(rpc_db(call), rpc_arena(call), id, ret);
+        return r == ACTIVITY_E_ABSENT ? rpc_refuse(call, NUANXIN__PROBLEM__PROBLEM_NOT_FOUND) : r;
+}
+
 int find_member(struct rpc_call *call, const char *id, Nuanxin__Problem unknown, Nuanxin__Problem inactive,
                 struct who *ret)
 {

@@ -62,7 +62,7 @@ int campaign_insert(struct store_conn *db, const struct campaign *campaign) MUST
 int campaign_save(struct store_conn *db, struct campaign *campaign) MUST_USE;
 /* Newest first, those older than `before` ("": from the newest); state 0: any. campaign_read after each store_next. */
 int campaigns_query(struct store_conn *db, struct str path, struct str end, int state, const char *before,
-                    struct store_rows **ret_rows) MUST_USE;
+                    int64_t limit, struct store_rows **ret_rows) MUST_USE;
 void campaign_read(const struct store_rows *rows, struct arena *arena, struct campaign *ret);
 
 /* --- activities (store_activity.c) ----------------------------------------------------------------------------- */
@@ -83,7 +83,9 @@ struct activity {
         int campaign_state;                          /* read only */
         const char *campaign_organization;            /* read only */
 };
+/* For deciding: without the four counts, so that whoever writes does not depend on whoever counts. */
 int activity_load(struct store_conn *db, struct arena *arena, const char *id, struct activity *ret) MUST_USE;
+int activity_load_counted(struct store_conn *db, struct arena *arena, const char *id, struct activity *ret) MUST_USE;
 int activity_insert(struct store_conn *db, const struct activity *activity) MUST_USE;
 /* Like campaign_save; the capacity by seat_resize. */
 int activity_save(struct store_conn *db, struct activity *activity) MUST_USE;
@@ -93,7 +95,7 @@ struct activity_filter {
 };
 /* By path, then id, after (after_path, after_id). */
 int activities_query(struct store_conn *db, struct str after_path, const char *after_id, struct str end,
-                     const struct activity_filter *filter, struct store_rows **ret_rows) MUST_USE;
+                     const struct activity_filter *filter, int64_t limit, struct store_rows **ret_rows) MUST_USE;
 void activity_read(const struct store_rows *rows, struct arena *arena, struct activity *ret);
 
 /* --- places and registrations (store_registration.c) ------------------------------------------------------------- */
@@ -133,8 +135,8 @@ int registration_of_code(struct store_conn *db, struct arena *arena, const char 
 int registration_promote(struct store_conn *db, struct arena *arena, const char *activity, int64_t now_us,
                          struct registration *ret) MUST_USE;
 int registrations_query(struct store_conn *db, const char *activity, int state, int64_t after_position,
-                        const char *after_id, struct store_rows **ret_rows) MUST_USE;
-int registrations_of_member_query(struct store_conn *db, const char *member, const char *before,
+                        const char *after_id, int64_t limit, struct store_rows **ret_rows) MUST_USE;
+int registrations_of_member_query(struct store_conn *db, const char *member, const char *before, int64_t limit,
                                   struct store_rows **ret_rows) MUST_USE;
 void registration_read(const struct store_rows *rows, struct arena *arena, struct registration *ret);
 
@@ -175,9 +177,9 @@ int attendance_record(struct store_conn *db, struct arena *arena, struct attenda
                       enum attendance_outcome *ret_outcome) MUST_USE;
 /* The same scan again changes nothing. */
 int refused_scan_record(struct store_conn *db, const struct attendance *scan, int reason) MUST_USE;
-int attendances_query(struct store_conn *db, const char *activity, const char *after_member,
+int attendances_query(struct store_conn *db, const char *activity, const char *after_member, int64_t limit,
                       struct store_rows **ret_rows) MUST_USE;
-int refused_scans_query(struct store_conn *db, const char *activity, const char *after_id,
+int refused_scans_query(struct store_conn *db, const char *activity, const char *after_id, int64_t limit,
                         struct store_rows **ret_rows) MUST_USE;
 void attendance_read(const struct store_rows *rows, struct arena *arena, struct attendance *ret);
 
@@ -196,7 +198,7 @@ int campaign_count_load(struct store_conn *db, struct arena *arena, const char *
                         struct organization_count *ret) MUST_USE;
 /* Of the organisations right below `parent`, by code, after `after`. */
 int campaign_counts_query(struct store_conn *db, const char *campaign, const char *parent, const char *after,
-                          struct store_rows **ret_rows) MUST_USE;
+                          int64_t limit, struct store_rows **ret_rows) MUST_USE;
 void organization_count_read(const struct store_rows *rows, struct arena *arena, struct organization_count *ret);
 /* Makes all counts anew from what was recorded. */
 int counts_rebuild(struct store_conn *db) MUST_USE;

@@ -9,15 +9,15 @@
         "registration_start_us, registration_end_us, capacity, no_waiting_list, registration_required, state, " \
         "closed_us, created_us, updated_us, revision"
 
-/* Where places are limited the seat row knows them to the moment; the rest is counted from the events. */
-#define SELECT                                                                                               \
+#define SELECT_WITH(counts)                                                                                  \
         "SELECT a.id, a.campaign, a.organization, a.path, a.title, a.description, a.category, a.mode, a.place, " \
         "a.link, a.start_us, a.end_us, a.registration_start_us, a.registration_end_us, a.capacity, "          \
         "a.no_waiting_list, a.registration_required, a.state, a.closed_us, a.created_us, a.updated_us, "      \
-        "a.revision, COALESCE(s.taken, n.registered), COALESCE(s.waiting, n.waiting), n.on_site, n.online, "  \
-        "c.state, c.organization "                                                                           \
-        "FROM activity a JOIN campaign c ON c.id = a.campaign LEFT JOIN seat s ON s.activity = a.id "         \
-        "LEFT JOIN activity_count n ON n.activity = a.id "
+        "a.revision, " counts ", c.state, c.organization FROM activity a JOIN campaign c ON c.id = a.campaign "
+/* Where places are limited the seat row knows them to the moment; the rest is counted from the events. */
+#define SELECT                                                                                               \
+        SELECT_WITH("COALESCE(s.taken, n.registered), COALESCE(s.waiting, n.waiting), n.on_site, n.online")  \
+        "LEFT JOIN seat s ON s.activity = a.id LEFT JOIN activity_count n ON n.activity = a.id "
 
 void activity_read(const struct store_rows *rows, struct arena *arena, struct activity *ret)
 {
@@ -53,14 +53,25 @@ void activity_read(const struct store_rows *rows, struct arena *arena, struct ac
         };
 }
 
-int activity_load(struct store_conn *db, struct arena *arena, const char *id, struct activity *ret)
+static int load(struct store_conn *db, struct arena *arena, const char *sql, const char *id, struct activity *ret)
 {
-        static const char sql[] = SELECT "WHERE a.id = $1";
         _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
         int r = first_row(store_query(db, sql, &rows, TEXTZ(id)), rows);
         if (r == 0)
                 activity_read(rows, arena, ret);
         return r;
+}
+
+int activity_load(struct store_conn *db, struct arena *arena, const char *id, struct activity *ret)
+{
+        static const char sql[] = SELECT_WITH("0, 0, 0, 0") "WHERE a.id = $1";
+        return load(db, arena, sql, id, ret);
+}
+
+int activity_load_counted(struct store_conn *db, struct arena *arena, const char *id, struct activity *ret)
+{
+        static const char sql[] = SELECT "WHERE a.id = $1";
+        return load(db, arena, sql, id, ret);
 }
 
 int activity_insert(struct store_conn *db, const struct activity *a)
@@ -98,14 +109,14 @@ int activity_save(struct store_conn *db, struct activity *a)
                "AND ($5 = 0 OR a.state = $5) "
 
 int activities_query(struct store_conn *db, struct str after_path, const char *after_id, struct str end,
-                     const struct activity_filter *filter, struct store_rows **ret_rows)
+                     const struct activity_filter *filter, int64_t limit, struct store_rows **ret_rows)
 {
-        static const char all[] = LIST "AND $6 = '' ORDER BY a.path, a.id";
+        static const char all[] = LIST "AND $6 = '' ORDER BY a.path, a.id LIMIT $7";
         static const char invited[] =
                 LIST "AND a.organization IN (WITH RECURSIVE up (code, parent) AS ("
                      "SELECT code, parent FROM organization WHERE code = $6 "
                      "UNION ALL SELECT o.code, o.parent FROM organization o JOIN up ON o.code = up.parent) "
-                     "SELECT code FROM up) ORDER BY a.path, a.id";
+                     "SELECT code FROM up) ORDER BY a.path, a.id LIMIT $7";
         return store_query(db, filter->audience[0] ? invited : all, ret_rows, TEXT(after_path), TEXTZ(after_id),
-                           TEXT(end), TEXTZ(filter->campaign), I64(filter->state), TEXTZ(filter->audience));
+                           TEXT(end), TEXTZ(filter->campaign), I64(filter->state), TEXTZ(filter->audience), I64(limit));
 }

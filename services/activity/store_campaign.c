@@ -74,9 +74,9 @@ int campaign_save(struct store_conn *db, struct campaign *c)
 }
 
 int campaigns_query(struct store_conn *db, struct str path, struct str end, int state, const char *before,
-                    struct store_rows **ret_rows)
+                    int64_t limit, struct store_rows **ret_rows)
 {
         static const char sql[] = "SELECT " COLUMNS " FROM campaign WHERE path >= $1 AND path < $2 "
-                                  "AND ($3 = 0 OR state = $3) AND ($4 = '' OR id < $4) ORDER BY id DESC";
-        return store_query(db, sql, ret_rows, TEXT(path), TEXT(end), I64(state), TEXTZ(before));
+                                  "AND ($3 = 0 OR state = $3) AND ($4 = '' OR id < $4) ORDER BY id DESC LIMIT $5";
+        return store_query(db, sql, ret_rows, TEXT(path), TEXT(end), I64(state), TEXTZ(before), I64(limit));
 }

@@ -111,19 +111,19 @@ int refused_scan_record(struct store_conn *db, const struct attendance *t, int r
                           I64(reason));
 }
 
-int attendances_query(struct store_conn *db, const char *activity, const char *after_member,
+int attendances_query(struct store_conn *db, const char *activity, const char *after_member, int64_t limit,
                       struct store_rows **ret_rows)
 {
         static const char sql[] = "SELECT " COLUMNS ", 0 FROM attendance WHERE activity = $1 AND member > $2 "
-                                  "ORDER BY member";
-        return store_query(db, sql, ret_rows, TEXTZ(activity), TEXTZ(after_member));
+                                  "ORDER BY member LIMIT $3";
+        return store_query(db, sql, ret_rows, TEXTZ(activity), TEXTZ(after_member), I64(limit));
 }
 
-int refused_scans_query(struct store_conn *db, const char *activity, const char *after_id,
+int refused_scans_query(struct store_conn *db, const char *activity, const char *after_id, int64_t limit,
                         struct store_rows **ret_rows)
 {
         static const char sql[] =
                 "SELECT activity, member, id, organization, way, device, nonce, occurred_us, created_us, '', 0, reason "
-                "FROM refused_scan WHERE activity = $1 AND id > $2 ORDER BY id";
-        return store_query(db, sql, ret_rows, TEXTZ(activity), TEXTZ(after_id));
+                "FROM refused_scan WHERE activity = $1 AND id > $2 ORDER BY id LIMIT $3";
+        return store_query(db, sql, ret_rows, TEXTZ(activity), TEXTZ(after_id), I64(limit));
 }

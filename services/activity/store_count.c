@@ -52,10 +52,10 @@ int campaign_count_load(struct store_conn *db, struct arena *arena, const char *
 }
 
 int campaign_counts_query(struct store_conn *db, const char *campaign, const char *parent, const char *after,
-                          struct store_rows **ret_rows)
+                          int64_t limit, struct store_rows **ret_rows)
 {
-        static const char sql[] = SELECT "WHERE o.parent = $2 AND o.code > $3 ORDER BY o.code";
-        return store_query(db, sql, ret_rows, TEXTZ(campaign), TEXTZ(parent), TEXTZ(after));
+        static const char sql[] = SELECT "WHERE o.parent = $2 AND o.code > $3 ORDER BY o.code LIMIT $4";
+        return store_query(db, sql, ret_rows, TEXTZ(campaign), TEXTZ(parent), TEXTZ(after), I64(limit));
 }
 
 /* Attendances by campaign and organisation, carried up the tree. */

@@ -30,11 +30,12 @@ int organization_ancestors(struct store_conn *db, struct arena *arena, const cha
                            const char *ret_codes[ORGANIZATION_MAX_DEPTH], size_t *ret_n)
 {
         static const char sql[] =
-                "WITH RECURSIVE up (code, depth) AS (SELECT CAST($1 AS TEXT), 1 UNION ALL "
-                "SELECT o.parent, up.depth + 1 FROM up JOIN organization o ON o.code = up.code "
-                "WHERE o.parent <> '' AND up.depth < $2) SELECT code FROM up";
+                "WITH RECURSIVE up (code, depth) AS (SELECT parent, 2 FROM organization WHERE code = $1 "
+                "AND parent <> '' UNION ALL SELECT o.parent, up.depth + 1 FROM up JOIN organization o ON o.code = up.code "
+                "WHERE o.parent <> '' AND up.depth < $2) SELECT code FROM up ORDER BY depth";
         _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
         size_t n = 0;
+        ret_codes[n++] = code;
         int r = store_query(db, sql, &rows, TEXTZ(code), I64(ORGANIZATION_MAX_DEPTH));
         while (r == 0 && (r = store_next(rows)) == 1) {
                 ret_codes[n++] = store_text_dup(rows, 0, arena);
@@ -145,7 +146,7 @@ int member_erase_scans(struct store_conn *db, struct arena *arena, const char *i
                                           "WHERE member = $1 AND activity IN " THESE_ACTIVITIES;
         static const char refused[] = "DELETE FROM refused_scan WHERE member = $1 AND activity IN " THESE_ACTIVITIES;
         static const char last[] =
-                "SELECT MAX(id) FROM (SELECT id FROM activity WHERE id > $1 ORDER BY id LIMIT $2)";
+                "SELECT MAX(id) FROM (SELECT id FROM activity WHERE id > $1 ORDER BY id LIMIT $2) AS these";
         _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
         int r = store_exec(db, attendances, NULL, TEXTZ(id), TEXTZ(after), I64(limit));
         if (r == 0)

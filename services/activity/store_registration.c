@@ -164,16 +164,17 @@ int registration_promote(struct store_conn *db, struct arena *arena, const char 
 }
 
 int registrations_query(struct store_conn *db, const char *activity, int state, int64_t after_position,
-                        const char *after_id, struct store_rows **ret_rows)
+                        const char *after_id, int64_t limit, struct store_rows **ret_rows)
 {
         static const char sql[] = SELECT "WHERE r.activity = $1 AND ($2 = 0 OR r.state = $2) "
-                                         "AND (r.position, r.id) > ($3, $4) ORDER BY r.position, r.id";
-        return store_query(db, sql, ret_rows, TEXTZ(activity), I64(state), I64(after_position), TEXTZ(after_id));
+                                         "AND (r.position, r.id) > ($3, $4) ORDER BY r.position, r.id LIMIT $5";
+        return store_query(db, sql, ret_rows, TEXTZ(activity), I64(state), I64(after_position), TEXTZ(after_id),
+                           I64(limit));
 }
 
-int registrations_of_member_query(struct store_conn *db, const char *member, const char *before,
+int registrations_of_member_query(struct store_conn *db, const char *member, const char *before, int64_t limit,
                                   struct store_rows **ret_rows)
 {
-        static const char sql[] = SELECT "WHERE r.member = $1 AND ($2 = '' OR r.id < $2) ORDER BY r.id DESC";
-        return store_query(db, sql, ret_rows, TEXTZ(member), TEXTZ(before));
+        static const char sql[] = SELECT "WHERE r.member = $1 AND ($2 = '' OR r.id < $2) ORDER BY r.id DESC LIMIT $3";
+        return store_query(db, sql, ret_rows, TEXTZ(member), TEXTZ(before), I64(limit));
 }

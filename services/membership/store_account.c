@@ -15,10 +15,10 @@ int role_grants_get(struct store_conn *db, struct arena *arena, const char *hold
                     struct role_grant out[ROLE_GRANT_MAX], size_t *ret_n)
 {
         static const char sql[] =
-            "SELECT role, organization FROM role_grant WHERE holder = $1 ORDER BY role, organization";
+            "SELECT role, organization FROM role_grant WHERE holder = $1 ORDER BY role, organization LIMIT $2";
         _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
         size_t n = 0;
-        int r = store_query(db, sql, &rows, TEXTZ(holder));
+        int r = store_query(db, sql, &rows, TEXTZ(holder), I64(ROLE_GRANT_MAX));
         while (r == 0 && n < ROLE_GRANT_MAX && (r = store_next(rows)) == 1) {
                 out[n++] = (struct role_grant){(int)store_i64(rows, 0), store_text_dup(rows, 1, arena)};
                 r = 0;

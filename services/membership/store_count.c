@@ -43,7 +43,7 @@ static int read_counts(struct store_conn *db, const char *sql, const char *organ
 {
         _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
         size_t n = 0;
-        int r = store_query(db, sql, &rows, TEXTZ(organization));
+        int r = store_query(db, sql, &rows, TEXTZ(organization), I64(COUNT_MAX));
         while (r == 0 && n < COUNT_MAX && (r = store_next(rows)) == 1) {
                 out[n++] = (struct count){(int)store_i64(rows, 0), store_i64(rows, 1)};
                 r = 0;
@@ -55,14 +55,14 @@ static int read_counts(struct store_conn *db, const char *sql, const char *organ
 int count_own_list(struct store_conn *db, const char *organization, struct count out[COUNT_MAX],
                    size_t *ret_n)
 {
-        static const char sql[] = "SELECT what, n FROM count_own WHERE organization = $1";
+        static const char sql[] = "SELECT what, n FROM count_own WHERE organization = $1 LIMIT $2";
         return read_counts(db, sql, organization, out, ret_n);
 }
 
 int count_subtree_list(struct store_conn *db, const char *organization, struct count out[COUNT_MAX],
                        size_t *ret_n)
 {
-        static const char sql[] = "SELECT what, n FROM count_subtree WHERE organization = $1";
+        static const char sql[] = "SELECT what, n FROM count_subtree WHERE organization = $1 LIMIT $2";
         return read_counts(db, sql, organization, out, ret_n);
 }
 

@@ -209,7 +209,7 @@ static int list_next(struct store_conn *db, struct arena *arena, const struct me
 static int count_few(struct store_conn *db, Member__State state, bool *ret_few)
 {
         static const char sql[] =
-            "SELECT COUNT(*) FROM (SELECT 1 FROM member WHERE state = $1 AND state <> 2 LIMIT $2)";
+            "SELECT COUNT(*) FROM (SELECT 1 FROM member WHERE state = $1 AND state <> 2 LIMIT $2) AS few";
         _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
         int r = store_query(db, sql, &rows, I64(state), I64(FEW + 1));
         if (r != 0 || (r = store_next(rows)) != 1)

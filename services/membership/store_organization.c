@@ -22,7 +22,7 @@ static const char sql_children[] =
         "SELECT " COLUMNS " FROM organization WHERE parent = $6 AND" FILTER IN_ORDER;
 static const char sql_search[] = "SELECT " COLUMNS " FROM organization WHERE" FILTER
                                  " AND ($6 = '' OR parent = $6)"
-                                 " AND (name LIKE $7 ESCAPE '\\' OR code LIKE $8 ESCAPE '\\')" IN_ORDER;
+                                 " AND (LOWER(name) LIKE $7 ESCAPE '\\' OR LOWER(code) LIKE $8 ESCAPE '\\')" IN_ORDER;
 
 struct organization *organization_list_add(struct organization_list *list, struct arena *arena)
 {
@@ -97,7 +97,7 @@ static int read_list(struct store_rows *rows, struct arena *arena, struct organi
         return r;
 }
 
-/* A LIKE pattern in which the text stands for itself. */
+/* A LIKE pattern, in small letters, in which the text stands for itself. */
 static char *like_pattern(struct arena *arena, const char *before, const char *text)
 {
         char *pattern = arena_alloc(arena, strlen(before) + strlen(text) * 2 + 2),
@@ -105,7 +105,7 @@ static char *like_pattern(struct arena *arena, const char *before, const char *t
         for (; *text; text++) {
                 if (*text == '%' || *text == '_' || *text == '\\')
                         *p++ = '\\';
-                *p++ = *text;
+                *p++ = *text >= 'A' && *text <= 'Z' ? (char)(*text - 'A' + 'a') : *text;
         }
         *p++ = '%';
         *p = 0;

@@ -14,6 +14,7 @@
 #define VILLAGES    37
 
 STORE_SCHEMA(test_membership_schema, "services/membership/schema/001_core.sql");
+STORE_SCHEMA(test_membership_state_since, "services/membership/schema/002_state_since.sql");
 
 struct fixture {
         struct store *store;
@@ -36,13 +37,14 @@ static struct organization organization_make(struct fixture *f, const char *pare
 
 static struct fixture fixture_new(void)
 {
-        static const struct store_migration schema[] = {{"membership/001_core", test_membership_schema}};
+        static const struct store_migration schema[] = {{"membership/001_core", test_membership_schema},
+                                                        {"membership/002_state_since", test_membership_state_since}};
         struct fixture f = {.arena = arena_new(1 << 20)};
         const char *error = "";
         world_folder();
         if (store_open(world_url, NULL, &f.store, &error) != 0 ||
             store_writer_acquire(f.store, "one", false, &f.writer, &error) != 0 ||
-            store_migrate(store_writer_conn(f.writer), schema, 1, &error) != 0) {
+            store_migrate(store_writer_conn(f.writer), schema, ARRAY_LEN(schema), &error) != 0) {
                 printf("Bail out! %s\n", error);
                 exit(1);
         }
