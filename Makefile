@@ -7,6 +7,7 @@ SAN    ?=
 BUILD  ?= build$(if $(SAN),/$(SAN))
 HTTP   ?= 127.0.0.1:8080
 VAR    ?= var
+STORE  ?=
 MEMBERS ?= 20000
 SECONDS_EACH ?= 60
 
@@ -66,8 +67,8 @@ BUILD_ALL = $(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 8
 
-run: ## build and run the stack with Hunan's organisations: HTTP=127.0.0.1:8080 VAR=var
-	@deploy/install-deps && $(BUILD_ALL) && exec $(BUILD)/bin/nuanxin-runner --http '$(HTTP)' --var '$(VAR)'
+run: ## build and run the stack with Hunan's organisations: HTTP=127.0.0.1:8080 VAR=var STORE=
+	@deploy/install-deps && $(BUILD_ALL) && exec $(BUILD)/bin/nuanxin-runner --http '$(HTTP)' --var '$(VAR)' $(if $(STORE),--store '$(STORE)')
 
 demo: ## drive a 5·29 rush against the stack and prove the counts: MEMBERS=20000 HTTP= VAR=
 	@deploy/install-deps && $(BUILD_ALL) && exec $(BUILD)/bin/nuanxin-demo --http '$(HTTP)' --var '$(VAR)' --members '$(MEMBERS)'

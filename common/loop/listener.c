@@ -12,6 +12,7 @@
 #include <event2/listener.h>
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/tcp.h>
 #include <openssl/ssl.h>
 #include <signal.h>
@@ -28,7 +29,9 @@ struct stream_listener {
         stream_accept_fn on_accept;
         void *arg;
         struct loop_timer *resume; /* set: out of descriptors, waiting a moment */
+        struct loop_turn turn;
         bool exhausted, paused;
+        bool lent, taken; /* a socket that others accept from too: one connection a turn */
         struct stream_list finishing;
 };
 
@@ -50,6 +53,21 @@ static const char *peer_text(const struct sockaddr *address, char text[INET6_ADD
         return inet_ntop(AF_INET6, six, text, INET6_ADDRSTRLEN);
 }
 
+static void listener_update(struct stream_listener *l)
+{
+        if (l->paused || l->exhausted || l->taken)
+                evconnlistener_disable(l->events);
+        else
+                evconnlistener_enable(l->events);
+}
+
+static void on_turn_end(void *arg)
+{
+        struct stream_listener *l = arg;
+        l->taken = false;
+        listener_update(l);
+}
+
 static void on_connection(struct evconnlistener *events, evutil_socket_t fd, struct sockaddr *address,
                           int length, void *arg)
 {
@@ -58,19 +76,16 @@ static void on_connection(struct evconnlistener *events, evutil_socket_t fd, str
         struct ssl_st *ssl = NULL;
         (void)events;
         (void)length;
+        if (l->lent) {
+                l->taken = true; /* the next one is for whoever wakes first */
+                listener_update(l);
+                loop_at_turn_end(l->loop, &l->turn);
+        }
         if (l->tls && !(ssl = stream_tls_session(l->tls))) {
                 close(fd);
                 return;
         }
         l->on_accept(l->arg, stream_new(l->loop, fd, ssl, &l->finishing), peer_text(address, text));
-}
-
-static void listener_update(struct stream_listener *l)
-{
-        if (l->paused || l->exhausted)
-                evconnlistener_disable(l->events);
-        else
-                evconnlistener_enable(l->events);
 }
 
 static void on_resume(void *arg)
@@ -116,18 +131,43 @@ static int listener_socket(const char *address, bool shared, int *ret_fd, int *r
         return 0;
 }
 
+/* "fd:3": the descriptor, or -1. */
+static int lent_fd(const char *address)
+{
+        int64_t fd;
+        struct str rest = str_of(address);
+        return str_is(str_cut(&rest, ':'), "fd") && str_to_i64(rest, 3, INT32_MAX, &fd) == 0 ? (int)fd : -1;
+}
+
+/* A descriptor of our own for what whoever started this process listens on. */
+static int lent_socket(int lent, int *ret_fd, int *ret_port)
+{
+        int port = loop_address_port(lent), one = 1;
+        if (port < 0)
+                return port;
+        int flags = fcntl(lent, F_GETFL), fd = fcntl(lent, F_DUPFD_CLOEXEC, 3);
+        if (flags < 0 || fd < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+                return -errno;
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+        *ret_fd = fd;
+        *ret_port = port;
+        return 0;
+}
+
 int stream_address_free(const char *address)
 {
         _cleanup_(close_fd) int fd = -1;
         int port;
+        if (lent_fd(address) >= 0)
+                return 0;
         return listener_socket(address, false, &fd, &port);
 }
 
 int stream_listen(struct loop *loop, const char *address, struct stream_tls *tls, stream_accept_fn on_accept,
                   void *arg, struct stream_listener **ret_listener, int *ret_port)
 {
-        int fd, port;
-        int r = listener_socket(address, true, &fd, &port);
+        int fd, port, lent = lent_fd(address);
+        int r = lent >= 0 ? lent_socket(lent, &fd, &port) : listener_socket(address, true, &fd, &port);
         if (r < 0)
                 return r;
         signal(SIGPIPE,
@@ -137,6 +177,8 @@ int stream_listen(struct loop *loop, const char *address, struct stream_tls *tls
         l->tls = tls;
         l->on_accept = on_accept;
         l->arg = arg;
+        l->lent = lent >= 0;
+        l->turn = (struct loop_turn){.fn = on_turn_end, .arg = l};
         l->events = evconnlistener_new(loop_base(loop), on_connection, l,
                                        LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, LISTENER_BACKLOG, fd);
         if (!l->events) {
@@ -158,6 +200,7 @@ struct stream_listener *stream_listener_free(struct stream_listener *l)
                 return NULL;
         while (l->finishing.first)
                 stream_free(l->finishing.first);
+        loop_turn_cancel(l->loop, &l->turn);
         loop_timer_free(l->resume);
         evconnlistener_free(l->events);
         free(l);

@@ -36,8 +36,9 @@ struct stream_tls *stream_tls_free(struct stream_tls *tls);
 typedef void (*stream_accept_fn)(void *arg, struct stream *stream, const char *peer_address);
 
 /* address: "127.0.0.1:8080", "[::1]:8080". SO_REUSEPORT, so that each thread has a listener on the same
- * port (port 0 takes a free one: pass the port found to the others). tls: NULL for plain. -EADDRINUSE
- * and the like are passed on. Accepting pauses by itself for 100 ms on EMFILE and ENFILE. */
+ * port (port 0 takes a free one: pass the port found to the others). Or "fd:3": a socket that listens already and is lent
+ * by whoever started this process, to others too; what waits there when we stop is theirs. tls: NULL for plain.
+ * -EADDRINUSE and the like are passed on. Accepting pauses by itself for 100 ms on EMFILE and ENFILE. */
 /* Off the first of several listeners that share a port: -EADDRINUSE if another process listens on it, which
  * SO_REUSEPORT would silently share with one of the same user. */
 int stream_address_free(const char *address) MUST_USE;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * sd_notify(3)'s protocol without its library: one datagram to the service manager.
+ * The service manager's side of a process without its library: sd_notify(3)'s datagram, sd_listen_fds(3)'s socket.
  */
 #include "common/service/service.h"
 
@@ -27,4 +27,12 @@ void service_notify(const char *state)
                                  (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n));
         (void)ignored;
         close(fd);
+}
+
+const char *service_listen_address(const char *address)
+{
+        const char *n = getenv("LISTEN_FDS"), *pid = getenv("LISTEN_PID");
+        int64_t for_pid;
+        return n && pid && strcmp(n, "1") == 0 && str_to_i64(str_of(pid), 1, INT32_MAX, &for_pid) == 0 && for_pid == getpid() ? "fd:3" :
+                                                                                                                               address;
 }

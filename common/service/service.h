@@ -25,3 +25,5 @@ int service_main(const struct service_spec *spec, int argc, char **argv);
 
 /* sd_notify(3)'s protocol: one datagram to $NOTIFY_SOCKET, if it is set. state: "READY=1". */
 void service_notify(const char *state);
+/* sd_listen_fds(3)'s: "fd:3" if the service manager lends this process the one socket it listens on, else address. */
+const char *service_listen_address(const char *address);

@@ -28,7 +28,7 @@ struct child {
         pid_t pid;
         int pidfd;
         struct loop_fd *watch;
-        struct loop_timer *restart_timer, *watchdog_timer;
+        struct loop_timer *restart_timer, *watchdog_timer, *end_timer;
         int64_t pause_us, ready_us;
         int failures;
         bool ending; /* no restart */
@@ -49,6 +49,11 @@ pid_t child_pid(const struct child *c)
 enum child_state child_state(const struct child *c)
 {
         return c->state;
+}
+
+bool child_is_ending(const struct child *c)
+{
+        return c->ending;
 }
 
 int child_failures(const struct child *c)
@@ -76,6 +81,7 @@ static void on_exit_of(void *arg, int events)
         close(c->pidfd);
         c->pid = 0;
         loop_timer_clear(c->watchdog_timer);
+        loop_timer_clear(c->end_timer);
         if (!c->ending) {
                 c->failures = c->state == CHILD_READY ? 0 : c->failures + 1;
                 bool steady = c->state == CHILD_READY && clock_monotonic_us() - c->ready_us >= STEADY_US;
@@ -110,12 +116,22 @@ static void on_silence(void *arg)
         }
 }
 
+static void on_overdue(void *arg)
+{
+        struct child *c = arg;
+        if (c->pid) {
+                fprintf(stderr, "%s has not stopped yet: ending it\n", c->o.name);
+                kill(c->pid, SIGKILL);
+        }
+}
+
 struct child *child_new(const struct child_options *options)
 {
         struct child *c = mem_zalloc(sizeof(*c));
         c->o = *options;
         c->restart_timer = loop_timer_new(options->loop, on_restart, c);
         c->watchdog_timer = loop_timer_new(options->loop, on_silence, c);
+        c->end_timer = loop_timer_new(options->loop, on_overdue, c);
         snprintf(c->log_path, sizeof(c->log_path), "%s/%s.log", options->log_folder, options->name);
         return c;
 }
@@ -129,9 +145,23 @@ struct child *child_free(struct child *c)
                 }
                 loop_timer_free(c->restart_timer);
                 loop_timer_free(c->watchdog_timer);
+                loop_timer_free(c->end_timer);
                 free(c);
         }
         return NULL;
+}
+
+/* As descriptor 3, so that it needs no name. */
+static void lend_socket(int fd)
+{
+        char pid[16];
+        if (fd == 3)
+                (void)fcntl(fd, F_SETFD, 0);
+        else
+                dup2(fd, 3);
+        snprintf(pid, sizeof(pid), "%d", (int)getpid());
+        setenv("LISTEN_PID", pid, 1);
+        setenv("LISTEN_FDS", "1", 1);
 }
 
 /* In the forked child: nothing but system calls until exec. */
@@ -159,6 +189,8 @@ static void become(const struct child *c, pid_t parent)
                 snprintf(watchdog, sizeof(watchdog), "%lld", (long long)c->o.watchdog_us);
                 setenv("WATCHDOG_USEC", watchdog, 1);
         }
+        if (c->o.listen_fd >= 0)
+                lend_socket(c->o.listen_fd);
         execvp(c->o.argv[0], (char *const *)c->o.argv);
         fprintf(stderr, "can't run %s: %s; `make deps all` installs and builds what is missing\n", c->o.argv[0], strerror(errno));
         _exit(127);
@@ -203,6 +235,7 @@ void child_stop(struct child *c, int signal_number)
         child_retire(c);
         if (c->pid) {
                 kill(c->pid, signal_number);
+                loop_timer_set(c->end_timer, CHILD_STOP_LONGEST_US);
                 set_state(c, CHILD_STOPPING);
         }
 }

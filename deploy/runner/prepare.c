@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #define LEAST_FREE_MIB 200
+#define BACKLOG        1024
 #define ORPHANS_END_US (30 * CLOCK_SECOND_US) /* a drain takes 20 s at most */
 /* A unix socket's path has 107 characters; the longest here is FOLDER/bus/notification-99.sock. */
 #define LONGEST_PATH 70
@@ -136,7 +137,10 @@ int prepare_lock(const char *var, const char *http, int *ret_fd)
         int r, fd;
 
         snprintf(path, sizeof(path), "%s/runner.lock", var);
-        fd = open(path, O_RDWR | O_CREAT, 0600); /* not close-on-exec: see above */
+        int low = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+        fd = low < 0 ? -1 : fcntl(low, F_DUPFD, 10); /* not close-on-exec: see above; away from what is lent as 3 */
+        if (low >= 0)
+                close(low);
         if (fd < 0) {
                 r = -errno;
                 SAY("can't open %s: %s; %s", path, strerror(-r), folder_hint(-r));
@@ -173,21 +177,23 @@ static const char *port_hint(int error)
         }
 }
 
-static int try_address(const char *http, const struct addrinfo *a)
+static int listen_at(const char *http, const struct addrinfo *a, int *ret_fd)
 {
-        int fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1, r = 0;
+        int fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), on = 1, r = 0;
         if (fd >= 0)
                 setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-        if (fd < 0 || bind(fd, a->ai_addr, a->ai_addrlen) < 0 || listen(fd, 1) < 0) {
+        if (fd < 0 || bind(fd, a->ai_addr, a->ai_addrlen) < 0 || listen(fd, BACKLOG) < 0) {
                 r = -errno;
                 SAY("can't listen at %s: %s; %s", http, strerror(-r), port_hint(-r));
+                if (fd >= 0)
+                        close(fd);
+                return r;
         }
-        if (fd >= 0)
-                close(fd);
-        return r;
+        *ret_fd = fd;
+        return 0;
 }
 
-int prepare_port(const char *http)
+int prepare_port(const char *http, int *ret_fd)
 {
         const struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM};
         struct addrinfo *found = NULL;
@@ -204,7 +210,7 @@ int prepare_port(const char *http)
                 SAY("HTTP=%s is no address and port; give e.g. HTTP=127.0.0.1:8080", http);
                 return -EINVAL;
         }
-        int r = try_address(http, found);
+        int r = listen_at(http, found, ret_fd);
         freeaddrinfo(found);
         return r;
 }
@@ -222,13 +228,13 @@ static bool store_needs_keys(const char *var)
         return access(path, F_OK) == 0;
 }
 
-int prepare_keys(const char *var)
+int prepare_keys(const char *var, bool store_elsewhere)
 {
         char folder[PATH_MAX + 8];
         int r = crypto_init();
 
         snprintf(folder, sizeof(folder), "%s/keys", var);
-        if (r == 0 && store_needs_keys(var)) {
+        if (r == 0 && !store_elsewhere && store_needs_keys(var)) {
                 SAY("%s has no keyring, but %s/store was sealed with one: put its backup back (or move the folder away to begin anew)", folder, var);
                 return -ENOKEY;
         }
@@ -236,6 +242,8 @@ int prepare_keys(const char *var)
                 r = keyring_create(folder);
         if (r < 0)
                 SAY("can't make the keyring in %s: %s", folder, strerror(-r));
+        else if (r == 0 && store_elsewhere)
+                SAY("made a new keyring in %s; if the databases have been used before, stop now and put theirs there", folder);
         return r < 0 ? r : 0; /* there is one already */
 }
 

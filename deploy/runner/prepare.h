@@ -16,11 +16,13 @@ int prepare_folder(const char *var, char ret_path[PATH_MAX]) MUST_USE;
  * if their runner was killed); who holds it stands in the file. var: the real path. */
 int prepare_lock(const char *var, const char *http, int *ret_fd) MUST_USE;
 
-/* Nobody else listens there? http: "127.0.0.1:8080", "[::1]:8080". */
-int prepare_port(const char *http) MUST_USE;
+/* Listens there; the socket is for all gateways, so that what waits there survives each of them. http: "127.0.0.1:8080",
+ * "[::1]:8080". */
+int prepare_port(const char *http, int *ret_fd) MUST_USE;
 
-/* A keyring in var/keys: made if there is none and no store that was sealed with one. */
-int prepare_keys(const char *var) MUST_USE;
+/* A keyring in var/keys: made if there is none and no store that was sealed with one. store_elsewhere: not in var, so
+ * that nobody can tell. */
+int prepare_keys(const char *var, bool store_elsewhere) MUST_USE;
 
 /* Credentials of a store that is gone would be shown and work nowhere: they are set aside, and the seed makes new ones. */
 int prepare_credentials(const char *var, const char *const *services, size_t n) MUST_USE;

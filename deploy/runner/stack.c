@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Folders, checks before the start, the children's command lines, the wait for ready, seeding, the orderly end.
+ * The stack's life: checks before the start, the wait for ready, seeding, changes of number, the orderly end.
  */
 #include "deploy/runner/stack.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
-#include "common/loop/loop.h"
-#include "deploy/runner/child.h"
+#include "deploy/runner/control.h"
 #include "deploy/runner/prepare.h"
+#include "deploy/runner/stack_internal.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -18,158 +18,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define MAX_CHILDREN    32
-#define MAX_ARGS        48
-#define MAX_INSTANCES   8 /* of a service */
-#define WATCHDOG_US     (10 * CLOCK_SECOND_US)
 #define LOGS_EVERY_US   (10 * CLOCK_SECOND_US)
-#define STOP_LONGEST_US (25 * CLOCK_SECOND_US)
-#define GIVE_UP_AFTER   3 /* starts that ended without being ready, during the first start */
+#define SLOW_START_US   (10 * CLOCK_SECOND_US)
 
-enum stack_state { STACK_STARTING, STACK_SEEDING, STACK_RUNNING, STACK_STOPPING };
-/* The order of stopping: those that take requests first, what they stand on last. */
-enum rank { RANK_GATEWAY, RANK_SERVICE, RANK_REDIS, N_RANKS };
-
-struct part {
-        struct child *child;
-        enum rank rank;
-        const char *argv[MAX_ARGS];
-        size_t n_args;
-};
-
-struct stack {
-        const struct stack_options *o;
-        enum stack_state state;
-        struct loop *loop;
-        struct arena *arena;
-        struct part parts[MAX_CHILDREN];
-        size_t n_parts;
-        char var[PATH_MAX], bin[PATH_MAX];
-        const char *redis, *redis_socket, *bus, *keys, *notify;
-        int notify_fd, lock_fd;
-        struct loop_fd *notify_watch, *seed_watch;
-        struct loop_signal *signals[3];
-        struct loop_timer *stop_timer, *log_timer;
-        pid_t seed_pid;
-        int seed_pidfd;
-        int result;
-};
-
-#define SAY(...) (fprintf(stderr, __VA_ARGS__), fputc('\n', stderr))
-
-/* --- the children ------------------------------------------------------------------------------------------------ */
-
-static void arg(struct part *p, const char *text)
-{
-        if (p->n_args + 1 < MAX_ARGS)
-                p->argv[p->n_args++] = text;
-}
-
-static void part_changed(void *arg, struct child *child);
-
-static struct part *add_part(struct stack *s, enum rank rank, const char *name, const char *program, bool watchdog)
-{
-        struct part *p = &s->parts[s->n_parts++];
-        p->rank = rank;
-        arg(p, program);
-        p->child = child_new(&(struct child_options){
-                .loop = s->loop, .name = name, .argv = p->argv, .log_folder = arena_printf(s->arena, "%s/log", s->var),
-                .notify_socket = s->notify, .watchdog_us = watchdog ? WATCHDOG_US : 0, .on_change = part_changed, .arg = s});
-        return p;
-}
-
-static void add_redis(struct stack *s)
-{
-        struct part *p = add_part(s, RANK_REDIS, "redis", "redis-server", false);
-        const char *const args[] = {"--port", "0", "--unixsocket", s->redis_socket, "--unixsocketperm", "700", "--dir",
-                                    arena_printf(s->arena, "%s/redis", s->var), "--appendonly", "yes", "--appendfsync",
-                                    "everysec", "--save", "", "--supervised", "systemd", "--daemonize", "no",
-                                    "--maxmemory-policy", "noeviction"};
-        for (size_t i = 0; i < ARRAY_LEN(args); i++)
-                arg(p, args[i]);
-}
-
-static void add_common(struct stack *s, struct part *p, const char *instance)
-{
-        const char *const args[] = {"--instance", instance, "--redis", s->redis, "--bus", s->bus};
-        for (size_t i = 0; i < ARRAY_LEN(args); i++)
-                arg(p, args[i]);
-        if (s->o->clock_file) {
-                arg(p, "--clock-file");
-                arg(p, s->o->clock_file);
-        }
-}
-
-static const char *const services[] = {"membership", "activity"};
-
-/* "activity=2": true if it is about this service, with its number. */
-static bool read_instances(const char *item, const char *service, int64_t *ret_n)
-{
-        struct str count = str_of(item);
-        struct str name = str_cut(&count, '=');
-        return str_is(name, service) && str_to_i64(count, 1, MAX_INSTANCES, ret_n) == 0;
-}
-
-static int instances_of(const struct stack *s, const char *service)
-{
-        int64_t n = 1;
-        for (size_t i = 0; i < s->o->instances.n; i++)
-                if (read_instances(s->o->instances.items[i], service, &n))
-                        break;
-        return (int)n;
-}
-
-static int check_instances(const struct stack_options *o)
-{
-        for (size_t i = 0; i < o->instances.n; i++) {
-                bool known = false;
-                for (size_t k = 0; k < ARRAY_LEN(services); k++)
-                        known = known || read_instances(o->instances.items[i], services[k], &(int64_t){0});
-                if (!known) {
-                        SAY("--instances %s: give membership=N or activity=N, with N from 1 to %d", o->instances.items[i], MAX_INSTANCES);
-                        return -EINVAL;
-                }
-        }
-        return 0;
-}
-
-/* The first instances are known to each other without asking the registry, so a start does not wait for it. */
-static void add_peers(struct stack *s, struct part *p, const char *but)
-{
-        for (size_t i = 0; i < ARRAY_LEN(services); i++) {
-                if (but && strcmp(but, services[i]) == 0)
-                        continue;
-                arg(p, "--peer");
-                arg(p, arena_printf(s->arena, "%s=ipc://%s/%s-1.sock", services[i], s->bus, services[i]));
-        }
-}
-
-static void add_services(struct stack *s)
-{
-        for (size_t i = 0; i < ARRAY_LEN(services); i++)
-                for (int n = 1; n <= instances_of(s, services[i]); n++) {
-                        const char *name = arena_printf(s->arena, "%s-%d", services[i], n);
-                        struct part *p = add_part(s, RANK_SERVICE, name,
-                                                  arena_printf(s->arena, "%s/nuanxin-%s", s->bin, services[i]), true);
-                        add_common(s, p, name);
-                        add_peers(s, p, services[i]);
-                        arg(p, "--store");
-                        arg(p, arena_printf(s->arena, "sqlite:%s/store/%s.db", s->var, services[i]));
-                        arg(p, "--keys");
-                        arg(p, s->keys);
-                }
-}
-
-static void add_gateway(struct stack *s)
-{
-        struct part *p = add_part(s, RANK_GATEWAY, "gateway-1", arena_printf(s->arena, "%s/nuanxin-gateway", s->bin), true);
-        add_common(s, p, "gateway-1");
-        add_peers(s, p, NULL);
-        arg(p, "--http");
-        arg(p, s->o->http);
-        for (size_t i = 0; i < s->o->gateway_options.n; i++)
-                arg(p, s->o->gateway_options.items[i]);
-}
+static const char *const services[] = {"membership", "activity"}; /* that store */
 
 /* --- notices from the children ---------------------------------------------------------------------------------------- */
 
@@ -194,9 +46,9 @@ static void on_notice(void *arg, int events)
                         continue;
                 struct ucred from;
                 memcpy(&from, CMSG_DATA(c), sizeof(from));
-                for (size_t i = 0; i < s->n_parts; i++)
-                        if (child_pid(s->parts[i].child) == from.pid)
-                                child_notified(s->parts[i].child, str_bytes(text, (size_t)n));
+                for STACK_EACH(p, s)
+                        if (child_pid(p->child) == from.pid)
+                                child_notified(p->child, str_bytes(text, (size_t)n));
         }
 }
 
@@ -224,8 +76,7 @@ static void stop_next_rank(struct stack *s)
 {
         for (int rank = 0; rank < N_RANKS; rank++) {
                 bool any = false;
-                for (size_t i = 0; i < s->n_parts; i++) {
-                        struct part *p = &s->parts[i];
+                for STACK_EACH(p, s) {
                         if ((int)p->rank != rank || !child_pid(p->child))
                                 continue;
                         any = true;
@@ -241,10 +92,10 @@ static void stop_next_rank(struct stack *s)
 static void stop_hard(void *arg)
 {
         struct stack *s = arg;
-        for (size_t i = 0; i < s->n_parts; i++)
-                if (child_pid(s->parts[i].child)) {
-                        SAY("%s has not stopped yet: ending it", child_name(s->parts[i].child));
-                        child_stop(s->parts[i].child, SIGKILL);
+        for STACK_EACH(p, s)
+                if (child_pid(p->child)) {
+                        SAY("%s has not stopped yet: ending it", child_name(p->child));
+                        child_stop(p->child, SIGKILL);
                 }
 }
 
@@ -259,9 +110,10 @@ static void begin_stop(void *arg)
         s->state = STACK_STOPPING;
         if (s->seed_pid)
                 kill(s->seed_pid, SIGTERM);
-        loop_timer_set(s->stop_timer, STOP_LONGEST_US);
-        for (size_t i = 0; i < s->n_parts; i++)
-                child_retire(s->parts[i].child);
+        loop_timer_set(s->stop_timer, CHILD_STOP_LONGEST_US);
+        loop_timer_clear(s->slow_timer);
+        for STACK_EACH(p, s)
+                child_retire(p->child);
         stop_next_rank(s);
 }
 
@@ -277,6 +129,7 @@ static void print_ready(struct stack *s)
         printf("ready http://%s\n", s->o->http);
         fflush(stdout);
         s->state = STACK_RUNNING;
+        loop_timer_clear(s->slow_timer);
 }
 
 static void on_seeded(void *arg, int events)
@@ -327,30 +180,52 @@ static void seed(struct stack *s)
         loop_fd_want(s->seed_watch, LOOP_READ);
 }
 
-static void part_changed(void *arg, struct child *child)
+/* Not from within the child's own call. */
+static void replace_parts(void *arg)
 {
         struct stack *s = arg;
-        bool all_ready = true;
+        parts_reap(s);
+        if (s->state == STACK_RUNNING && parts_adjust(s) < 0)
+                log_error("an instance was not started", NULL);
+        control_look(s->control);
+}
+
+void stack_part_changed(void *arg, struct child *child)
+{
+        struct stack *s = arg;
+        bool down = child_state(child) == CHILD_DOWN;
 
         if (s->state == STACK_STOPPING) {
-                if (child_state(child) == CHILD_DOWN)
+                if (down)
                         stop_next_rank(s);
                 return;
         }
-        if (child_state(child) == CHILD_DOWN && s->state == STACK_STARTING && child_failures(child) < GIVE_UP_AFTER)
+        if (down && s->state == STACK_STARTING && child_failures(child) < GIVE_UP_AFTER)
                 return;
-        if (child_state(child) == CHILD_DOWN && s->state == STACK_STARTING) {
+        if (down && s->state == STACK_STARTING) {
                 SAY("%s does not start: %s (log: %s/log/%s.log)", child_name(child), child_last_words(child), s->var, child_name(child));
                 fail_stack(s, -EIO);
                 return;
         }
-        if (child_state(child) == CHILD_DOWN)
+        if (down && child_is_ending(child))
+                loop_post(s->loop, replace_parts, s);
+        else if (down)
                 log_warn("a process ended; it starts again", "name=%s %s log=%s/log/%s.log", child_name(child), child_end(child),
                          s->var, child_name(child));
-        for (size_t i = 0; i < s->n_parts; i++)
-                all_ready = all_ready && child_state(s->parts[i].child) == CHILD_READY;
-        if (all_ready && s->state == STACK_STARTING)
+        if (s->state == STACK_STARTING && parts_settled(s))
                 seed(s);
+        control_look(s->control);
+}
+
+/* A database that is not there is waited for: say so. */
+static void on_slow_start(void *arg)
+{
+        struct stack *s = arg;
+        for STACK_EACH(p, s)
+                if (child_state(p->child) != CHILD_READY)
+                        SAY("%s is not ready yet: %s (log: %s/log/%s.log)", child_name(p->child), child_last_words(p->child), s->var,
+                            child_name(p->child));
+        loop_timer_set(s->slow_timer, SLOW_START_US);
 }
 
 static int find_programs(struct stack *s)
@@ -371,31 +246,53 @@ static int start_all(struct stack *s)
         if ((r = open_notify(s)) < 0)
                 return r;
         s->redis = s->o->redis ? s->o->redis : arena_printf(s->arena, "unix:%s", s->redis_socket);
-        if (!s->o->redis)
-                add_redis(s);
-        add_services(s);
-        add_gateway(s);
-        for (size_t i = 0; i < s->n_parts; i++)
-                if ((r = child_start(s->parts[i].child)) < 0) {
-                        SAY("can't start %s: %s", child_name(s->parts[i].child), strerror(-r));
+        if (!s->o->redis) {
+                parts_add_redis(s);
+                if ((r = child_start(s->parts[0].child)) < 0) {
+                        SAY("can't start redis: %s", strerror(-r));
                         return r;
                 }
+        }
+        if ((r = control_new(s, &s->control)) < 0)
+                return r;
+        loop_timer_set(s->slow_timer, SLOW_START_US);
+        return parts_adjust(s);
+}
+
+static int read_options(struct stack *s)
+{
+        int n = 1;
+        for (int i = 0; i < N_SCALED; i++)
+                s->wanted[i] = 1;
+        for (size_t i = 0; i < s->o->instances.n; i++) {
+                int scaled = parts_read(str_of(s->o->instances.items[i]), &n);
+                if (scaled < 0) {
+                        SAY("--instances %s: give membership=N, activity=N or gateway=N, with N from 1 to %d", s->o->instances.items[i],
+                            MAX_INSTANCES);
+                        return -EINVAL;
+                }
+                s->wanted[scaled] = n;
+        }
+        if (s->o->store && !strstr(s->o->store, "SERVICE")) {
+                SAY("STORE: each service has a database of its own; say SERVICE where its name goes: postgresql:///nuanxin_SERVICE");
+                return -EINVAL;
+        }
         return 0;
 }
 
 static int prepare(struct stack *s)
 {
-        int r = check_instances(s->o);
+        int r = read_options(s);
         if (r == 0)
                 r = prepare_folder(s->o->var, s->var);
         if (r == 0)
                 r = prepare_lock(s->var, s->o->http, &s->lock_fd);
         if (r == 0)
-                r = prepare_port(s->o->http);
+                r = prepare_port(s->o->http, &s->http_fd);
         s->keys = arena_printf(s->arena, "%s/keys", s->var);
         if (r == 0)
-                r = prepare_keys(s->var);
-        if (r == 0 && !s->o->no_seed)
+                r = prepare_keys(s->var, s->o->store);
+        if (r == 0 && !s->o->no_seed && !s->o->store)
                 r = prepare_credentials(s->var, services, ARRAY_LEN(services));
         return r;
 }
@@ -403,19 +300,20 @@ static int prepare(struct stack *s)
 static void bound_logs(void *arg)
 {
         struct stack *s = arg;
-        for (size_t i = 0; i < s->n_parts; i++)
-                child_bound_log(s->parts[i].child);
+        for STACK_EACH(p, s)
+                child_bound_log(p->child);
         loop_timer_set(s->log_timer, LOGS_EVERY_US);
 }
 
 int stack_run(const struct stack_options *options)
 {
-        struct stack s = {.o = options, .notify_fd = -1, .lock_fd = -1, .arena = arena_new(16384), .loop = loop_new()};
+        struct stack s = {.o = options, .notify_fd = -1, .lock_fd = -1, .http_fd = -1, .arena = arena_new(16384), .loop = loop_new()};
 
         s.stop_timer = loop_timer_new(s.loop, stop_hard, &s);
         s.signals[0] = loop_signal_new(s.loop, SIGINT, begin_stop, &s);
         s.signals[1] = loop_signal_new(s.loop, SIGTERM, begin_stop, &s);
         s.signals[2] = loop_signal_new(s.loop, SIGHUP, begin_stop, &s); /* its terminal was closed */
+        s.slow_timer = loop_timer_new(s.loop, on_slow_start, &s);
         s.log_timer = loop_timer_new(s.loop, bound_logs, &s);
         loop_timer_set(s.log_timer, LOGS_EVERY_US);
         s.result = find_programs(&s);
@@ -429,9 +327,14 @@ int stack_run(const struct stack_options *options)
                 if (s.result == 0)
                         SAY("stopped; the data stay in %s", s.var);
         }
-        for (size_t i = 0; i < s.n_parts; i++)
-                child_free(s.parts[i].child);
+        control_free(s.control);
+        loop_post_cancel(s.loop, &s);
+        for STACK_EACH(p, &s) {
+                child_free(p->child);
+                arena_free(p->arena);
+        }
         loop_fd_free(s.notify_watch);
+        loop_timer_free(s.slow_timer);
         loop_timer_free(s.stop_timer);
         loop_timer_free(s.log_timer);
         for (size_t i = 0; i < ARRAY_LEN(s.signals); i++)

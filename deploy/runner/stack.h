@@ -9,7 +9,8 @@
 struct stack_options {
         const char *http, *var, *data, *clock_file;
         const char *redis; /* NULL: a private one */
-        struct config_list instances;       /* "membership=2" */
+        const char *store; /* with the word SERVICE in it; NULL: SQLite in var/store */
+        struct config_list instances;       /* "membership=2", at the start */
         struct config_list gateway_options; /* passed on */
         bool no_seed;
 };

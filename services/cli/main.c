@@ -9,7 +9,7 @@
 
 #include <stdio.h>
 
-static const struct command *const groups[] = {commands_peer, commands_data, commands_people, commands_keys, commands_call};
+static const struct command *const groups[] = {commands_peer, commands_scale, commands_data, commands_people, commands_keys, commands_call};
 
 static const char about_head[] = "Looks at a running stack and works with its data, as the operator of this machine.\n\ncommands:\n";
 
@@ -25,6 +25,7 @@ static char *about_text(struct arena *arena)
                 put_role(&out, i ? ", " : " ", contract_roles[i].name);
         buf_add_z(&out, "\n\nexamples:\n"
                         "  nuanxin status\n"
+                        "  nuanxin scale membership=3\n"
                         "  nuanxin org tree 4301\n"
                         "  nuanxin member import members.csv 430102 --set validateOnly=true\n"
                         "  nuanxin account create zhang staff@430102 张三\n"

@@ -21,6 +21,7 @@ struct gateway {
         int64_t threads, gateways, max_connections, rate_scale, header_timeout_ms, body_timeout_ms, keep_alive_ms,
                 write_timeout_ms;
 
+        const char *listen; /* http, or a socket that is lent */
         struct http_limits limits;
         struct forwarded_proxies proxies;
         struct clock clock;

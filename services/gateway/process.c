@@ -150,7 +150,8 @@ static int open_shared(struct gateway *g)
                 return fail("libsodium can't start", r, NULL);
         if ((r = bus_new(&(struct bus_options){0}, &g->bus, &error)) < 0)
                 return fail("the bus can't start", r, error);
-        if ((r = stream_address_free(g->http)) < 0)
+        g->listen = service_listen_address(g->http);
+        if ((r = stream_address_free(g->listen)) < 0)
                 return fail("can't listen there", r, "give --http another address, or end what listens on it");
         contract_init();
         g->pages = pages_new();
@@ -162,7 +163,7 @@ static int open_workers(struct process *p, char address[128], int *ret_admin_por
         struct gateway *g = p->gateway;
         const char *error = NULL;
         int r, port = 0;
-        snprintf(address, 128, "%s", g->http);
+        snprintf(address, 128, "%s", g->listen);
         for (int i = 0; i < (int)g->threads; i++) {
                 if ((r = worker_new(g, i, address, &p->workers[i], &port, &error)) < 0)
                         return fail("can't start", r, error);
@@ -170,8 +171,11 @@ static int open_workers(struct process *p, char address[128], int *ret_admin_por
                 p->workers[i]->on_ended = on_worker_ended;
                 p->workers[i]->ended_arg = p;
                 int host = (int)(strrchr(g->http, ':') - g->http);
-                snprintf(address, 128, "%.*s:%d", host, g->http, port);
+                if (g->listen == g->http)
+                        snprintf(address, 128, "%.*s:%d", host, g->http, port);
         }
+        if (g->listen != g->http)
+                snprintf(address, 128, "%s", g->http);
         if ((r = loop_admin_new(p->loop, g->admin, admin_pages, p, &p->admin, ret_admin_port)) < 0)
                 return fail("the admin port can't be opened", r, "give --admin a free loopback address");
         return 0;
