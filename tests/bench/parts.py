@@ -19,13 +19,16 @@ from support.story import wait_until
 from support.world import make_activity, make_members, operation_done
 
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "5"))
+ENGINES = os.environ.get("BENCH_ENGINES", "sqlite").split(",")
 SECONDS = int(os.environ.get("BENCH_SECONDS", "4"))
 GROWTH = int(os.environ.get("BENCH_GROWTH_MEMBERS", "3200000"))
-SESSIONS = 10000
+SESSIONS = int(os.environ.get("BENCH_SESSIONS", "10000"))
 BACKENDS = 8  # app backends that opened the sessions: each has a rate limit of its own, beside its sessions'
 REVOCATION_BOUND_S = 5.0
 OUT = os.path.join(ROOT, "build", "bench")
 figures = []
+costs = []  # rows of cost.py
+growth = []  # bytes a row of each table, by engine
 
 
 def figure(name, value, must=None, aim=None, smaller=False, note=""):
@@ -60,21 +63,25 @@ def nginx():
             process.wait()
 
 
-def wrk(port, requests, seconds=SECONDS, order="random", connections=64):
+def stack(engine="sqlite", **options):
+    return Stack(**options, **({} if engine == "sqlite" else {"engine": engine}))
+
+
+def wrk(port, requests, seconds=SECONDS, order="random", connections=64, rate=None):
+    """rate: requests a second, evenly spaced; else as fast as they are answered."""
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", "tests/bench/requests.lua", f"http://127.0.0.1:{port}/"]
-    r = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "REQUESTS": requests, "ORDER": order})
-    m = re.search(r"RESULT requests=(\d+) us=(\d+) status=(\d+) sockets=(\d+) p50=(\d+) p99=(\d+)", r.stdout)
+    r = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "REQUESTS": requests, "ORDER": order, "RATE": f"{rate:.3f}" if rate else ""})
+    m = re.search(r"RESULT requests=(\d+) us=(\d+) status=(\d+) sockets=(\d+) p50=(\d+) p99=(\d+) bytes=(\d+)", r.stdout)
     assert m, r.stdout + r.stderr
-    n, us, status, sockets, p50, p99 = map(int, m.groups())
+    n, us, status, sockets, p50, p99, size = map(int, m.groups())
     assert not status and not sockets, f"{status} answers were refused, {sockets} connections failed"
-    return {"rate": n / (us / 1e6), "p50": p50, "p99": p99}
+    return {"rate": n / (us / 1e6), "p50": p50, "p99": p99, "done": n, "bytes": size}
 
 
 def write_requests(name, rows):
     path = os.path.join(OUT, name)
     with open(path, "w") as f:
-        for method, target, token, body in rows:
-            f.write(f"{method}\t{target}\t{token}\t{body}\n")
+        f.writelines("\t".join(row) + "\n" for row in rows)
     return path
 
 
@@ -110,7 +117,7 @@ class World:
         self.s, self.admin = s, s.login("admin")
         rng, codes = random.Random(529), villages()
         self.members = make_members(s, self.admin, [person(i, rng.choice(codes)) for i in range(SESSIONS)])
-        keys = [json.loads(s.cli("client", "create", f"bench {i}", "app_backend@43", "--json").stdout)["apiKey"] for i in range(BACKENDS)]
+        keys = self.keys = [json.loads(s.cli("client", "create", f"bench {i}", "app_backend@43", "--json").stdout)["apiKey"] for i in range(BACKENDS)]
         answers = s.load([("POST", "/v1/sessions:exchange", {"member": m["id"]}, {"Authorization": "Bearer " + keys[i % BACKENDS]})
                           for i, m in enumerate(self.members)], 64)
         self.tokens = [a.ok()["token"] for a in answers]
@@ -279,7 +286,7 @@ def import_members(s, token, first, rows, codes, grouped=False):
     r = s.call("POST", "/v1/members:import?organization=43", csv, token=token, headers={"Content-Type": "text/csv"}).ok()
     done = operation_done(s, r, token, seconds=600)
     assert done["state"] == "SUCCEEDED" and done["rowsAccepted"] == rows, str(done)[:600]
-    return {"rate": rows / (time.monotonic() - began)}
+    return {"rate": rows / (time.monotonic() - began), "done": rows}
 
 
 def part_import():
@@ -363,8 +370,17 @@ def part_instructions():
         figure("instructions_per_read_" + name, (many - few) / 3000)
 
 
+def part_cost():
+    from bench import cost
+    for engine in ENGINES:
+        print(f"cost of a request by part, {engine}", flush=True)
+        rows, sizes = cost.run(engine)
+        costs.extend(rows)
+        growth.append(sizes)
+
+
 LOADED = {"read": part_read, "checkin": part_checkin, "p99": part_p99}
-ALONE = {"idle": part_idle, "ready": part_ready, "import": part_import, "growth": part_growth, "instructions": part_instructions}
+ALONE = {"idle": part_idle, "ready": part_ready, "import": part_import, "growth": part_growth, "instructions": part_instructions, "cost": part_cost}
 PARTS = {**LOADED, **ALONE}
 
 
