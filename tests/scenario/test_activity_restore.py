@@ -3,7 +3,6 @@
 """A restore from a backup begins new histories: what activity derives from events comes back, from snapshots and rows."""
 import contextlib
 import os
-import sqlite3
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
@@ -17,14 +16,6 @@ from support.world import make_activity, make_members  # noqa: E402
 def scene():
     with Stack(gateway_options=["--rate-scale=100"]) as s:
         yield s
-
-
-def change(s, service, *statements):
-    db = sqlite3.connect(os.path.join(s.var, "store", f"{service}.db"))
-    for sql in statements:
-        db.execute(sql)
-    db.commit()
-    db.close()
 
 
 def counts(s, organization):
@@ -44,8 +35,8 @@ def restore(s):
 
     keep, s.keep = s.keep, True
     s.stop()
-    change(s, "membership", "DELETE FROM rpc_epoch", "DELETE FROM rpc_outbox WHERE seq < (SELECT MAX(seq) FROM rpc_outbox)")
-    change(s, "activity", "DELETE FROM rpc_epoch", "DELETE FROM member WHERE id <> 'x'", "DELETE FROM organization WHERE path LIKE '/43/4302/%'",
+    s.execute("membership", "DELETE FROM rpc_epoch", "DELETE FROM rpc_outbox WHERE seq < (SELECT MAX(seq) FROM rpc_outbox)")
+    s.execute("activity", "DELETE FROM rpc_epoch", "DELETE FROM member WHERE id <> 'x'", "DELETE FROM organization WHERE path LIKE '/43/4302/%'",
            "UPDATE campaign_count SET on_site = 7", "DELETE FROM activity_count")
     s.keep = keep
     s.start()

@@ -7,7 +7,6 @@ more (`dead`).
 import itertools
 import os
 import re
-import sqlite3
 
 from .people import id_number, person
 from .stack import ROOT
@@ -232,13 +231,6 @@ def make_callers(s, admin, target):
 
 
 def stores(s):
-    """Every table of every service's store: {(file, table): [row, ...]}."""
-    found = {}
-    for folder, _, names in os.walk(s.var):
-        for name in names:
-            if not name.endswith(".db"):
-                continue
-            with sqlite3.connect(f"file:{os.path.join(folder, name)}?mode=ro", uri=True) as db:
-                for (table,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
-                    found[name, table] = db.execute(f'SELECT * FROM "{table}"').fetchall()
-    return found
+    """Every table of every service's store: {(service, table): [row, ...]}."""
+    return {(service, table): s.rows(service, f'SELECT * FROM "{table}"') for service in ("membership", "activity")
+            for table in s.tables(service)}

@@ -3,7 +3,7 @@
 """A private PostgreSQL 15 in a temporary folder, on a unix socket only, for one test; it ends with the test, however that ends.
 
     with Postgres() as db:
-        url = db.url("membership")     # a database of that name, owned by a role that may nothing else
+        url = db.url("membership")     # a database that belongs to a role which may nothing else; so for each service
         db.sql("SELECT count(*) FROM member", "membership")
         db.crash(); db.start()
 
@@ -14,6 +14,7 @@ compare texts by a language's rules and not by bytes, as a careless operator's m
 Whoever runs many tests sets NX_POSTGRES_TEMPLATE to an empty folder: what initdb makes is kept there and copied.
 """
 import fcntl
+import json
 import os
 import shutil
 import signal
@@ -77,8 +78,6 @@ def template():
         data = os.path.join(folder, "data")
         if not os.path.exists(data):
             with Postgres(from_template=False) as db:
-                for name in ("membership", "activity"):
-                    db.database(name)
                 db.stop()
                 copy(db.data, data + ".new")
             os.rename(data + ".new", data)
@@ -131,6 +130,8 @@ class Postgres:
             self.start()
             if not primary and not self.sql(f"SELECT 1 FROM pg_roles WHERE rolname = '{ROLE}'"):
                 self.sql(f"CREATE ROLE {ROLE} LOGIN PASSWORD '{PASSWORD}'")
+                for name in ("membership", "activity"):
+                    self.database(name)
         except BaseException:
             self.close()
             raise
@@ -226,15 +227,24 @@ class Postgres:
             self.sql(f"CREATE DATABASE {name} OWNER {ROLE}")
             self.sql("REVOKE ALL ON SCHEMA public FROM PUBLIC; GRANT ALL ON SCHEMA public TO " + ROLE, name)
 
-    def url(self, database, *others, options=""):
-        """others: more servers of which one is the primary. The database is made unless the server is a standby."""
-        if self.sql("SELECT pg_is_in_recovery()") == "f":
-            self.database(database)
+    def rows(self, query, database):
+        """A list of tuples; bytes as bytes."""
+        def value(v):
+            return bytes.fromhex(v[2:]) if isinstance(v, str) and v.startswith("\\x") else v
+
+        lines = self.sql(f"SELECT row_to_json(r) FROM ({query}) AS r", database).splitlines()
+        return [tuple(value(v) for v in json.loads(line).values()) for line in lines]
+
+    def url(self, database, *others, passfile=None, options=""):
+        """others: more servers of which one is the primary. passfile: in place of the password."""
         servers = (self, *others)
-        text = f"postgresql://{ROLE}:{urllib.parse.quote(PASSWORD, safe='')}@/{database}?host="
+        password = "" if passfile else ":" + urllib.parse.quote(PASSWORD, safe="")
+        text = f"postgresql://{ROLE}{password}@/{database}?host="
         text += ",".join(urllib.parse.quote(s.socket, safe="") for s in servers)
         if any(s.port != 5432 for s in servers):
             text += "&port=" + ",".join(str(s.port) for s in servers)
+        if passfile:
+            text += "&passfile=" + urllib.parse.quote(passfile, safe="/")
         return text + options
 
     def standby(self, **options):
@@ -262,6 +272,7 @@ def main():
         watch(sys.argv[2])
     elif sys.argv[1:2] == ["--run"] and len(sys.argv) > 2:
         with Postgres() as db:
+            db.database("test")
             status = subprocess.run(sys.argv[2:], env={**os.environ, "NX_POSTGRES": db.url("test")}).returncode
         sys.exit(status if status >= 0 else 128 - status)
     else:

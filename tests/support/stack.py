@@ -4,21 +4,29 @@
     with Stack(instances={"membership": 2}) as s:
         s.call("GET", "/v1/organizations/43", token=s.api_key).ok()
         s.kill("membership-1")
+
+Its stores are SQLite files, or with engine="postgresql" (or NX_STORE=postgresql in the environment) databases of a private
+server: s.database.
 """
 import asyncio
+import contextlib
 import http.client
 import json
 import os
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 
+from . import postgres
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+ENGINE = os.environ.get("NX_STORE", "sqlite")
 BIN = os.environ.get("NUANXIN_BIN", os.path.join(ROOT, "build", "bin"))
 
 
@@ -89,7 +97,8 @@ class Redis:
 class Stack:
     """own_redis: the story controls Redis (self.redis). clock: self.advance(seconds) moves every process's time."""
 
-    def __init__(self, instances=None, own_redis=False, clock=False, seed=True, gateway_options=(), env=None, var=None):
+    def __init__(self, instances=None, own_redis=False, clock=False, seed=True, gateway_options=(), env=None, var=None, engine=None):
+        self.engine, self.database = engine or ENGINE, None
         self.instances, self.own_redis, self.seed = instances or {}, own_redis, seed
         self.gateway_options, self.env = list(gateway_options), dict(env or {})
         self.folder = var or tempfile.mkdtemp(prefix="nxt", dir="/tmp")
@@ -117,6 +126,8 @@ class Stack:
             os.makedirs(os.path.join(self.folder, "own-redis"), exist_ok=True)
             self.redis = Redis(os.path.join(self.folder, "own-redis"))
             self.redis.start()
+        if self.engine == "postgresql" and not self.database:
+            self.database = self.make_database()
         if self.clock_file:
             self.advance(0)
         self.port = free_port()
@@ -124,6 +135,8 @@ class Stack:
         self.var = os.path.join(self.folder, "v")
         command = [os.path.join(BIN, "nuanxin-runner"), "--http", self.address, "--var", self.var, "--data",
                    os.path.join(ROOT, "deploy", "data", "hunan-divisions.csv")]
+        if self.engine == "postgresql":
+            command += ["--store", self.store_url("SERVICE")]
         for service, n in self.instances.items():
             command += ["--instances", f"{service}={n}"]
         if self.redis:
@@ -170,9 +183,27 @@ class Stack:
             self.redis.stop()
             self.redis = None
         findings = self.findings()
+        if not self.keep and self.database:
+            self.database.close()
+            self.database = None
         if not self.keep:
             shutil.rmtree(self.folder, ignore_errors=True)
         assert not findings, "a sanitizer found:\n" + findings
+
+    def make_database(self):
+        """A story that wants more of its server than that overrides it."""
+        return postgres.Postgres()
+
+    def store_url(self, service):
+        """Without the password, which the command line would show to everybody."""
+        return self.database.url(service, passfile=self.passfile())
+
+    def passfile(self):
+        path = os.path.join(self.folder, "pgpass")
+        if not os.path.exists(path):
+            with open(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w") as f:
+                f.write("*:*:*:%s:%s\n" % (postgres.ROLE, postgres.PASSWORD.replace("\\", "\\\\").replace(":", "\\:")))
+        return path
 
     def restart(self):
         """Stops and starts on the same data."""
@@ -225,6 +256,40 @@ class Stack:
         fd = os.open(self.clock_file, os.O_WRONLY | os.O_CREAT, 0o600)
         os.write(fd, self.offset.to_bytes(8, sys.byteorder, signed=True))
         os.close(fd)
+
+    # --- the stores ---------------------------------------------------------------------------------------
+    def rows(self, service, sql):
+        """What a service's store answers: a list of tuples."""
+        if self.engine == "postgresql":
+            return self.database.rows(sql, service)
+        with contextlib.closing(sqlite3.connect(f"file:{self.store_file(service)}?mode=ro", uri=True)) as db:
+            return db.execute(sql).fetchall()
+
+    def execute(self, service, *statements):
+        """Changes a store behind the services' back: while they are stopped."""
+        if self.engine == "postgresql":
+            self.database.sql("BEGIN; " + "; ".join(statements) + "; COMMIT", service)
+            return
+        with contextlib.closing(sqlite3.connect(self.store_file(service))) as db:
+            for sql in statements:
+                db.execute(sql)
+            db.commit()
+
+    def store_file(self, service):
+        return os.path.join(self.var, "store", service + ".db")
+
+    def tables(self, service):
+        if self.engine == "postgresql":
+            found = self.rows(service, "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()")
+        else:
+            found = self.rows(service, "SELECT name FROM sqlite_master WHERE type = 'table'")
+        return [name for (name,) in found]
+
+    def columns(self, service, table):
+        if self.engine == "postgresql":
+            return [name for (name,) in self.rows(service, "SELECT attname FROM pg_attribute WHERE attnum > 0 AND NOT attisdropped"
+                                                           f" AND attrelid = '{table}'::regclass")]
+        return [row[1] for row in self.rows(service, f"PRAGMA table_info({table})")]
 
     # --- talking ------------------------------------------------------------------------------------------
     def call(self, method, path, body=None, token=None, headers=None, retry_503=False):

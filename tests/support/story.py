@@ -4,6 +4,7 @@
 A story fails by an exception: use plain assert with a message, or `expect`. Nothing sleeps for luck: `wait_until`
 polls a condition with a deadline and says what it waited for.
 """
+import os
 import sys
 import time
 import traceback
@@ -11,11 +12,17 @@ import traceback
 _stories = []
 
 
-def story(title):
-    """Marks a function as a story. Stories share the module's fixtures; each must stand by itself."""
+def story(title, only_sqlite=None):
+    """Marks a function as a story. Stories share the module's fixtures; each must stand by itself.
+
+    only_sqlite: why it cannot be told on PostgreSQL.
+    """
 
     def mark(function):
-        _stories.append((title, function))
+        if only_sqlite and os.environ.get("NX_STORE") == "postgresql":
+            print(f"# skipped on postgresql: {title}: {only_sqlite}", flush=True)
+        else:
+            _stories.append((title, function))
         return function
 
     return mark
