@@ -4,6 +4,7 @@
 # BUILD=dir builds elsewhere; SAN=asan|tsan|fuzz builds under a sanitizer (in build/asan …); V=1 shows the commands.
 
 SAN    ?=
+RELEASE ?= 0.3.0
 BUILD  ?= build$(if $(SAN),/$(SAN))
 HTTP   ?= 127.0.0.1:8080
 VAR    ?= var
@@ -125,7 +126,7 @@ $(BUILD)/bin/contract-compiler: $(COMPILER_OBJ)
 	$(call say,LINK,$@)$(LINK) -o $@ $^ $(LDLIBS)
 $(CONTRACT_C) &: $(BUILD)/gen/contract.binpb $(BUILD)/bin/contract-compiler $(wildcard proto/contract.lock proto/compiler/page/*)
 	@mkdir -p $(BUILD)/gen/contract
-	$(call say,CONTRACT,$(@D))$(BUILD)/bin/contract-compiler --descriptors $< --lock proto/contract.lock --page proto/compiler/page --out $(BUILD)/gen/contract
+	$(call say,CONTRACT,$(@D))$(BUILD)/bin/contract-compiler --descriptors $< --lock proto/contract.lock --page proto/compiler/page --release '$(RELEASE)' --out $(BUILD)/gen/contract
 	@touch $(CONTRACT_C)
 
 # --- objects -------------------------------------------------------------------------------------------

@@ -94,11 +94,15 @@ void contract_init(void);
 /* Hash over everything above: two processes with equal hashes were built from the same contract. */
 extern const char contract_hash[65];
 
-/* Older shapes that this build still accepts for a method's input (from the lock file's history). */
-extern const struct contract_accepts {
-        uint64_t method, input_hash;
-} contract_accepted[];
-extern const unsigned contract_n_accepted;
+/* This build's name for logs and operators: its release and the first letters of contract_hash, "0.3.0+1f2e3d4c". */
+extern const char contract_build[];
+
+/* Earlier shapes of a method's input and output (from the lock file's history). Whoever sends such an input is
+ * understood; whoever expects such an output understands ours. */
+extern const struct contract_past {
+        uint64_t method, hash;
+} contract_past_inputs[], contract_past_outputs[];
+extern const unsigned contract_n_past_inputs, contract_n_past_outputs;
 
 /* "noun.verb" names; a role's set is a bit mask over their indexes (at most 128). */
 extern const char *const contract_permissions[];

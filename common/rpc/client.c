@@ -238,8 +238,7 @@ static void wait_for_instance(struct rpc_pending *p, int64_t now)
 static struct fleet_need need_of(const struct rpc_pending *p, const struct instance *avoid)
 {
         return (struct fleet_need){.service = p->service, .instance = p->wanted[0] ? p->wanted : NULL,
-                                   .write = p->write, .method = p->method->id, .input_hash = p->method->input_hash,
-                                   .avoid = avoid};
+                                   .write = p->write, .method = p->method, .avoid = avoid};
 }
 
 /* Sends p to an instance that fits, or leaves it waiting. p is in no list. */
@@ -251,7 +250,7 @@ static void try_send(struct rpc_pending *p)
         struct instance *i = fleet_choose(c->fleet, &need);
 
         if (!i || p->deadline_us <= now) {
-                fleet_say_mismatch(c->fleet, &need, p->method->name);
+                fleet_say_mismatch(c->fleet, &need);
                 wait_for_instance(p, now);
                 return;
         }

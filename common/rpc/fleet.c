@@ -53,11 +53,6 @@ static void on_down(void *arg)
                 i->fleet->o.ops->on_lost(i->fleet->o.arg, i);
 }
 
-static int compare_pairs(const void *a, const void *b)
-{
-        return memcmp(a, b, 2 * sizeof(uint64_t));
-}
-
 static void take_hello(struct instance *i, const Nuanxin__Internal__V1__Hello *hello)
 {
         if (strcmp(hello->service, i->service) != 0) {
@@ -68,16 +63,10 @@ static void take_hello(struct instance *i, const Nuanxin__Internal__V1__Hello *h
         snprintf(i->id, sizeof(i->id), "%s", hello->instance);
         i->may_write = hello->may_write;
         i->draining = hello->draining;
-        i->n_accepts = hello->n_accepts;
-        if (hello->n_accepts) {
-                i->accepts = mem_realloc(i->accepts, hello->n_accepts * 2 * sizeof(uint64_t));
-                for (size_t k = 0; k < hello->n_accepts; k++) {
-                        i->accepts[2 * k] = hello->accepts[k]->method;
-                        i->accepts[2 * k + 1] = hello->accepts[k]->input_hash;
-                }
-                qsort(i->accepts, i->n_accepts, 2 * sizeof(uint64_t), compare_pairs);
-        }
+        compat_read(&i->compat, hello);
+        snprintf(i->build, sizeof(i->build), "%s", hello->build[0] ? hello->build : "unknown");
         if (!i->greeted) { /* another process, maybe: what the last one did is not held against it */
+                i->refused_said = false;
                 i->failures = i->ejections = 0;
                 i->ejected_until_us = i->latency_us = 0;
         }
@@ -167,7 +156,7 @@ static void instance_free(struct instance *i)
         LIST_REMOVE(i, all);
         i->fleet->n_instances--;
         bus_link_free(i->link);
-        free(i->accepts);
+        compat_done(&i->compat);
         free(i);
 }
 
@@ -242,9 +231,7 @@ bool instance_is_ejected(const struct instance *i)
 
 static bool accepts(const struct instance *i, const struct fleet_need *need)
 {
-        const uint64_t pair[2] = {need->method, need->input_hash};
-        return !need->method || !i->n_accepts ||
-               bsearch(pair, i->accepts, i->n_accepts, sizeof(pair), compare_pairs) != NULL;
+        return need->instance || !need->method || compat_has(&i->compat, need->method->id);
 }
 
 static bool fits_but_for_contract(const struct instance *i, const struct fleet_need *need)
@@ -258,16 +245,31 @@ static bool fits_but_for_contract(const struct instance *i, const struct fleet_n
         return !i->draining && (!need->write || i->may_write);
 }
 
-static bool fits(const struct instance *i, const struct fleet_need *need)
+/* Once a greeting: the first such method stands for all. */
+static void say_refused(struct instance *i, const struct fleet_need *need)
 {
-        return fits_but_for_contract(i, need) && (need->instance || accepts(i, need));
+        if (i->refused_said)
+                return;
+        i->refused_said = true;
+        log_warn("an instance of another build gets none of the requests that it and this build understand differently",
+                 "service=%s instance=%s method=%s build=%s our_build=%s", i->service, i->id, need->method->name, i->build,
+                 contract_build);
 }
 
-void fleet_say_mismatch(struct fleet *f, const struct fleet_need *need, const char *method)
+static bool fits(struct instance *i, const struct fleet_need *need)
 {
-        const struct instance *i;
+        if (!fits_but_for_contract(i, need))
+                return false;
+        if (accepts(i, need))
+                return true;
+        say_refused(i, need);
+        return false;
+}
+
+void fleet_say_mismatch(struct fleet *f, const struct fleet_need *need)
+{
+        const struct instance *i, *refused = NULL;
         int64_t now = loop_now_us(f->o.loop);
-        bool refused = false;
 
         if (f->mismatch_said_us && now - f->mismatch_said_us < MISMATCH_EVERY_US)
                 return;
@@ -276,13 +278,14 @@ void fleet_say_mismatch(struct fleet *f, const struct fleet_need *need, const ch
                         continue;
                 if (accepts(i, need))
                         return;
-                refused = true;
+                refused = i;
         }
         if (!refused)
                 return;
         f->mismatch_said_us = now;
-        log_error("no instance accepts this build's input of a method: upgrade the service before its callers",
-                  "service=%s method=%s", need->service, method);
+        log_error("no instance understands a method as this build does: upgrade the service before its callers",
+                  "service=%s method=%s build=%s our_build=%s", need->service, need->method->name, refused->build,
+                  contract_build);
 }
 
 /* (outstanding + 1) × latency. Of one that has not answered yet only the first factor is known. */

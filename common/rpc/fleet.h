@@ -11,6 +11,7 @@
 
 #include "common/base/arena.h"
 #include "common/bus/bus.h"
+#include "common/rpc/compat.h"
 #include "common/rpc/envelope.h"
 
 #include <sys/queue.h>
@@ -40,8 +41,9 @@ struct instance {
         int ejections;            /* in a row: the next lasts longer */
         int64_t ejected_until_us; /* monotonic */
         struct pending_list in_flight; /* the client's */
-        uint64_t *accepts;        /* pairs of method and input hash, sorted; from its Hello */
-        size_t n_accepts;
+        struct compat compat;     /* from its Hello */
+        char build[64];
+        bool refused_said;        /* that it is of another build and gets none of some requests */
 };
 
 struct fleet_ops {
@@ -74,13 +76,13 @@ struct fleet_need {
         const char *service;
         const char *instance; /* this very one, or NULL */
         bool write;
-        uint64_t method, input_hash;      /* 0, 0: whatever it accepts */
+        const struct contract_method *method; /* NULL: whatever it accepts */
         const struct instance *avoid;     /* taken only if there is no other */
 };
 struct instance *fleet_choose(struct fleet *fleet, const struct fleet_need *need); /* NULL: none fits now */
-/* When none fits: says so in the log, once a minute and not once a request, if one would but for that method's input:
+/* When none fits: says so in the log, once a minute and not once a request, if one would but for that method's shapes:
  * one side is of another build. */
-void fleet_say_mismatch(struct fleet *fleet, const struct fleet_need *need, const char *method);
+void fleet_say_mismatch(struct fleet *fleet, const struct fleet_need *need);
 
 /* latency_us < 0: it says nothing of the instance (a long poll). */
 void fleet_succeeded(struct instance *instance, int64_t latency_us);

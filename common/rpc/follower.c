@@ -29,6 +29,9 @@ static const struct metric_family head_family = {
         "nuanxin_consumer_head", "Newest position of a consumer's source that it has heard of.", METRIC_GAUGE};
 static const struct metric_family failures_family = {
         "nuanxin_consumer_failures_total", "Steps of a consumer that failed and were tried again.", METRIC_COUNTER};
+static const struct metric_family unknown_family = {
+        "nuanxin_consumer_unknown_total", "Events of types that this build does not know, passed over: their source is newer.",
+        METRIC_COUNTER};
 
 typedef Nuanxin__Internal__V1__PullEventsRequest PullEventsRequest;
 typedef Nuanxin__Internal__V1__PullEventsResponse PullEventsResponse;
@@ -75,12 +78,14 @@ struct follower {
         bool more;            /* the job left work behind */
         bool news;            /* came while it was busy */
         int64_t head;
+        size_t n_unknown;   /* events of the batch whose type this build does not know */
+        bool unknown_said;
         struct buf answer; /* what was pulled, packed */
         struct job job;    /* the lane's while LOADING and APPLYING */
         struct rpc_pending *pending;
         struct loop_timer *timer;
         unsigned failures;
-        struct metric *position_now, *head_now, *failed;
+        struct metric *position_now, *head_now, *failed, *unknown;
 };
 
 struct followers {
@@ -155,7 +160,7 @@ static int cursor_move(struct store_conn *db, const char *name, const struct cur
 static int apply(struct follower *f, struct rpc_call *call, OutboxEvent *const *events, size_t n)
 {
         struct rpc_event *batch = n ? ARENA_ARRAY(call->arena, struct rpc_event, n) : NULL;
-        for (size_t i = 0; i < n; i++)
+        for (size_t i = 0; i < n; i++) {
                 batch[i] = (struct rpc_event){.seq = events[i]->seq,
                                               .time_us = events[i]->time_us,
                                               .id = events[i]->id,
@@ -164,6 +169,8 @@ static int apply(struct follower *f, struct rpc_call *call, OutboxEvent *const *
                                               .organization = events[i]->organization,
                                               .contract = contract_message_by_name(str_of(events[i]->type)),
                                               .data = {(const char *)events[i]->data.data, events[i]->data.len}};
+                f->n_unknown += !batch[i].contract;
+        }
         return n ? f->consumer->apply(call, batch, n) : 0;
 }
 
@@ -240,6 +247,7 @@ static int job_apply(struct rpc_call *call, void *arg)
                        : message_unpack(call->arena, type, f->answer.p, f->answer.n, &response);
         f->next = f->cursor;
         f->more = false;
+        f->n_unknown = 0;
         if (r != 0)
                 return r;
         r = in_snapshot(f) ? take_page(f, call, (PullSnapshotResponse *)response)
@@ -257,6 +265,17 @@ static int job_load(struct rpc_call *call, void *arg)
 
 /* --- on the loop ------------------------------------------------------------------------------------------------ */
 
+/* A newer source tells of what this build has no word for: it goes on without. */
+static void tell_unknown(struct follower *f)
+{
+        metric_add(f->unknown, (int64_t)f->n_unknown);
+        if (f->n_unknown && !f->unknown_said)
+                log_warn("events of unknown types are passed over: their source is of a newer build",
+                         "consumer=%s source=%s our_build=%s", f->consumer->name, f->consumer->source, contract_build);
+        f->unknown_said |= f->n_unknown > 0;
+        f->n_unknown = 0;
+}
+
 static void on_applied(void *arg, int result)
 {
         struct follower *f = arg;
@@ -268,6 +287,7 @@ static void on_applied(void *arg, int result)
         }
         f->failures = 0;
         f->cursor = f->next;
+        tell_unknown(f);
         metric_set(f->position_now, f->cursor.position);
         metric_set(f->head_now, f->head > f->cursor.position ? f->head : f->cursor.position);
         advance(f);
@@ -383,6 +403,7 @@ static void follower_init(struct follower *f, struct rpc_server *server, struct 
         f->position_now = metric_new(metrics, &position_family, "consumer=\"%s\"", consumer->name);
         f->head_now = metric_new(metrics, &head_family, "consumer=\"%s\"", consumer->name);
         f->failed = metric_new(metrics, &failures_family, "consumer=\"%s\"", consumer->name);
+        f->unknown = metric_new(metrics, &unknown_family, "consumer=\"%s\"", consumer->name);
         f->state = FOLLOWER_RESTING;
         load(f);
 }

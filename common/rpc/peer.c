@@ -167,5 +167,6 @@ const struct rpc_method peer_methods[] = {
         INTERNAL_V1_PULL_SNAPSHOT(handle_pull_snapshot),
         INTERNAL_V1_GET_STATUS(handle_get_status),
         INTERNAL_V1_LIST_AUDIT(handle_list_audit),
+        INTERNAL_V1_CONTRACT_STORE(handle_contract_store),
         {0},
 };

@@ -52,6 +52,7 @@ int handle_get_status(struct rpc_call *call, const Nuanxin__Internal__V1__GetSta
         status->may_write = rpc_server_is_writer(server);
         status->draining = server_is_draining(server);
         status->contract = (char *)contract_hash;
+        status->build = (char *)contract_build;
         status->started_us = server->started_us;
         status->lanes = ARENA_ARRAY(call->arena, LaneStatus *, ARRAY_LEN(lanes));
         for (size_t i = 0; i < ARRAY_LEN(lanes); i++)
@@ -64,7 +65,7 @@ int handle_get_status(struct rpc_call *call, const Nuanxin__Internal__V1__GetSta
         status->commits = (int64_t)atomic_load(&server->commit->count);
         status->commit_p50_us = metric_quantile(server->commit, 0.5);
         status->commit_p99_us = metric_quantile(server->commit, 0.99);
-        return 0;
+        return contractions_tell(call, status);
 }
 
 /* --- audit ------------------------------------------------------------------------------------------------------ */

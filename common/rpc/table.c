@@ -95,18 +95,20 @@ bool table_accepts(const struct contract_method *contract, uint64_t input_hash)
 {
         if (input_hash == contract->input_hash)
                 return true;
-        for (unsigned i = 0; i < contract_n_accepted; i++)
-                if (contract_accepted[i].method == contract->id && contract_accepted[i].input_hash == input_hash)
+        for (unsigned i = 0; i < contract_n_past_inputs; i++)
+                if (contract_past_inputs[i].method == contract->id && contract_past_inputs[i].hash == input_hash)
                         return true;
         return false;
 }
 
-static size_t add_accepts(Nuanxin__Internal__V1__Accepts *out, size_t n, size_t room, uint64_t method, uint64_t hash)
+static size_t add_accepts(Nuanxin__Internal__V1__Accepts *out, size_t n, size_t room, uint64_t method, uint64_t input,
+                          uint64_t output)
 {
         if (n < room) {
                 nuanxin__internal__v1__accepts__init(&out[n]);
                 out[n].method = method;
-                out[n].input_hash = hash;
+                out[n].input_hash = input;
+                out[n].output_hash = output;
         }
         return n < room ? n + 1 : n;
 }
@@ -114,11 +116,15 @@ static size_t add_accepts(Nuanxin__Internal__V1__Accepts *out, size_t n, size_t 
 size_t rpc_server_accepts(const struct rpc_server *server, Nuanxin__Internal__V1__Accepts *out, size_t room)
 {
         size_t n = 0;
-        for (size_t i = 0; i < server->n_served; i++)
-                n = add_accepts(out, n, room, server->served[i].contract->id, server->served[i].contract->input_hash);
-        for (unsigned i = 0; i < contract_n_accepted; i++)
-                if (server_find(server, contract_accepted[i].method))
-                        n = add_accepts(out, n, room, contract_accepted[i].method, contract_accepted[i].input_hash);
+        for (size_t i = 0; i < server->n_served; i++) {
+                const struct contract_method *m = server->served[i].contract;
+                n = add_accepts(out, n, room, m->id, m->input_hash, m->output_hash);
+        }
+        for (unsigned i = 0; i < contract_n_past_inputs; i++)
+                if (server_find(server, contract_past_inputs[i].method))
+                        n = add_accepts(out, n, room, contract_past_inputs[i].method, contract_past_inputs[i].hash, 0);
+        for (unsigned i = 0; i < contract_n_past_outputs; i++)
+                if (server_find(server, contract_past_outputs[i].method))
+                        n = add_accepts(out, n, room, contract_past_outputs[i].method, 0, contract_past_outputs[i].hash);
         return n;
 }
-

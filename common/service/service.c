@@ -69,6 +69,7 @@ static void pack_hello(struct service *s)
 
         hello.service = (char *)s->spec->rpc->name;
         hello.instance = s->instance;
+        hello.build = (char *)contract_build;
         hello.may_write = rpc_server_is_writer(s->server);
         hello.draining = s->state >= SERVICE_DRAINING;
         hello.n_accepts = rpc_server_accepts(s->server, accepts, MOST);

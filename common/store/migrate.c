@@ -135,6 +135,11 @@ static bool is_contraction(struct str name)
         return name.n > suffix.n && str_eq((struct str){name.p + name.n - suffix.n, suffix.n}, suffix);
 }
 
+bool store_is_contraction(const struct store_migration *m)
+{
+        return is_contraction(str_of(m->name));
+}
+
 /* "membership/" of "membership/001_core". */
 static struct str folder_of(const char *name)
 {
@@ -166,7 +171,7 @@ int store_schema_fits(struct store_conn *conn, const struct store_migration *lis
         int r;
 
         for (size_t i = 0; i < n; i++)
-                wanted += !is_contraction(str_of(list[i].name));
+                wanted += !store_is_contraction(&list[i]);
         while ((r = next_record(conn, &rows)) == 1) {
                 struct str name = store_text(rows, 0);
                 bool listed = is_listed(list, n, name);
@@ -190,22 +195,21 @@ static int is_fresh(struct store_conn *conn, const struct store_migration *list,
         return r == 0 ? 1 : r;
 }
 
-int store_contract(struct store_conn *writer, const struct store_migration *m, const char **ret_error)
-{
-        int r = is_contraction(str_of(m->name)) ? has_run(writer, m) : 1;
-        if (r == 0)
-                r = run_and_record(writer, m, ret_error);
-        else if (r < 0)
-                r = store_fail(ret_error, r, "migration %s: %s", m->name, store_last_error(writer));
-        else
-                return 0;
-        return r == 0 ? 1 : r;
-}
-
 int store_contract_pending(struct store_conn *conn, const struct store_migration *m)
 {
-        int r = is_contraction(str_of(m->name)) ? has_run(conn, m) : 1;
+        int r = store_is_contraction(m) ? has_run(conn, m) : 1;
         return r < 0 ? r : !r;
+}
+
+int store_contract(struct store_conn *writer, const struct store_migration *m, bool *ret_ran, const char **ret_error)
+{
+        int pending = store_contract_pending(writer, m);
+        if (pending < 0)
+                return store_fail(ret_error, pending, "migration %s: %s", m->name, store_last_error(writer));
+        int r = pending ? run_and_record(writer, m, ret_error) : 0;
+        if (r == 0)
+                *ret_ran = pending;
+        return r;
 }
 
 /* --- all of them ---------------------------------------------------------------------------------------- */
@@ -224,7 +228,7 @@ int store_migrate(struct store_conn *writer, const struct store_migration *list,
                 return store_fail(ret_error, fits < 0 ? fits : fresh, "cannot read the record of migrations: %s",
                                   store_last_error(writer));
         for (size_t i = 0; r == 0 && i < n; i++)
-                if (fresh || !is_contraction(str_of(list[i].name)))
+                if (fresh || !store_is_contraction(&list[i]))
                         r = migrate_one(writer, &list[i], ret_error);
         return r;
 }

@@ -82,10 +82,12 @@ int store_migrate(struct store_conn *writer, const struct store_migration *list,
  * aside); STORE_E_OUTGROWN: never again; or an error. */
 int store_schema_fits(struct store_conn *conn, const struct store_migration *list, size_t n,
                       const char **ret_error) MUST_USE;
+bool store_is_contraction(const struct store_migration *migration);
 /* Is it a contraction that has not run? 1, 0, or an error. */
 int store_contract_pending(struct store_conn *conn, const struct store_migration *migration) MUST_USE;
-/* Runs a contraction, in the open transaction: 1; 0: there is nothing to do; or an error. */
-int store_contract(struct store_conn *writer, const struct store_migration *migration, const char **ret_error) MUST_USE;
+/* Runs a contraction that is pending, in the open transaction. */
+int store_contract(struct store_conn *writer, const struct store_migration *migration, bool *ret_ran,
+                   const char **ret_error) MUST_USE;
 
 /* --- who may write ------------------------------------------------------------------------------------- */
 

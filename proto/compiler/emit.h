@@ -6,14 +6,18 @@
 
 #include "model.h"
 
-/* An older shape of a method's input that this build still accepts. */
-struct accepted {
-        uint64_t method, input_hash;
+/* Earlier shapes of a method's input or output. */
+struct past {
+        uint64_t method, hash;
+};
+struct pasts {
+        struct past *items;
+        size_t n;
 };
 
 /* contract.c: all tables of common/contract/contract.h but the two documents. */
-void emit_tables(struct buf *out, const struct model *model, const struct accepted *accepted, size_t n_accepted,
-                 const char *hash);
+void emit_tables(struct buf *out, const struct model *model, const struct pasts *inputs, const struct pasts *outputs,
+                 const char *version, const char *hash);
 
 /* One package's header: short names, constants and the typed entries of request tables. */
 void emit_header(struct buf *out, const struct model *model, const struct package *package);

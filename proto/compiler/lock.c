@@ -220,25 +220,25 @@ void lock_write(struct buf *out, const struct lock *lock)
         }
 }
 
-size_t lock_accepted(const struct model *m, const struct lock *lock, struct accepted **ret_accepted)
+struct pasts lock_pasts(const struct model *m, const struct lock *lock, bool outputs)
 {
         size_t n = 0, most = 0;
         for (size_t i = 0; i < lock->n_old; i++)
                 most += is_history(&lock->old[i]) ? strlen(lock->old[i].value) / 17 + 1 : 0;
-        /* One message may be the input of several methods; each has a list of its own. */
-        struct accepted *list = ARENA_ARRAY(m->arena, struct accepted, most * (m->n_methods + 1) + 1);
+        /* One message may belong to several methods; each has a list of its own. */
+        struct past *list = ARENA_ARRAY(m->arena, struct past, most * (m->n_methods + 1) + 1);
         for (size_t i = 0; i < m->n_methods; i++) {
                 const struct method *x = &m->methods[i];
+                struct message *message = outputs ? x->output : x->input;
                 const struct promise *old =
-                        promise_find(lock->old, lock->n_old, arena_printf(m->arena, "message %s", x->input->name));
+                        promise_find(lock->old, lock->n_old, arena_printf(m->arena, "message %s", message->name));
                 struct str rest = str_of(old ? old->value : "");
                 while (rest.n) {
                         struct str word = str_cut(&rest, ' ');
                         uint64_t hash = strtoull(arena_strndup(m->arena, word.p, word.n), NULL, 16);
-                        if (hash && hash != shape_hash(m->arena, x->input))
-                                list[n++] = (struct accepted){str_hash(str_of(x->name)), hash};
+                        if (hash && hash != shape_hash(m->arena, message))
+                                list[n++] = (struct past){str_hash(str_of(x->name)), hash};
                 }
         }
-        *ret_accepted = list;
-        return n;
+        return (struct pasts){list, n};
 }

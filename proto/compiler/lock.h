@@ -27,5 +27,5 @@ void lock_check(struct lock *ret_lock, const struct model *model, const char *pa
 /* The lock's text for today's contract, with the history of shapes. */
 void lock_write(struct buf *out, const struct lock *lock);
 
-/* The earlier shapes of every method's input. Returns how many; memory in the model's arena. */
-size_t lock_accepted(const struct model *model, const struct lock *lock, struct accepted **ret_accepted);
+/* The earlier shapes of every method's input, or output; memory in the model's arena. */
+struct pasts lock_pasts(const struct model *model, const struct lock *lock, bool outputs);

@@ -2,7 +2,7 @@
  *
  * The contract compiler: proto/ as a descriptor set in, C tables, headers, openapi.json and the page of /docs out.
  *
- *     contract-compiler --descriptors FILE --lock FILE --page FOLDER --out FOLDER
+ *     contract-compiler --descriptors FILE --lock FILE --page FOLDER --release TEXT --out FOLDER
  *     contract-compiler --descriptors FILE --lock FILE --update-lock
  *
  * Everything that is wrong with the contract is printed as "file:line: what", and nothing is written. Otherwise
@@ -87,16 +87,16 @@ static int write_documents(const struct model *m, const char *page, const char *
         return r;
 }
 
-static int write_all(const struct model *m, const struct lock *lock, const char *page, const char *out)
+static int write_all(const struct model *m, const struct lock *lock, const char *version, const char *page,
+                     const char *out)
 {
         struct buf text = {0};
         char hash[65];
-        struct accepted *accepted;
-        size_t n = lock_accepted(m, lock, &accepted);
-        emit_tables(&text, m, accepted, n, "");
+        const struct pasts inputs = lock_pasts(m, lock, false), outputs = lock_pasts(m, lock, true);
+        emit_tables(&text, m, &inputs, &outputs, "", "");
         digest_hex(hash, buf_str(&text));
         text.n = 0;
-        emit_tables(&text, m, accepted, n, hash);
+        emit_tables(&text, m, &inputs, &outputs, version, hash);
         int r = file_write(out, "contract.c", buf_str(&text));
         for (size_t i = 0; i < m->n_packages && r == 0; i++) {
                 char name[256];
@@ -138,7 +138,7 @@ static int update_lock(const struct lock *lock)
 }
 
 struct arguments {
-        const char *descriptors, *lock, *page, *out;
+        const char *descriptors, *lock, *version, *page, *out;
         bool update_lock;
 };
 
@@ -147,6 +147,7 @@ static int arguments_read(int argc, char **argv, struct arguments *a)
         const struct config_option options[] = {
                 {"descriptors", "FILE", "the descriptor set that protoc wrote", CONFIG_TEXT, &a->descriptors, 0, 0},
                 {"lock", "FILE", "the committed lock file; may be missing", CONFIG_TEXT, &a->lock, 0, 0},
+                {"release", "TEXT", "the release that the build names itself after (default: 0)", CONFIG_TEXT, &a->version, 0, 0},
                 {"page", "FOLDER", "style.css and guide.html of the page of /docs; without it, it has neither", CONFIG_TEXT,
                  &a->page, 0, 0},
                 {"out", "FOLDER", "where the made files go", CONFIG_TEXT, &a->out, 0, 0},
@@ -168,7 +169,7 @@ static int arguments_read(int argc, char **argv, struct arguments *a)
 
 int main(int argc, char **argv)
 {
-        struct arguments a = {0};
+        struct arguments a = {.version = "0"};
         int r = arguments_read(argc, argv, &a);
         if (r)
                 return r == CONFIG_E_HELP ? 0 : 2;
@@ -190,5 +191,5 @@ int main(int argc, char **argv)
         if (lock.additions && lock.n_old > 0)
                 fprintf(stderr, "%s: %zu additions are not locked yet: run `make lock`\n", a.lock, lock.additions);
         mkdir(a.out, 0777);
-        return write_all(&model, &lock, a.page, a.out) ? 1 : 0;
+        return write_all(&model, &lock, a.version, a.page, a.out) ? 1 : 0;
 }

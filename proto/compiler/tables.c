@@ -332,17 +332,17 @@ static void emit_problems(struct buf *out, const struct model *m)
         buf_printf(out, "        {0},\n};\nconst unsigned contract_n_problems = %u;\n\n", n);
 }
 
-static void emit_accepted(struct buf *out, const struct accepted *accepted, size_t n)
+static void emit_pasts(struct buf *out, const char *name, const struct pasts *pasts)
 {
-        buf_add_z(out, "const struct contract_accepts contract_accepted[] = {\n");
-        for (size_t i = 0; i < n; i++)
-                buf_printf(out, "        {0x%016llxull, 0x%016llxull},\n", (unsigned long long)accepted[i].method,
-                           (unsigned long long)accepted[i].input_hash);
-        buf_printf(out, "        {0, 0},\n};\nconst unsigned contract_n_accepted = %zu;\n\n", n);
+        buf_printf(out, "const struct contract_past contract_past_%s[] = {\n", name);
+        for (size_t i = 0; i < pasts->n; i++)
+                buf_printf(out, "        {0x%016llxull, 0x%016llxull},\n", (unsigned long long)pasts->items[i].method,
+                           (unsigned long long)pasts->items[i].hash);
+        buf_printf(out, "        {0, 0},\n};\nconst unsigned contract_n_past_%s = %zu;\n\n", name, pasts->n);
 }
 
-void emit_tables(struct buf *out, const struct model *m, const struct accepted *accepted, size_t n_accepted,
-                 const char *hash)
+void emit_tables(struct buf *out, const struct model *m, const struct pasts *inputs, const struct pasts *outputs,
+                 const char *version, const char *hash)
 {
         buf_add_z(out, "/* SPDX-License-Identifier: Apache-2.0\n *\n"
                        " * The tables of the contract (common/contract/contract.h). Made by the contract compiler from\n"
@@ -356,6 +356,8 @@ void emit_tables(struct buf *out, const struct model *m, const struct accepted *
         emit_methods(out, m);
         emit_roles(out, m);
         emit_problems(out, m);
-        emit_accepted(out, accepted, n_accepted);
+        emit_pasts(out, "inputs", inputs);
+        emit_pasts(out, "outputs", outputs);
         buf_printf(out, "const char contract_hash[65] = \"%s\";\n", hash);
+        buf_printf(out, "const char contract_build[] = \"%s+%.8s\";\n", version, hash);
 }

@@ -33,6 +33,7 @@ extern const struct command commands_people[]; /* account, client, session */
 extern const struct command commands_keys[];
 extern const struct command commands_call[];
 extern const struct command commands_scale[];
+extern const struct command commands_contract[]; /* store contract */
 
 /* All return 0 or, after a line on standard error, the exit status (1 failed, 2 wrong use). */
 int cli_open(struct cli *cli) MUST_USE;

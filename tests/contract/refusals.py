@@ -297,7 +297,7 @@ def check_history(bench):
     check("make lock again changes nothing", bench.lock.read_text() == text)
     bench.run(wider)
     tables = (bench.folder / "out" / "contract.c").read_text()
-    accepted = tables[tables.index("contract_accepted[]"):tables.index("contract_n_accepted")]
+    accepted = tables[tables.index("contract_past_inputs[]"):tables.index("contract_n_past_inputs")]
     check("the old shape of a request is accepted", f"0x{before}ull" in accepted and after[2] not in accepted, accepted)
     bench.lock.write_text("nonsense\n")
     code, said = bench.run(LOCKED)
