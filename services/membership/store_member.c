@@ -221,8 +221,9 @@ static int count_few(struct store_conn *db, Member__State state, bool *ret_few)
 static int list_few(struct store_conn *db, struct arena *arena, const struct member_filter *f, int64_t limit,
                     struct member_list *ret)
 {
-        static const char sql[] = "SELECT " COLUMNS " FROM member m CROSS JOIN organization o"
-                                  " WHERE m.state = $4 AND m.state <> 2 AND o.code = m.organization"
+        _Static_assert(FEW == 1000, "the limit below, which tells PostgreSQL's planner how few there are at most");
+        static const char sql[] = "SELECT " COLUMNS " FROM (SELECT * FROM member WHERE state = $4 AND state <> 2"
+                                  " LIMIT 1000) AS m CROSS JOIN organization o WHERE o.code = m.organization"
                                   " AND o.path >= $1 AND o.path < $2 AND (o.path, m.id) > ($5, $6)" IN_ORDER;
         _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
         int r = store_query(db, sql, &rows, TEXT(f->path), TEXTZ(path_end(arena, f->path)), I64(limit),

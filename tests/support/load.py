@@ -15,6 +15,7 @@ class Load:
     def __init__(self, stack, token, pairs, workers=8, retry=True):
         self.stack, self.token, self.pairs, self.retry = stack, token, list(pairs), retry
         self.acknowledged, self.failed, self.reads = [], [], 0
+        self.times, self.again = [], {}  # when each was acknowledged; how often which answer was asked again (0: a broken connection)
         self._lock, self._next, self._stop = threading.Lock(), 0, threading.Event()
         self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(workers)]
 
@@ -38,6 +39,11 @@ class Load:
             assert time.monotonic() < deadline, f"{len(self.acknowledged)} of {wanted} acknowledged; failed: {self.failed[:5]}"
             time.sleep(0.01)
 
+    def pause(self, since):
+        """The longest time without an acknowledgement since then, in seconds."""
+        times = [since] + [t for t in self.times if t > since]
+        return max(b - a for a, b in zip(times, times[1:] + [time.monotonic()]))
+
     @property
     def exhausted(self):
         return self._next >= len(self.pairs)
@@ -60,8 +66,12 @@ class Load:
                 status, text = r.status, r.body[:300]
             except OSError as e:
                 r, status, text = None, 0, repr(e)
+            if status == 503 and not r.headers.get("Retry-After"):
+                return r, status, "503 without Retry-After"
             if status not in (0, 503) or not self.retry or time.monotonic() > deadline:
                 return r, status, text
+            with self._lock:
+                self.again[status] = self.again.get(status, 0) + 1
             time.sleep(0.05)
 
     def _check_in(self, activity, member):
@@ -69,6 +79,7 @@ class Load:
         r, status, text = self._attempt("POST", f"/v1/activities/{activity}/checkins", {"online": member}, {"Idempotency-Key": key})
         with self._lock:
             if status == 200 and not r.json.get("refusal"):
+                self.times.append(time.monotonic())
                 self.acknowledged.append((activity, member, r.json["id"], bool(r.json.get("repeated"))))
             else:
                 self.failed.append((status, text))

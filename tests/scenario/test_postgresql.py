@@ -1,0 +1,161 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""The stores on PostgreSQL, two instances of each service, and the database goes away under load, in every way.
+
+What was acknowledged is there, once. A failure is a 503 that says when to try again, and lasts no longer than the database
+was gone and a few seconds.
+"""
+import os
+import sys
+import threading
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+os.environ["NX_STORE"] = "postgresql"
+from support.load import Load, check_ledger  # noqa: E402
+from support.people import person  # noqa: E402
+from support.postgres import Postgres  # noqa: E402
+from support.scene import admin_again, scene, status, timed  # noqa: E402
+from support.stack import Stack  # noqa: E402
+from support.story import expect, main, story, wait_until  # noqa: E402
+from support.world import make_activity, make_members  # noqa: E402
+
+PAIR = {"membership": 2, "activity": 2}
+
+
+def under_load(break_it, times=1, kind=Stack, longest=8.0):
+    """break_it(s) takes the database away and brings it back; returns when it was back."""
+    with scene(n_members=300, n_activities=20, kind=kind, instances=PAIR) as (s, _, campaign, pairs):
+        with Load(s, s.api_key, pairs) as load:
+            load.wait_for(200)
+            for _ in range(times):
+                back = break_it(s)
+                load.wait_for(150)
+                print(f"# the first answer {next(t for t in load.times if t > back) - back:.2f} s after the database was back", flush=True)
+                longest_pause = load.pause(back)
+                assert longest_pause < longest, f"{longest_pause:.1f} s without a check-in after the database was back"
+            load.stop()
+            print(f"# {len(load.acknowledged)} acknowledged, asked again after {load.again}", flush=True)
+            expect("requests that ended badly", load.failed, [])
+            expect("connections that broke", load.again.get(0, 0), 0)
+            check_ledger(s, admin_again(s), load.acknowledged, campaign)
+
+
+@story("both instances of a service write")
+def both_write():
+    with Stack(instances=PAIR) as s:
+        expect("who may write", sorted(i["instance"] for i in status(s) if i.get("mayWrite")),
+               ["activity-1", "activity-2", "membership-1", "membership-2"])
+
+
+@story("the database killed -9 five times under load: what was acknowledged is there, once")
+def killed():
+    def kill(s):
+        s.database.crash()
+        s.database.start()
+        return time.monotonic()
+
+    under_load(kill, times=5)
+
+
+@story("the database restarted in order, under load")
+def restarted():
+    def restart(s):
+        s.database.restart()
+        return time.monotonic()
+
+    under_load(restart, times=2)
+
+
+@story("the database frozen for ten seconds: 503 within the deadline, nobody hangs, and on it goes")
+def frozen():
+    def freeze(s):
+        s.database.freeze()
+        began = time.monotonic()
+        waits = []
+
+        def ask():
+            waits.append(timed(lambda: s.call("GET", f"/v1/campaigns/{s.campaign}", token=s.api_key).refused(503, "unavailable")))
+
+        asking = [threading.Thread(target=ask) for _ in range(4)]
+        for t in asking:
+            t.start()
+        for t in asking:
+            t.join()
+        expect("answers", len(waits), 4)
+        assert max(waits) < 11, f"an answer took {max(waits):.1f} s"
+        while time.monotonic() < began + 10:
+            time.sleep(0.1)  # the freeze itself
+        s.database.thaw()
+        return time.monotonic()
+
+    under_load(freeze)
+
+
+class Standby(Stack):
+    """Two servers, of which the second has all that the first has acknowledged."""
+
+    gone = standby = None
+
+    def make_database(self):
+        primary = Postgres()
+        self.standby = primary.standby()
+        primary.synchronous()
+        return primary
+
+    def store_url(self, service):
+        return self.database.url(service, self.standby, passfile=self.passfile())
+
+    def stop(self):
+        super().stop()
+        for server in (self.standby, self.gone):
+            if server:
+                server.close()
+
+
+@story("the primary is lost and its synchronous standby promoted, under load: nothing that was acknowledged is lost")
+def failover():
+    def fail(s):
+        s.database.crash()
+        s.standby.promote()
+        back = time.monotonic()
+        s.gone, s.database = s.database, s.standby
+        return back
+
+    under_load(fail, kind=Standby)
+
+
+@story("a service whose database is not there yet waits for it, and says so")
+def late_database():
+    with Stack(instances=PAIR) as s:
+        keep, s.keep = s.keep, True
+        s.stop()
+        s.keep = keep
+        s.database.stop()
+        starting = threading.Thread(target=s.start)
+        starting.start()
+        wait_until("the log says that the database is awaited", lambda: "database" in s.logs() or "store" in s.logs(), 20)
+        assert starting.is_alive()
+        s.database.start()
+        starting.join(60)
+        s.call("GET", f"/v1/campaigns/{s.campaign}", token=s.api_key, retry_503=True).ok()
+
+
+@story("fifty equal check-ins at once through two instances: one is recorded, the others are told of it")
+def equal_checkins():
+    with Stack(instances=PAIR, gateway_options=["--rate-scale=1000"]) as s:
+        admin = s.login("admin")
+        (member,) = make_members(s, admin, [person(1, "430102001001")])
+        for turn in range(10):
+            a = make_activity(s, admin, mode="ONLINE")["id"]
+            answers = s.load([("POST", f"/v1/activities/{a}/checkins", {"online": member["id"], "device": f"d{i}"},
+                               {"Authorization": "Bearer " + s.api_key}) for i in range(50)], connections=50)
+            expect("answers", {r.status for r in answers}, {200})
+            expect("recorded", sum(not r.json.get("repeated") for r in answers), 1)
+            expect("ids", len({r.json["id"] for r in answers}), 1)
+            listed = s.call("GET", f"/v1/activities/{a}/checkins", token=admin).ok()["checkins"]
+            expect("listed", len(listed), 1)
+
+
+if __name__ == "__main__":
+    main()
