@@ -97,7 +97,7 @@ static void add_head(struct buf *out, struct http_exchange *x, const struct http
 static void settle_close(struct http_exchange *x, const struct http_answer *a)
 {
         struct http_connection *c = x->connection;
-        x->close |= a->close || c->server->draining || c->reading == x;
+        x->close |= a->close || (c->server->draining && c->last == x) || c->reading == x;
         if (x->close && c->input != HTTP_INPUT_ENDED)
                 http_connection_end_input(c);
 }

@@ -14,6 +14,7 @@
 enum {
         BODY_BYTES_PER_SECOND = 1024,
         BODY_BYTES_ALWAYS = 16 * 1024, /* a body so small is taken in any case */
+        LAST_REQUEST_US = 1000 * 1000, /* while draining: an idle connection's next request may be on its way */
 };
 
 static int64_t now_us(const struct http_connection *c)
@@ -423,7 +424,7 @@ void http_connection_advance(struct http_connection *c)
                         return;
                 }
                 if (c->input == HTTP_INPUT_IDLE)
-                        c->deadline_us = now_us(c) + c->server->options.limits.keep_alive_us;
+                        http_connection_rest(c);
         }
         if (c->paused && c->input != HTTP_INPUT_HELD && c->n_open < c->server->options.limits.pipelined)
                 pause(c, false);
@@ -434,7 +435,7 @@ static void on_drained(void *arg)
         struct http_connection *c = arg;
         struct http_exchange *x = c->first;
         if (!x && c->input == HTTP_INPUT_IDLE)
-                c->deadline_us = now_us(c) + c->server->options.limits.keep_alive_us;
+                http_connection_rest(c);
         if (x && x->answer == HTTP_ANSWER_BEGUN && x->on_more)
                 x->on_more(x->user);
 }
@@ -475,10 +476,11 @@ void http_connection_check(struct http_connection *c, int64_t now)
         }
 }
 
-void http_connection_drain(struct http_connection *c)
+void http_connection_rest(struct http_connection *c)
 {
-        if (c->n_open == 0 && c->input == HTTP_INPUT_IDLE && stream_unsent(c->stream) == 0)
-                http_connection_cut(c);
+        const struct http_server *server = c->server;
+        if (c->n_open == 0 && c->input == HTTP_INPUT_IDLE)
+                c->deadline_us = now_us(c) + (server->draining ? LAST_REQUEST_US : server->options.limits.keep_alive_us);
 }
 
 void http_connection_accept(struct http_server *server, struct stream *stream, const char *peer_address)

@@ -94,7 +94,8 @@ struct http_server_options {
 };
 int http_server_new(struct loop *loop, const struct http_server_options *options, const struct http_ops *ops,
                     void *arg, struct http_server **ret_server, int *ret_port) MUST_USE;
-/* No new connections; idle ones close, busy ones after their answer (Connection: close). */
+/* No new connections but those that wait to be accepted; each ends with the answer to the last request that it has sent
+ * (Connection: close), idle ones after a second in which a request that was on its way may still come. */
 void http_server_drain(struct http_server *server);
 size_t http_server_connections(const struct http_server *server);
 struct http_server *http_server_free(struct http_server *server);

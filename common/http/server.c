@@ -109,7 +109,7 @@ const char *http_server_date(struct http_server *server)
 static void server_update(struct http_server *server)
 {
         size_t held = server->n_connections + stream_listener_finishing(server->listener);
-        stream_listener_pause(server->listener, server->draining || held >= server->options.max_connections);
+        stream_listener_pause(server->listener, held >= server->options.max_connections);
         if (held > 0 && !server->ticking) {
                 server->ticking = true;
                 loop_timer_set(server->tick, server->tick_us);
@@ -181,11 +181,9 @@ int http_server_new(struct loop *loop, const struct http_server_options *options
 void http_server_drain(struct http_server *server)
 {
         server->draining = true;
-        server_update(server);
-        for (struct http_connection *c = server->connections, *next; c; c = next) {
-                next = c->next;
-                http_connection_drain(c);
-        }
+        stream_listener_close(server->listener);
+        for (struct http_connection *c = server->connections; c; c = c->next)
+                http_connection_rest(c);
 }
 
 size_t http_server_connections(const struct http_server *server)

@@ -55,6 +55,8 @@ static const char *peer_text(const struct sockaddr *address, char text[INET6_ADD
 
 static void listener_update(struct stream_listener *l)
 {
+        if (!l->events)
+                return;
         if (l->paused || l->exhausted || l->taken)
                 evconnlistener_disable(l->events);
         else
@@ -202,9 +204,26 @@ struct stream_listener *stream_listener_free(struct stream_listener *l)
                 stream_free(l->finishing.first);
         loop_turn_cancel(l->loop, &l->turn);
         loop_timer_free(l->resume);
-        evconnlistener_free(l->events);
+        if (l->events)
+                evconnlistener_free(l->events);
         free(l);
         return NULL;
+}
+
+void stream_listener_close(struct stream_listener *l)
+{
+        struct sockaddr_storage address;
+        socklen_t length = sizeof(address);
+        struct evconnlistener *events = TAKE(l->events);
+        int fd;
+        if (!events)
+                return;
+        while (!l->lent && (fd = accept4(evconnlistener_get_fd(events), (struct sockaddr *)&address, &length,
+                                         SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
+                on_connection(NULL, fd, (struct sockaddr *)&address, (int)length, l);
+                length = sizeof(address);
+        }
+        evconnlistener_free(events);
 }
 
 void stream_listener_pause(struct stream_listener *l, bool paused)

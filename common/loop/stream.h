@@ -47,6 +47,9 @@ int stream_listen(struct loop *loop, const char *address, struct stream_tls *tls
 /* Stops accepting and cuts the streams that are finishing; others must be gone. */
 struct stream_listener *stream_listener_free(struct stream_listener *listener);
 void stream_listener_pause(struct stream_listener *listener, bool paused);
+/* Accepts what waits (on a lent socket that is for others to do) and stops listening, for ever: a socket that only paused
+ * would go on being given connections that nobody takes. */
+void stream_listener_close(struct stream_listener *listener);
 size_t stream_listener_finishing(const struct stream_listener *listener); /* streams after stream_finish */
 
 void stream_start(struct stream *stream, const struct stream_ops *ops, void *arg);

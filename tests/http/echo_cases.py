@@ -404,13 +404,23 @@ def out_of_descriptors():
 
 def drains():
     with Server() as server:
-        idle, busy, fresh = server.client(), server.client(), server.client()
+        idle, busy, fresh, silent = server.client(), server.client(), server.client(), server.client()
         idle.send(get())
         statuses(idle, 1)
         busy.send(get(target=b"/stream?n=3000"))
         busy.take(1000)
         server.process.send_signal(signal.SIGTERM)
-        check(idle.ended() and fresh.ended(), "idle connections close at once")
+        while True:
+            try:
+                server.client()
+            except ConnectionRefusedError:
+                break
+        for late in (fresh, idle):
+            late.send(get())
+            status, headers, _ = late.answer()
+            check(status == 200 and headers.get("connection") == "close", f"a last request is answered: {status} {headers}")
+            check(late.ended(), "and its connection ends")
+        check(elapsed(silent.ended) < 3, "one that asks nothing ends soon")
         busy.rest.clear()
         total = 0
         while piece := busy.socket.recv(65536):
