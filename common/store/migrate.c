@@ -4,17 +4,18 @@
  * and the marks for types whose names differ between engines.
  */
 #include "common/store/internal.h"
+#include "common/base/clock.h"
 
-struct mark {
-        const char *name, *sqlite;
+#include <unistd.h>
+
+static const char *const mark_names[N_MARKS] = {
+        [MARK_INT] = "int",       [MARK_BYTES] = "bytes",         [MARK_TEXT] = "text",
+        [MARK_STRICT] = "strict", [MARK_CLUSTERED] = "clustered",
 };
-static const struct mark marks[] = {
-        {"int", "INTEGER"},
-        {"bytes", "BLOB"},
-        {"text", "TEXT"},
-        {"strict", "STRICT"},
-        {"clustered", "STRICT, WITHOUT ROWID"},
-};
+
+/* For how long other connections' locks are waited for in all: a migration takes its turn among short transactions. */
+#define LOCKS_US (60 * CLOCK_SECOND_US)
+#define PAUSE_US (50 * 1000)
 
 static bool is_letter(char c)
 {
@@ -35,28 +36,41 @@ static size_t opaque_length(struct str s)
         return end ? (size_t)(end - s.p) + 1 : s.n;
 }
 
-/* -EINVAL for a mark that is unknown; *ret_mark is then that text. */
-static int expand_marks(struct str s, struct buf *out, struct str *ret_mark)
+/* A line for one engine: the length of its mark; of all of it if this is another engine; 0: it is for both. */
+static size_t only_length(struct str s, bool shared)
 {
+        static const struct str only = STR("@postgresql");
+        if (!str_starts(s, only) || (s.n > only.n && is_letter(s.p[only.n])))
+                return 0;
+        const char *end = memchr(s.p, '\n', s.n);
+        return shared ? only.n : end ? (size_t)(end - s.p) + 1 : s.n;
+}
+
+/* -EINVAL for a mark that is unknown; *ret_mark is then that text. */
+static int expand_marks(const struct store_engine *engine, struct str s, struct buf *out, struct str *ret_mark)
+{
+        bool at_line = true;
         while (s.n) {
-                size_t n = opaque_length(s);
+                size_t only = at_line ? only_length(s, engine->shared) : 0;
+                size_t n = only ? only : opaque_length(s);
                 if (!n && s.p[0] != '@')
                         n = 1;
-                if (n) {
+                if (n && !only) {
                         buf_add(out, s.p, n);
-                } else {
-                        const struct mark *found = NULL;
+                } else if (!only) {
+                        const char *found = NULL;
                         for (n = 1; n < s.n && is_letter(s.p[n]);)
                                 n++;
-                        for (size_t i = 0; i < ARRAY_LEN(marks); i++)
-                                if (str_is((struct str){s.p + 1, n - 1}, marks[i].name))
-                                        found = &marks[i];
+                        for (size_t i = 0; i < N_MARKS; i++)
+                                if (str_is((struct str){s.p + 1, n - 1}, mark_names[i]))
+                                        found = engine->marks[i];
                         if (!found) {
                                 *ret_mark = (struct str){s.p, n};
                                 return -EINVAL;
                         }
-                        buf_add_z(out, found->sqlite);
+                        buf_add_z(out, found);
                 }
+                at_line = s.p[n - 1] == '\n';
                 s.p += n;
                 s.n -= n;
         }
@@ -82,9 +96,9 @@ static int run_and_record(struct store_conn *writer, const struct store_migratio
         static const char insert[] = "INSERT INTO store_migration (name, text) VALUES ($1, $2)";
         struct buf sql = {0};
         struct str mark = {0};
-        int r = expand_marks(str_of(m->sql), &sql, &mark);
+        int r = expand_marks(writer->engine, str_of(m->sql), &sql, &mark);
         if (r == 0)
-                r = statement_script(writer, buf_z(&sql));
+                r = writer->engine->script(writer, buf_z(&sql));
         if (r == 0)
                 r = store_exec(writer, insert, NULL, TEXTZ(m->name), TEXTZ(m->sql));
         buf_done(&sql);
@@ -94,8 +108,7 @@ static int run_and_record(struct store_conn *writer, const struct store_migratio
         return r == 0 ? 0 : store_fail(ret_error, r, "migration %s: %s", m->name, store_last_error(writer));
 }
 
-/* 0 also if it has run before. */
-static int migrate_one(struct store_conn *writer, const struct store_migration *m, const char **ret_error)
+static int migrate_once(struct store_conn *writer, const struct store_migration *m, const char **ret_error)
 {
         int r = has_run(writer, m);
         if (r == 1)
@@ -111,6 +124,17 @@ static int migrate_one(struct store_conn *writer, const struct store_migration *
         if (r == 0 && (r = store_commit(writer)) != 0)
                 r = store_fail(ret_error, r, "migration %s: %s", m->name, store_last_error(writer));
         store_rollback(writer);
+        return r;
+}
+
+/* 0 also if it has run before. On a shared store others hold locks, each for a moment: this one waits shortly in their
+ * queue, since who comes after it waits for it, and then makes room. */
+static int migrate_one(struct store_conn *writer, const struct store_migration *m, int64_t until_us,
+                       const char **ret_error)
+{
+        int r;
+        while ((r = migrate_once(writer, m, ret_error)) == STORE_E_RETRY && clock_monotonic_us() < until_us)
+                usleep(PAUSE_US);
         return r;
 }
 
@@ -198,13 +222,13 @@ static int is_fresh(struct store_conn *conn, const struct store_migration *list,
 int store_contract_pending(struct store_conn *conn, const struct store_migration *m)
 {
         int r = store_is_contraction(m) ? has_run(conn, m) : 1;
-        return r < 0 ? r : !r;
+        return r == 0 || r == 1 ? !r : r;
 }
 
 int store_contract(struct store_conn *writer, const struct store_migration *m, bool *ret_ran, const char **ret_error)
 {
         int pending = store_contract_pending(writer, m);
-        if (pending < 0)
+        if (pending != 0 && pending != 1)
                 return store_fail(ret_error, pending, "migration %s: %s", m->name, store_last_error(writer));
         int r = pending ? run_and_record(writer, m, ret_error) : 0;
         if (r == 0)
@@ -214,8 +238,8 @@ int store_contract(struct store_conn *writer, const struct store_migration *m, b
 
 /* --- all of them ---------------------------------------------------------------------------------------- */
 
-int store_migrate(struct store_conn *writer, const struct store_migration *list, size_t n,
-                  const char **ret_error)
+static int migrate_all(struct store_conn *writer, const struct store_migration *list, size_t n, int64_t until_us,
+                       const char **ret_error)
 {
         int r = make_record(writer, ret_error);
         if (r != 0)
@@ -223,12 +247,25 @@ int store_migrate(struct store_conn *writer, const struct store_migration *list,
         int fits = store_schema_fits(writer, list, n, ret_error);
         if (fits == STORE_E_OUTGROWN)
                 return fits;
-        int fresh = is_fresh(writer, list, n);
-        if (fits < 0 || fresh < 0)
-                return store_fail(ret_error, fits < 0 ? fits : fresh, "cannot read the record of migrations: %s",
+        int fresh = fits == 0 || fits == 1 ? is_fresh(writer, list, n) : fits;
+        if (fresh != 0 && fresh != 1)
+                return store_fail(ret_error, fresh, "cannot read the record of migrations: %s",
                                   store_last_error(writer));
         for (size_t i = 0; r == 0 && i < n; i++)
                 if (fresh || !store_is_contraction(&list[i]))
-                        r = migrate_one(writer, &list[i], ret_error);
+                        r = migrate_one(writer, &list[i], until_us, ret_error);
+        return r;
+}
+
+int store_migrate(struct store_conn *writer, const struct store_migration *list, size_t n,
+                  const char **ret_error)
+{
+        int64_t until_us = clock_monotonic_us() + LOCKS_US;
+        int r = writer->engine->shared ? writer->engine->migration_lock(writer, until_us) : 0;
+        if (r != 0)
+                return store_fail(ret_error, r, "cannot lock the migrations: %s", store_last_error(writer));
+        r = migrate_all(writer, list, n, until_us, ret_error);
+        if (writer->engine->shared)
+                writer->engine->migration_unlock(writer);
         return r;
 }

@@ -5,7 +5,7 @@
  * Readers open the database file read-only. SQLite still maps PATH-shm for writing (that is where readers
  * mark their snapshots) and makes or recovers it when no writer is there, so the folder must be writable.
  */
-#include "common/store/internal.h"
+#include "common/store/sqlite.h"
 #include "common/base/log.h"
 
 #include <assert.h>
@@ -25,48 +25,18 @@
 #define WAL_LIMIT_PAGES 16000
 #define WAL_LIMIT_MS    50
 
-struct store_conn {
-        sqlite3 *db;
-        struct store_writer *writer; /* NULL: a reader */
-        struct statements statements;
-        bool in_savepoint;
-        int wal_pages;         /* in the log after the last commit */
-        int wal_pages_settled; /* how many of them the last checkpoint left behind it */
-        char error[240];
-};
-
-bool conn_is_writer(const struct store_conn *conn)
-{
-        return conn->writer;
-}
-
-sqlite3 *conn_handle(const struct store_conn *conn)
-{
-        return conn->db;
-}
-
-struct statements *conn_statements(struct store_conn *conn)
-{
-        return &conn->statements;
-}
-
-const char *store_last_error(const struct store_conn *conn)
-{
-        return conn->error;
-}
-
 static int error_of_system(sqlite3 *db, int otherwise)
 {
         int e = sqlite3_system_errno(db);
         return e == ENOSPC || e == EDQUOT ? -ENOSPC : otherwise;
 }
 
-int conn_error(struct store_conn *conn, int result)
+int sqlite_error(struct store_conn *conn, int result)
 {
-        int extended = sqlite3_extended_errcode(conn->db);
+        int extended = sqlite3_extended_errcode(sqlite_handle(conn));
         if ((extended & 0xff) != (result & 0xff))
                 extended = result;
-        snprintf(conn->error, sizeof(conn->error), "%s (SQLite %d)", sqlite3_errmsg(conn->db), extended);
+        snprintf(conn->error, sizeof(conn->error), "%s (SQLite %d)", sqlite3_errmsg(sqlite_handle(conn)), extended);
 
         if (conn->writer && (extended == SQLITE_IOERR_FSYNC || extended == SQLITE_IOERR_DIR_FSYNC)) {
                 log_error("fsync failed: what is on disk is unknown, so this process ends", "error=\"%s\"",
@@ -89,9 +59,9 @@ int conn_error(struct store_conn *conn, int result)
         case SQLITE_NOMEM:
                 abort();
         case SQLITE_IOERR:
-                return error_of_system(conn->db, -EIO);
+                return error_of_system(sqlite_handle(conn), -EIO);
         case SQLITE_CANTOPEN:
-                return error_of_system(conn->db, -ENOENT);
+                return error_of_system(sqlite_handle(conn), -ENOENT);
         case SQLITE_CORRUPT:
         case SQLITE_NOTADB:
                 return -EUCLEAN;
@@ -109,15 +79,9 @@ int conn_error(struct store_conn *conn, int result)
         }
 }
 
-int conn_misuse(struct store_conn *conn, const char *text)
-{
-        snprintf(conn->error, sizeof(conn->error), "%s", text);
-        return -EINVAL;
-}
-
 static int on_wal_commit(void *userdata, sqlite3 *db, const char *name, int pages)
 {
-        struct store_conn *conn = userdata;
+        struct sqlite_conn *conn = userdata;
         (void)db;
         (void)name;
         conn->wal_pages = pages;
@@ -127,7 +91,7 @@ static int on_wal_commit(void *userdata, sqlite3 *db, const char *name, int page
 }
 
 /* Settings of every connection. Double quotes never mean text: PostgreSQL would not take it. */
-static int set_up(struct store_conn *conn, const struct store *store)
+static int set_up(struct store_conn *conn, const struct sqlite_store *store)
 {
         static const struct {
                 int option, value;
@@ -138,38 +102,38 @@ static int set_up(struct store_conn *conn, const struct store *store)
         };
         char pragmas[256];
 
-        sqlite3_extended_result_codes(conn->db, 1);
-        sqlite3_busy_timeout(conn->db, BUSY_MS);
+        sqlite3_extended_result_codes(sqlite_handle(conn), 1);
+        sqlite3_busy_timeout(sqlite_handle(conn), BUSY_MS);
         for (size_t i = 0; i < ARRAY_LEN(switches); i++) {
-                int result = sqlite3_db_config(conn->db, switches[i].option, switches[i].value, NULL);
+                int result = sqlite3_db_config(sqlite_handle(conn), switches[i].option, switches[i].value, NULL);
                 if (result != SQLITE_OK)
-                        return conn_error(conn, result);
+                        return sqlite_error(conn, result);
         }
         snprintf(pragmas, sizeof(pragmas),
                  "PRAGMA cache_size=-%lld; PRAGMA mmap_size=0; PRAGMA temp_store=MEMORY;"
                  "PRAGMA cell_size_check=ON; PRAGMA secure_delete=ON; PRAGMA synchronous=%s;",
                  (long long)store->cache_kib, store->no_sync ? "OFF" : "FULL");
-        int result = sqlite3_exec(conn->db, pragmas, NULL, NULL, NULL);
-        return result == SQLITE_OK ? 0 : conn_error(conn, result);
+        int result = sqlite3_exec(sqlite_handle(conn), pragmas, NULL, NULL, NULL);
+        return result == SQLITE_OK ? 0 : sqlite_error(conn, result);
 }
 
 static int set_up_writer(struct store_conn *conn)
 {
         sqlite3_stmt *stmt = NULL;
         bool wal = false;
-        int result = sqlite3_prepare_v2(conn->db, "PRAGMA journal_mode=WAL", -1, &stmt, NULL);
+        int result = sqlite3_prepare_v2(sqlite_handle(conn), "PRAGMA journal_mode=WAL", -1, &stmt, NULL);
         if (result == SQLITE_OK && (result = sqlite3_step(stmt)) == SQLITE_ROW) {
                 wal = strcmp((const char *)sqlite3_column_text(stmt, 0), "wal") == 0;
                 result = sqlite3_step(stmt); /* the row says "wal" even if what follows it fails */
         }
-        int r = result == SQLITE_DONE ? (wal ? 0 : -ENOTSUP) : conn_error(conn, result);
+        int r = result == SQLITE_DONE ? (wal ? 0 : -ENOTSUP) : sqlite_error(conn, result);
         sqlite3_finalize(stmt);
         if (r != 0)
                 return r;
-        sqlite3_wal_autocheckpoint(conn->db, 0);
-        sqlite3_wal_hook(conn->db, on_wal_commit, conn);
-        result = sqlite3_exec(conn->db, "PRAGMA journal_size_limit=67108864", NULL, NULL, NULL);
-        return result == SQLITE_OK ? 0 : conn_error(conn, result);
+        sqlite3_wal_autocheckpoint(sqlite_handle(conn), 0);
+        sqlite3_wal_hook(sqlite_handle(conn), on_wal_commit, conn);
+        result = sqlite3_exec(sqlite_handle(conn), "PRAGMA journal_size_limit=67108864", NULL, NULL, NULL);
+        return result == SQLITE_OK ? 0 : sqlite_error(conn, result);
 }
 
 /* Nobody asks SQLite how much memory it holds: counting it takes a lock for each allocation. Once a process, before
@@ -179,19 +143,22 @@ static void configure_engine(void)
         sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 }
 
-int conn_open(struct store *store, struct store_writer *writer, struct store_conn **ret_conn,
-              const char **ret_error)
+int sqlite_conn_open(struct store *base, struct store_writer *writer, struct store_conn **ret_conn,
+                     const char **ret_error)
 {
-        _cleanup_(store_conn_closep) struct store_conn *conn = mem_zalloc(sizeof(*conn));
+        const struct sqlite_store *store = (const struct sqlite_store *)base;
+        struct sqlite_conn *db = mem_zalloc(sizeof(*db));
+        _cleanup_(store_conn_closep) struct store_conn *conn = &db->base;
         static pthread_once_t configured = PTHREAD_ONCE_INIT;
         pthread_once(&configured, configure_engine);
         int flags = SQLITE_OPEN_NOMUTEX | (writer ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY);
 
+        conn->engine = &sqlite_engine;
         conn->writer = writer;
-        int result = sqlite3_open_v2(store->path, &conn->db, flags, store->vfs);
-        if (!conn->db)
+        int result = sqlite3_open_v2(store->path, &db->db, flags, store->vfs);
+        if (!db->db)
                 abort();
-        int r = result == SQLITE_OK ? 0 : conn_error(conn, result);
+        int r = result == SQLITE_OK ? 0 : sqlite_error(conn, result);
         if (r == 0)
                 r = set_up(conn, store);
         if (r == 0 && writer)
@@ -203,14 +170,14 @@ int conn_open(struct store *store, struct store_writer *writer, struct store_con
         return 0;
 }
 
-int store_reader_open(struct store *store, struct store_conn **ret_conn)
+int sqlite_reader_open(struct store *store, struct store_conn **ret_conn)
 {
         _cleanup_(store_conn_closep) struct store_conn *conn = NULL;
         _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
         static const char has_table[] = "SELECT 1 FROM sqlite_master WHERE name = 'store_migration'";
         static const char has_schema[] = "SELECT 1 FROM store_migration LIMIT 1";
 
-        int r = conn_open(store, NULL, &conn, NULL);
+        int r = sqlite_conn_open(store, NULL, &conn, NULL);
         if (r != 0)
                 return r;
         r = store_query(conn, has_table, &rows);
@@ -227,175 +194,154 @@ int store_reader_open(struct store *store, struct store_conn **ret_conn)
         return 0;
 }
 
-struct store_conn *store_conn_close(struct store_conn *conn)
+struct store_conn *sqlite_conn_close(struct store_conn *conn)
 {
-        if (conn) {
-                statements_done(&conn->statements);
-                int result = sqlite3_close(conn->db);
-                assert(result == SQLITE_OK); /* else a statement was left open */
-                free(conn);
-        }
+        statements_done(conn);
+        int result = sqlite3_close(sqlite_handle(conn));
+        assert(result == SQLITE_OK); /* else a statement was left open */
+        free(conn);
         return NULL;
 }
 
 /* --- transactions --------------------------------------------------------------------------------------- */
 
-bool store_in_transaction(const struct store_conn *conn)
+bool sqlite_in_transaction(const struct store_conn *conn)
 {
-        return !sqlite3_get_autocommit(conn->db);
+        return !sqlite3_get_autocommit(sqlite_handle(conn));
 }
 
 /* mode as for sqlite3_wal_checkpoint_v2(). 0 also if readers let only a part of it happen. */
 static int checkpoint(struct store_conn *conn, int mode, int busy_ms)
 {
+        struct sqlite_conn *state = (struct sqlite_conn *)conn;
         int pages = 0, settled = 0;
-        int r = writer_check_lock(conn->writer);
+        int r = sqlite_writer_check_lock(conn->writer);
         if (r == 0)
-                r = writer_check_epoch(conn->writer);
+                r = sqlite_writer_check_epoch(conn->writer);
         if (r != 0)
                 return r;
-        sqlite3_busy_timeout(conn->db, busy_ms);
-        int result = sqlite3_wal_checkpoint_v2(conn->db, NULL, mode, &pages, &settled);
-        sqlite3_busy_timeout(conn->db, BUSY_MS);
+        sqlite3_busy_timeout(sqlite_handle(conn), busy_ms);
+        int result = sqlite3_wal_checkpoint_v2(sqlite_handle(conn), NULL, mode, &pages, &settled);
+        sqlite3_busy_timeout(sqlite_handle(conn), BUSY_MS);
         if (result != SQLITE_OK && (result & 0xff) != SQLITE_BUSY)
-                return conn_error(conn, result);
+                return sqlite_error(conn, result);
         if (result != SQLITE_OK)
                 snprintf(conn->error, sizeof(conn->error), "a reader holds on to an old snapshot");
         /* Even if little of it was settled: try again only after as much more. */
-        conn->wal_pages_settled = conn->wal_pages;
+        state->wal_pages_settled = state->wal_pages;
         return result == SQLITE_OK ? 0 : STORE_E_RETRY;
 }
 
-int conn_checkpoint_all(struct store_conn *conn)
+int sqlite_checkpoint_all(struct store_conn *conn)
 {
         int r = checkpoint(conn, SQLITE_CHECKPOINT_TRUNCATE, BUSY_MS);
         return r == STORE_E_RETRY ? -EBUSY : r;
 }
 
-void store_rest(struct store_conn *conn)
+void sqlite_rest(struct store_conn *conn)
 {
-        sqlite3_db_release_memory(conn->db);
+        sqlite3_db_release_memory(sqlite_handle(conn));
 }
 
-int store_checkpoint(struct store_conn *conn)
+int sqlite_checkpoint_some(struct store_conn *conn)
 {
-        assert(conn->writer && !store_in_transaction(conn));
+        assert(conn->writer && !sqlite_in_transaction(conn));
         int r = checkpoint(conn, SQLITE_CHECKPOINT_PASSIVE, BUSY_MS);
         return r == STORE_E_RETRY ? 0 : r;
 }
 
-int store_settle(struct store_conn *conn)
+int sqlite_settle(struct store_conn *conn)
 {
-        assert(conn->writer && !store_in_transaction(conn));
+        assert(conn->writer && !sqlite_in_transaction(conn));
         int r = checkpoint(conn, SQLITE_CHECKPOINT_TRUNCATE, 0);
         return r == STORE_E_RETRY ? 0 : r;
 }
 
 static int checkpoint_if_due(struct store_conn *conn)
 {
-        if (conn->wal_pages - conn->wal_pages_settled < WAL_DUE_PAGES)
+        const struct sqlite_conn *state = (const struct sqlite_conn *)conn;
+        if (state->wal_pages - state->wal_pages_settled < WAL_DUE_PAGES)
                 return 0;
-        if (conn->wal_pages < WAL_LIMIT_PAGES)
-                return store_checkpoint(conn);
+        if (state->wal_pages < WAL_LIMIT_PAGES)
+                return sqlite_checkpoint_some(conn);
         int r = checkpoint(conn, SQLITE_CHECKPOINT_RESTART, WAL_LIMIT_MS);
         return r == STORE_E_RETRY ? 0 : r;
 }
 
-int store_begin(struct store_conn *conn)
+int sqlite_begin(struct store_conn *conn)
 {
         static const char begin_write[] = "BEGIN IMMEDIATE", begin_read[] = "BEGIN";
-        assert(!store_in_transaction(conn));
+        assert(!sqlite_in_transaction(conn));
         conn->in_savepoint = false;
         if (!conn->writer)
-                return statement_control(conn, begin_read);
+                return sqlite_control(conn, begin_read);
 
         int r = checkpoint_if_due(conn);
         if (r == 0)
-                r = writer_check_lock(conn->writer);
+                r = sqlite_writer_check_lock(conn->writer);
         if (r == 0)
-                r = statement_control(conn, begin_write);
+                r = sqlite_control(conn, begin_write);
         if (r != 0)
                 return r;
-        r = writer_check_epoch(conn->writer);
+        r = sqlite_writer_check_epoch(conn->writer);
         if (r != 0)
-                store_rollback(conn);
+                sqlite_rollback(conn);
         return r;
 }
 
-int store_commit(struct store_conn *conn)
+int sqlite_commit(struct store_conn *conn)
 {
         static const char commit[] = "COMMIT";
-        assert(!conn->in_savepoint || !store_in_transaction(conn));
-        if (!store_in_transaction(conn))
+        assert(!conn->in_savepoint || !sqlite_in_transaction(conn));
+        if (!sqlite_in_transaction(conn))
                 return -ECANCELED; /* the engine ended it: there is nothing that could become durable */
-        int r = statement_control(conn, commit);
+        int r = sqlite_control(conn, commit);
         if (r != 0)
-                store_rollback(conn);
+                sqlite_rollback(conn);
         return r;
 }
 
-void store_rollback(struct store_conn *conn)
+void sqlite_rollback(struct store_conn *conn)
 {
         static const char rollback[] = "ROLLBACK";
         conn->in_savepoint = false;
-        if (!store_in_transaction(conn))
+        if (!sqlite_in_transaction(conn))
                 return;
-        int r = statement_control(conn, rollback);
-        assert(r == 0 && !store_in_transaction(conn));
+        int r = sqlite_control(conn, rollback);
+        assert(r == 0 && !sqlite_in_transaction(conn));
         (void)r;
 }
 
-int store_savepoint(struct store_conn *conn)
+int sqlite_savepoint(struct store_conn *conn)
 {
         static const char savepoint[] = "SAVEPOINT request";
-        assert(!conn->in_savepoint || !store_in_transaction(conn));
-        if (!store_in_transaction(conn))
+        assert(!conn->in_savepoint || !sqlite_in_transaction(conn));
+        if (!sqlite_in_transaction(conn))
                 return -ECANCELED; /* SQLite would begin a transaction here */
-        int r = statement_control(conn, savepoint);
+        int r = sqlite_control(conn, savepoint);
         if (r == 0)
                 conn->in_savepoint = true;
         return r;
 }
 
-int store_savepoint_release(struct store_conn *conn)
+int sqlite_savepoint_release(struct store_conn *conn)
 {
         static const char release[] = "RELEASE request";
-        if (!store_in_transaction(conn))
+        if (!sqlite_in_transaction(conn))
                 return -ECANCELED;
         assert(conn->in_savepoint);
-        int r = statement_control(conn, release);
+        int r = sqlite_control(conn, release);
         if (r == 0)
                 conn->in_savepoint = false;
         return r;
 }
 
-int store_savepoint_rollback(struct store_conn *conn)
+int sqlite_savepoint_rollback(struct store_conn *conn)
 {
         static const char rollback_to[] = "ROLLBACK TO request";
-        if (!store_in_transaction(conn))
+        if (!sqlite_in_transaction(conn))
                 return -ECANCELED;
         assert(conn->in_savepoint);
-        int r = statement_control(conn, rollback_to);
-        return r == 0 ? store_savepoint_release(conn) : r;
-}
-
-/* --- what only shared stores have ------------------------------------------------------------------------ */
-
-void store_set_isolation(struct store_conn *conn, enum store_isolation isolation)
-{
-        (void)conn;
-        (void)isolation;
-}
-
-int store_listen(struct store_conn *conn, const char *channel)
-{
-        (void)channel;
-        return conn_misuse(conn, "news need a shared store") ? -ENOTSUP : 0;
-}
-
-int store_wait(struct store_conn *conn, int64_t timeout_us, char ret_text[64])
-{
-        (void)timeout_us;
-        (void)ret_text;
-        return conn_misuse(conn, "news need a shared store") ? -ENOTSUP : 0;
+        int r = sqlite_control(conn, rollback_to);
+        return r == 0 ? sqlite_savepoint_release(conn) : r;
 }

@@ -3,40 +3,35 @@
  * Statements: prepared once a connection and found by the address of their text, $1 … bound by name, and
  * their rows. A statement and its open result are the same object (struct store_rows).
  */
-#include "common/store/internal.h"
+#include "common/store/sqlite.h"
 
 #include <assert.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#define PARAMETERS_MAX 64
-
-struct store_rows {
-        struct store_conn *conn;
-        const char *sql; /* whose address is the key */
+struct sqlite_rows {
+        struct store_rows base;
         sqlite3_stmt *stmt;
-        bool cached; /* else it ends with its result */
-        bool open;
-        bool on_row;
         struct buf held; /* copies of text and bytes that a query's parameters point to */
-        size_t n_args;
         size_t n_parameters;
         uint8_t argument[]; /* of each SQLite parameter: the number after its $, less one */
 };
 
-static struct store_rows *rows_free(struct store_rows *rows)
+static inline sqlite3_stmt *stmt_of(const struct store_rows *rows)
 {
-        if (rows) {
-                sqlite3_finalize(rows->stmt);
-                buf_done(&rows->held);
-                free(rows);
-        }
-        return NULL;
+        return ((const struct sqlite_rows *)rows)->stmt;
+}
+
+void sqlite_rows_free(struct store_rows *base)
+{
+        struct sqlite_rows *rows = (struct sqlite_rows *)base;
+        sqlite3_finalize(rows->stmt);
+        buf_done(&rows->held);
 }
 
 /* SQLite numbers parameters as they first appear in the text; $N says which argument each one is. */
-static int map_parameters(struct store_rows *rows)
+static int map_parameters(struct sqlite_rows *rows)
 {
         uint64_t used = 0;
         for (size_t i = 0; i < rows->n_parameters; i++) {
@@ -46,82 +41,50 @@ static int map_parameters(struct store_rows *rows)
                         return -EINVAL;
                 rows->argument[i] = (uint8_t)(number - 1);
                 used |= 1ull << (number - 1);
-                if ((size_t)number > rows->n_args)
-                        rows->n_args = (size_t)number;
+                if ((size_t)number > rows->base.n_args)
+                        rows->base.n_args = (size_t)number;
         }
-        return rows->n_args == (size_t)__builtin_popcountll(used) ? 0 : -EINVAL;
+        return rows->base.n_args == (size_t)__builtin_popcountll(used) ? 0 : -EINVAL;
 }
 
-static int prepare(struct store_conn *conn, const char *sql, bool keep, struct store_rows **ret_rows)
+static int prepare(struct store_conn *conn, const char *sql, bool keep, struct sqlite_rows **ret_rows)
 {
         sqlite3_stmt *stmt = NULL;
         const char *tail;
         unsigned flags = keep ? SQLITE_PREPARE_PERSISTENT : 0;
-        int result = sqlite3_prepare_v3(conn_handle(conn), sql, -1, flags, &stmt, &tail);
+        int result = sqlite3_prepare_v3(sqlite_handle(conn), sql, -1, flags, &stmt, &tail);
         if (result != SQLITE_OK)
-                return conn_error(conn, result);
+                return sqlite_error(conn, result);
         size_t n = stmt ? (size_t)sqlite3_bind_parameter_count(stmt) : 0;
-        struct store_rows *rows = mem_zalloc(sizeof(*rows) + n);
-        rows->conn = conn;
-        rows->sql = sql;
+        struct sqlite_rows *rows = mem_zalloc(sizeof(*rows) + n);
+        rows->base = (struct store_rows){.engine = &sqlite_engine, .conn = conn, .sql = sql, .cached = keep};
         rows->stmt = stmt;
-        rows->cached = keep;
         rows->n_parameters = n;
         if (!stmt || tail[strspn(tail, " \t\r\n;")] || map_parameters(rows) < 0) {
-                rows_free(rows);
+                statement_free(&rows->base);
                 return conn_misuse(conn, "give one statement, with parameters $1 to $n");
         }
         *ret_rows = rows;
         return 0;
 }
 
-/* Does this text stand where the program's constants do, so that its address says which it is? (Symbols of the linker.) */
-static bool is_constant(const char *sql)
-{
-        extern const char __executable_start[], __data_start[];
-        return sql >= __executable_start && sql < __data_start;
-}
-
-/* Constants stand at fixed addresses; their low bits carry little. */
-static size_t slot_of(const char *sql)
-{
-        return (size_t)(((uint64_t)(uintptr_t)sql * 0x9E3779B97F4A7C15ull) >> 32) % STATEMENTS_SLOTS;
-}
-
 /* A statement ready to bind. */
-static int find(struct store_conn *conn, const char *sql, struct store_rows **ret_rows)
+static int find(struct store_conn *conn, const char *sql, struct sqlite_rows **ret_rows)
 {
-        struct statements *cache = conn_statements(conn);
-        size_t slot = slot_of(sql);
-        while (cache->slots[slot] && cache->slots[slot]->sql != sql)
-                slot = (slot + 1) % STATEMENTS_SLOTS;
-        struct store_rows *rows = cache->slots[slot];
-        if (rows) {
-                if (rows->open)
-                        return conn_misuse(conn, "the same statement is still open");
-                *ret_rows = rows;
+        struct store_rows *kept;
+        int r = statement_find(conn, sql, &kept);
+        if (r == 1) {
+                *ret_rows = (struct sqlite_rows *)kept;
                 return 0;
         }
-        bool keep = cache->n < STATEMENTS_MAX && is_constant(sql);
-        int r = prepare(conn, sql, keep, &rows);
-        if (r != 0)
-                return r;
-        if (keep) {
-                cache->slots[slot] = rows;
-                cache->n++;
-        }
-        *ret_rows = rows;
-        return 0;
+        if (r == 0)
+                r = prepare(conn, sql, statement_keeps(conn, sql), ret_rows);
+        if (r == 0)
+                statement_add(conn, &(*ret_rows)->base);
+        return r;
 }
 
-void statements_done(struct statements *statements)
-{
-        for (size_t i = 0; i < STATEMENTS_SLOTS; i++)
-                statements->slots[i] = rows_free(statements->slots[i]);
-        statements->n = 0;
-}
-
-static int bind(struct store_rows *rows, const struct store_value *args)
+static int bind(struct sqlite_rows *rows, const struct store_value *args)
 {
         int result = SQLITE_OK;
         for (size_t i = 0; i < rows->n_parameters && result == SQLITE_OK; i++) {
@@ -143,49 +106,49 @@ static int bind(struct store_rows *rows, const struct store_value *args)
                         break;
                 }
         }
-        return result == SQLITE_OK ? 0 : conn_error(rows->conn, result);
+        return result == SQLITE_OK ? 0 : sqlite_error(rows->base.conn, result);
 }
 
 /* The caller's SQL. On the writer nothing may change outside a transaction: a handler that runs on after the
  * engine ended the batch must not make its second half durable. */
-static int start(struct store_conn *conn, const char *sql, size_t n_args, struct store_rows **ret_rows)
+static int start(struct store_conn *conn, const char *sql, size_t n_args, struct sqlite_rows **ret_rows)
 {
         int r = find(conn, sql, ret_rows);
         if (r != 0)
                 return r;
-        struct store_rows *rows = *ret_rows;
-        if (rows->n_args != n_args)
+        struct sqlite_rows *rows = *ret_rows;
+        if (rows->base.n_args != n_args)
                 r = conn_misuse(conn, "wrong number of arguments");
-        else if (!store_in_transaction(conn) && conn_is_writer(conn) && !sqlite3_stmt_readonly(rows->stmt))
+        else if (!sqlite_in_transaction(conn) && conn->writer && !sqlite3_stmt_readonly(rows->stmt))
                 r = -ECANCELED;
-        if (r != 0 && !rows->cached)
-                rows_free(rows);
+        if (r != 0 && !rows->base.cached)
+                statement_free(&rows->base);
         return r;
 }
 
-static void finish(struct store_rows *rows)
+static void finish(struct sqlite_rows *rows)
 {
         sqlite3_reset(rows->stmt);
         if (rows->n_parameters)
                 sqlite3_clear_bindings(rows->stmt);
-        rows->open = rows->on_row = false;
-        if (!rows->cached)
-                rows_free(rows);
+        rows->base.open = rows->base.on_row = false;
+        if (!rows->base.cached)
+                statement_free(&rows->base);
 }
 
-static int run(struct store_rows *rows)
+static int run(struct sqlite_rows *rows)
 {
         int result;
         do
                 result = sqlite3_step(rows->stmt);
         while (result == SQLITE_ROW);
-        return result == SQLITE_DONE ? 0 : conn_error(rows->conn, result);
+        return result == SQLITE_DONE ? 0 : sqlite_error(rows->base.conn, result);
 }
 
-int store_exec_values(struct store_conn *conn, const char *sql, int64_t *ret_changed,
+int sqlite_exec_values(struct store_conn *conn, const char *sql, int64_t *ret_changed,
                       const struct store_value *args, size_t n_args)
 {
-        struct store_rows *rows;
+        struct sqlite_rows *rows;
         int r = start(conn, sql, n_args, &rows);
         if (r != 0)
                 return r;
@@ -193,14 +156,14 @@ int store_exec_values(struct store_conn *conn, const char *sql, int64_t *ret_cha
         if (r == 0)
                 r = run(rows);
         if (r == 0 && ret_changed)
-                *ret_changed = sqlite3_stmt_readonly(rows->stmt) ? 0 : sqlite3_changes64(conn_handle(conn));
+                *ret_changed = sqlite3_stmt_readonly(rows->stmt) ? 0 : sqlite3_changes64(sqlite_handle(conn));
         finish(rows);
         return r;
 }
 
-int statement_control(struct store_conn *conn, const char *sql)
+int sqlite_control(struct store_conn *conn, const char *sql)
 {
-        struct store_rows *rows;
+        struct sqlite_rows *rows;
         int r = find(conn, sql, &rows);
         if (r != 0)
                 return r;
@@ -209,21 +172,21 @@ int statement_control(struct store_conn *conn, const char *sql)
         return r;
 }
 
-int statement_script(struct store_conn *conn, const char *sql)
+int sqlite_script(struct store_conn *conn, const char *sql)
 {
-        int result = sqlite3_exec(conn_handle(conn), sql, NULL, NULL, NULL);
-        return result == SQLITE_OK ? 0 : conn_error(conn, result);
+        int result = sqlite3_exec(sqlite_handle(conn), sql, NULL, NULL, NULL);
+        return result == SQLITE_OK ? 0 : sqlite_error(conn, result);
 }
 
 /* Copies what the arguments point to, for as long as the result is open; one allocation that is kept. */
-static void hold(struct store_rows *rows, const struct store_value *args, struct store_value *held)
+static void hold(struct sqlite_rows *rows, const struct store_value *args, struct store_value *held)
 {
         size_t total = 0;
-        for (size_t i = 0; i < rows->n_args; i++)
+        for (size_t i = 0; i < rows->base.n_args; i++)
                 total += args[i].type == STORE_TEXT || args[i].type == STORE_BYTES ? args[i].s.n : 0;
         rows->held.n = 0;
         buf_reserve(&rows->held, total);
-        for (size_t i = 0; i < rows->n_args; i++) {
+        for (size_t i = 0; i < rows->base.n_args; i++) {
                 held[i] = args[i];
                 if (args[i].type != STORE_TEXT && args[i].type != STORE_BYTES)
                         continue;
@@ -232,11 +195,11 @@ static void hold(struct store_rows *rows, const struct store_value *args, struct
         }
 }
 
-int store_query_values(struct store_conn *conn, const char *sql, struct store_rows **ret_rows,
+int sqlite_query_values(struct store_conn *conn, const char *sql, struct store_rows **ret_rows,
                        const struct store_value *args, size_t n_args)
 {
         struct store_value held[PARAMETERS_MAX];
-        struct store_rows *rows;
+        struct sqlite_rows *rows;
         int r = start(conn, sql, n_args, &rows);
         if (r != 0)
                 return r;
@@ -246,64 +209,56 @@ int store_query_values(struct store_conn *conn, const char *sql, struct store_ro
                 finish(rows);
                 return r;
         }
-        rows->open = true;
-        *ret_rows = rows;
+        rows->base.open = true;
+        *ret_rows = &rows->base;
         return 0;
 }
 
-int store_next(struct store_rows *rows)
+int sqlite_next(struct store_rows *rows)
 {
         assert(rows->open);
-        int result = sqlite3_step(rows->stmt);
+        int result = sqlite3_step(stmt_of(rows));
         rows->on_row = result == SQLITE_ROW;
         if (rows->on_row)
                 return 1;
         if (result == SQLITE_DONE)
                 return 0;
-        int r = conn_error(rows->conn, result);
+        int r = sqlite_error(rows->conn, result);
         return r == STORE_E_CONSTRAINT ? -EEXIST : r;
 }
 
-struct store_rows *store_rows_close(struct store_rows *rows)
+void sqlite_rows_close(struct store_rows *base)
 {
-        if (rows) {
-                if (rows->held.cap > 64 * 1024)
-                        buf_done(&rows->held);
-                finish(rows);
-        }
-        return NULL;
+        struct sqlite_rows *rows = (struct sqlite_rows *)base;
+        if (rows->held.cap > 64 * 1024)
+                buf_done(&rows->held);
+        finish(rows);
 }
 
 /* --- columns -------------------------------------------------------------------------------------------- */
 
-int64_t store_i64(const struct store_rows *rows, int column)
+int64_t sqlite_i64(const struct store_rows *rows, int column)
 {
         assert(rows->on_row);
-        return sqlite3_column_int64(rows->stmt, column);
+        return sqlite3_column_int64(stmt_of(rows), column);
 }
 
-struct str store_text(const struct store_rows *rows, int column)
+struct str sqlite_text(const struct store_rows *rows, int column)
 {
         assert(rows->on_row);
-        const char *p = (const char *)sqlite3_column_text(rows->stmt, column);
-        return (struct str){p, p ? (size_t)sqlite3_column_bytes(rows->stmt, column) : 0};
+        const char *p = (const char *)sqlite3_column_text(stmt_of(rows), column);
+        return (struct str){p, p ? (size_t)sqlite3_column_bytes(stmt_of(rows), column) : 0};
 }
 
-struct str store_bytes(const struct store_rows *rows, int column)
+struct str sqlite_bytes(const struct store_rows *rows, int column)
 {
         assert(rows->on_row);
-        const char *p = sqlite3_column_blob(rows->stmt, column);
-        return (struct str){p, p ? (size_t)sqlite3_column_bytes(rows->stmt, column) : 0};
+        const char *p = sqlite3_column_blob(stmt_of(rows), column);
+        return (struct str){p, p ? (size_t)sqlite3_column_bytes(stmt_of(rows), column) : 0};
 }
 
-bool store_is_null(const struct store_rows *rows, int column)
+bool sqlite_is_null(const struct store_rows *rows, int column)
 {
         assert(rows->on_row);
-        return sqlite3_column_type(rows->stmt, column) == SQLITE_NULL;
-}
-
-char *store_text_dup(const struct store_rows *rows, int column, struct arena *arena)
-{
-        struct str s = store_text(rows, column);
-        return arena_strndup(arena, s.p, s.n);
+        return sqlite3_column_type(stmt_of(rows), column) == SQLITE_NULL;
 }

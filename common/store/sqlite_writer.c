@@ -3,7 +3,7 @@
  * Who may write: an OFD lock on PATH.lock, held for life, and the epoch in the database that each takeover
  * raises. The lock file's text is for those who wait: "PID MONOTONIC-MICROSECONDS INSTANCE".
  */
-#include "common/store/internal.h"
+#include "common/store/sqlite.h"
 #include "common/base/clock.h"
 
 #include <fcntl.h>
@@ -13,26 +13,30 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-struct store_writer {
-        struct store *store;
+struct sqlite_writer {
+        struct store_writer base;
         char *instance;
         int lock;
         dev_t device; /* of the lock file that was locked */
         ino_t inode;
         int64_t epoch;
         bool deposed;
-        struct store_conn *conn;
 };
+
+static const char *lock_path_of(const struct sqlite_writer *w)
+{
+        return ((const struct sqlite_store *)w->base.store)->lock_path;
+}
 
 static const struct flock whole_file = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
 
 /* Opens and locks. STORE_E_LOCKED; -EINTR if a signal came while it waited; -ESTALE if the file was replaced
  * meanwhile, so that what is locked now is nobody's. */
-static int lock_once(struct store_writer *w, bool wait)
+static int lock_once(struct sqlite_writer *w, bool wait)
 {
         struct flock lock = whole_file;
         struct stat ours, named;
-        int fd = open(w->store->lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+        int fd = open(lock_path_of(w), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
         if (fd < 0)
                 return -errno;
         int r = 0;
@@ -40,7 +44,7 @@ static int lock_once(struct store_writer *w, bool wait)
                 r = errno == EAGAIN || errno == EACCES ? STORE_E_LOCKED : -errno;
         else if (fstat(fd, &ours) < 0)
                 r = -errno;
-        else if (stat(w->store->lock_path, &named) < 0)
+        else if (stat(lock_path_of(w), &named) < 0)
                 r = errno == ENOENT ? -ESTALE : -errno;
         else if (ours.st_ino != named.st_ino || ours.st_dev != named.st_dev)
                 r = -ESTALE;
@@ -54,21 +58,21 @@ static int lock_once(struct store_writer *w, bool wait)
         return 0;
 }
 
-static int lock_file(struct store_writer *w, bool wait, const char **ret_error)
+static int lock_file(struct sqlite_writer *w, bool wait, const char **ret_error)
 {
         int r;
         do
                 r = lock_once(w, wait);
         while (r == -ESTALE);
         if (r == STORE_E_LOCKED)
-                return store_fail(ret_error, r, "another process writes %s", w->store->path);
+                return store_fail(ret_error, r, "another process writes %s", ((struct sqlite_store *)w->base.store)->path);
         if (r < 0)
-                return store_fail(ret_error, r, "cannot lock %s: %s", w->store->lock_path, strerror(-r));
+                return store_fail(ret_error, r, "cannot lock %s: %s", lock_path_of(w), strerror(-r));
         return 0;
 }
 
 /* From here on whoever wrote before, and may only be frozen, is refused at its next transaction. */
-static int raise_epoch(struct store_writer *w)
+static int raise_epoch(struct sqlite_writer *w)
 {
         static const char begin[] = "BEGIN IMMEDIATE", commit[] = "COMMIT";
         static const char create[] =
@@ -80,65 +84,67 @@ static int raise_epoch(struct store_writer *w)
         _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
         int64_t epoch = 0;
 
-        int r = statement_control(w->conn, begin);
+        int r = sqlite_control(w->base.conn, begin);
         if (r == 0)
-                r = store_exec(w->conn, create, NULL);
+                r = store_exec(w->base.conn, create, NULL);
         if (r == 0)
-                r = store_query(w->conn, raise_sql, &rows, TEXTZ(w->instance));
+                r = store_query(w->base.conn, raise_sql, &rows, TEXTZ(w->instance));
         if (r == 0 && (r = store_next(rows)) == 1) {
                 epoch = store_i64(rows, 0);
                 r = 0;
         }
         rows = store_rows_close(rows);
         if (r == 0)
-                r = statement_control(w->conn, commit);
+                r = sqlite_control(w->base.conn, commit);
         if (r == 0)
                 w->epoch = epoch;
         else
-                store_rollback(w->conn);
+                sqlite_rollback(w->base.conn);
         return r == STORE_E_RETRY ? -EBUSY : r;
 }
 
-int store_writer_acquire(struct store *store, const char *instance, bool wait,
-                         struct store_writer **ret_writer, const char **ret_error)
+int sqlite_writer_acquire(struct store *store, const char *instance, bool wait, struct store_writer **ret_writer,
+                          const char **ret_error)
 {
-        _cleanup_(store_writer_releasep) struct store_writer *w = mem_zalloc(sizeof(*w));
-        w->store = store;
+        const char *path = ((struct sqlite_store *)store)->path;
+        struct sqlite_writer *w = mem_zalloc(sizeof(*w));
+        _cleanup_(store_writer_releasep) struct store_writer *writer = &w->base;
+        writer->engine = &sqlite_engine;
+        writer->store = store;
         w->instance = mem_strdup(instance);
         w->lock = -1;
 
         int r = lock_file(w, wait, ret_error);
         if (r != 0)
                 return r;
-        store_writer_heartbeat(w);
-        r = conn_open(store, w, &w->conn, ret_error);
+        sqlite_writer_heartbeat(writer);
+        r = sqlite_conn_open(store, writer, &w->base.conn, ret_error);
         if (r != 0)
                 return r;
         /* The log may end with a commit that its writer never saw on disk, and an fsync that failed there may
          * not fail here: only what has been copied into the file and synced is sure. */
         r = raise_epoch(w);
         if (r == 0)
-                r = conn_checkpoint_all(w->conn);
+                r = sqlite_checkpoint_all(w->base.conn);
         if (r != 0)
-                return store_fail(ret_error, r, "cannot take over %s: %s", store->path,
-                                  store_last_error(w->conn));
+                return store_fail(ret_error, r, "cannot take over %s: %s", path,
+                                  store_last_error(w->base.conn));
         /* The log stands in the folder by now; SQLite itself overlooks a failure to make its name durable. */
-        r = store_sync_folder(store->path, ret_error);
+        r = sqlite_sync_folder(path, ret_error);
         if (r != 0)
                 return r;
-        *ret_writer = TAKE(w);
+        *ret_writer = TAKE(writer);
         return 0;
 }
 
-struct store_writer *store_writer_release(struct store_writer *w)
+struct store_writer *sqlite_writer_release(struct store_writer *writer)
 {
-        if (!w)
-                return NULL;
-        if (w->conn) {
-                store_rollback(w->conn);
-                int r = w->epoch ? store_checkpoint(w->conn) : 0;
+        struct sqlite_writer *w = (struct sqlite_writer *)writer;
+        if (w->base.conn) {
+                sqlite_rollback(w->base.conn);
+                int r = w->epoch ? sqlite_checkpoint_some(w->base.conn) : 0;
                 (void)r; /* what stays in the log, the next writer settles */
-                w->conn = store_conn_close(w->conn);
+                w->base.conn = store_conn_close(w->base.conn);
         }
         if (w->lock >= 0) {
                 int r = ftruncate(w->lock, 0);
@@ -150,18 +156,14 @@ struct store_writer *store_writer_release(struct store_writer *w)
         return NULL;
 }
 
-struct store_conn *store_writer_conn(struct store_writer *w)
+int64_t sqlite_writer_epoch(const struct store_writer *writer)
 {
-        return w->conn;
+        return ((const struct sqlite_writer *)writer)->epoch;
 }
 
-int64_t store_writer_epoch(const struct store_writer *w)
+void sqlite_writer_heartbeat(struct store_writer *writer)
 {
-        return w->epoch;
-}
-
-void store_writer_heartbeat(struct store_writer *w)
-{
+        const struct sqlite_writer *w = (const struct sqlite_writer *)writer;
         char text[160];
         int n = snprintf(text, sizeof(text), "%d %" PRId64 " %.100s\n", getpid(), clock_monotonic_us(),
                          w->instance);
@@ -169,12 +171,12 @@ void store_writer_heartbeat(struct store_writer *w)
         (void)written; /* within the file's first block, so even a full disk takes it after the first time */
 }
 
-int store_writer_observe(struct store *store, int *ret_pid, int64_t *ret_still_us)
+int sqlite_writer_observe(struct store *store, int *ret_pid, int64_t *ret_still_us)
 {
         struct flock lock = whole_file;
         char text[160];
         int64_t pid = 0, beat = 0;
-        int fd = open(store->lock_path, O_RDWR | O_CLOEXEC);
+        int fd = open(((struct sqlite_store *)store)->lock_path, O_RDWR | O_CLOEXEC);
         if (fd < 0 && errno != ENOENT)
                 return -errno;
         ssize_t n = fd < 0 ? 0 : pread(fd, text, sizeof(text), 0);
@@ -196,20 +198,22 @@ int store_writer_observe(struct store *store, int *ret_pid, int64_t *ret_still_u
         return 0;
 }
 
-int writer_check_lock(struct store_writer *w)
+int sqlite_writer_check_lock(struct store_writer *writer)
 {
+        struct sqlite_writer *w = (struct sqlite_writer *)writer;
         struct stat named;
-        if (!w->deposed && (stat(w->store->lock_path, &named) < 0 || named.st_ino != w->inode ||
+        if (!w->deposed && (stat(lock_path_of(w), &named) < 0 || named.st_ino != w->inode ||
                             named.st_dev != w->device))
                 w->deposed = true;
         return w->deposed ? STORE_E_DEPOSED : 0;
 }
 
-int writer_check_epoch(struct store_writer *w)
+int sqlite_writer_check_epoch(struct store_writer *writer)
 {
+        struct sqlite_writer *w = (struct sqlite_writer *)writer;
         static const char select[] = "SELECT epoch FROM writer_epoch WHERE id = 1";
         _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
-        int r = store_query(w->conn, select, &rows);
+        int r = store_query(w->base.conn, select, &rows);
         if (r == 0)
                 r = store_next(rows);
         if (r != 0 && r != 1)
@@ -217,11 +221,4 @@ int writer_check_epoch(struct store_writer *w)
         if (r == 0 || store_i64(rows, 0) != w->epoch)
                 w->deposed = true;
         return w->deposed ? STORE_E_DEPOSED : 0;
-}
-
-int store_writer_extra(struct store_writer *writer, struct store_conn **ret_conn)
-{
-        (void)writer;
-        (void)ret_conn;
-        return -ENOTSUP;
 }

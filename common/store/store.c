@@ -1,22 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Opening a store by its URL: the file, its folder, and refusing places where it could not be kept safe.
+ * From store.h to the engine that the store's address names.
  */
 #include "common/store/internal.h"
 
-#include <fcntl.h>
-#include <linux/magic.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <sys/stat.h>
-#include <sys/statfs.h>
-#include <unistd.h>
-
-/* Not in linux/magic.h. */
-#define LUSTRE_MAGIC 0x0BD00BD0u
-#define GFS2_MAGIC_  0x01161970u
-#define GPFS_MAGIC   0x47504653u
 
 int store_fail(const char **ret_error, int r, const char *format, ...)
 {
@@ -30,44 +19,10 @@ int store_fail(const char **ret_error, int r, const char *format, ...)
         return r;
 }
 
-bool store_is_network_fs(uint64_t type)
+int conn_misuse(struct store_conn *conn, const char *text)
 {
-        /* FUSE is among them: what is behind it cannot be known. */
-        static const uint32_t refused[] = {
-                NFS_SUPER_MAGIC,  SMB_SUPER_MAGIC,   CIFS_SUPER_MAGIC, SMB2_SUPER_MAGIC, CODA_SUPER_MAGIC,
-                AFS_SUPER_MAGIC,  AFS_FS_MAGIC,      V9FS_MAGIC,       CEPH_SUPER_MAGIC, FUSE_SUPER_MAGIC,
-                OCFS2_SUPER_MAGIC, LUSTRE_MAGIC,     GFS2_MAGIC_,      GPFS_MAGIC,
-        };
-        for (size_t i = 0; i < ARRAY_LEN(refused); i++)
-                if ((uint32_t)type == refused[i])
-                        return true;
-        return false;
-}
-
-int store_sync_folder(const char *path, const char **ret_error)
-{
-        const char *slash = strrchr(path, '/');
-        _cleanup_(mem_freep) char *folder = mem_strdup(slash ? path : ".");
-        if (slash)
-                folder[slash - path + 1] = '\0';
-        int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (fd < 0)
-                return store_fail(ret_error, -errno, "cannot open the folder %s: %m", folder);
-        int r = fsync(fd) < 0 ? store_fail(ret_error, -errno, "cannot sync the folder %s: %m", folder) : 0;
-        close(fd);
-        return r;
-}
-
-/* Makes the file if there is none, and its name durable. An existing file is not opened here: closing any
- * descriptor of it would drop the locks that SQLite holds on it in this process (fcntl(2)). */
-static int make_file(const char *path, const char **ret_error)
-{
-        int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-        if (fd < 0)
-                return errno == EEXIST ? 0 : store_fail(ret_error, -errno, "cannot make %s: %m", path);
-        int r = fsync(fd) < 0 ? store_fail(ret_error, -errno, "cannot sync %s: %m", path) : 0;
-        close(fd);
-        return r == 0 ? store_sync_folder(path, ret_error) : r;
+        snprintf(conn->error, sizeof(conn->error), "%s", text);
+        return -EINVAL;
 }
 
 int store_open(const char *url, const struct store_options *options, struct store **ret_store,
@@ -75,54 +30,192 @@ int store_open(const char *url, const struct store_options *options, struct stor
 {
         static const struct store_options defaults = {0};
         struct str rest = str_of(url), scheme = str_cut(&rest, ':');
-        struct statfs fs;
-        struct stat st;
-
-        if (!str_is(scheme, "sqlite") || !rest.n)
-                return store_fail(ret_error, -EINVAL, "the store's address must be sqlite:PATH: '%s'", url);
-        if (!options)
-                options = &defaults;
-        int r = make_file(rest.p, ret_error);
-        if (r < 0)
-                return r;
-        if (stat(rest.p, &st) < 0)
-                return store_fail(ret_error, -errno, "cannot read %s: %m", rest.p);
-        if (!S_ISREG(st.st_mode))
-                return store_fail(ret_error, -EINVAL, "%s is not a regular file", rest.p);
-        if (statfs(rest.p, &fs) < 0)
-                return store_fail(ret_error, -errno, "cannot read the file system of %s: %m", rest.p);
-        if (store_is_network_fs((uint64_t)fs.f_type))
-                return store_fail(ret_error, -ENOTSUP,
-                                  "%s is on a network file system (type 0x%x): put it on a local disk",
-                                  rest.p, (unsigned)fs.f_type);
-        char *path = realpath(rest.p, NULL);
-        if (!path)
-                return store_fail(ret_error, -errno, "cannot resolve %s: %m", rest.p);
-
-        struct store *store = mem_zalloc(sizeof(*store));
-        store->path = path;
-        if (asprintf(&store->lock_path, "%s.lock", path) < 0)
-                abort();
-        store->vfs = options->vfs ? mem_strdup(options->vfs) : NULL;
-        store->cache_kib = options->cache_kib > 0 ? options->cache_kib : 4096;
-        store->no_sync = options->unsafe_no_sync;
-        *ret_store = store;
-        return 0;
-}
-
-bool store_is_shared(const struct store *store)
-{
-        (void)store;
-        return false;
+        if (str_is(scheme, "sqlite") && rest.n)
+                return sqlite_open(rest, options ? options : &defaults, ret_store, ret_error);
+        if (str_is(scheme, "postgresql") && rest.n)
+                return postgresql_open(url, ret_store, ret_error);
+        /* Not the address itself: it may be one with a password, misspelt. */
+        return store_fail(ret_error, -EINVAL, "the store's address must be sqlite:PATH or postgresql://…");
 }
 
 struct store *store_close(struct store *store)
 {
-        if (store) {
-                free(store->path);
-                free(store->lock_path);
-                free(store->vfs);
-                free(store);
-        }
+        return store ? store->engine->close(store) : NULL;
+}
+
+bool store_is_shared(const struct store *store)
+{
+        return store->engine->shared;
+}
+
+/* --- who may write --------------------------------------------------------------------------------------- */
+
+int store_writer_acquire(struct store *store, const char *instance, bool wait, struct store_writer **ret_writer,
+                         const char **ret_error)
+{
+        return store->engine->writer_acquire(store, instance, wait, ret_writer, ret_error);
+}
+
+struct store_writer *store_writer_release(struct store_writer *writer)
+{
+        return writer ? writer->engine->writer_release(writer) : NULL;
+}
+
+struct store_conn *store_writer_conn(struct store_writer *writer)
+{
+        return writer->conn;
+}
+
+int store_writer_extra(struct store_writer *writer, struct store_conn **ret_conn)
+{
+        return writer->engine->writer_extra(writer, ret_conn);
+}
+
+int64_t store_writer_epoch(const struct store_writer *writer)
+{
+        return writer->engine->writer_epoch(writer);
+}
+
+void store_writer_heartbeat(struct store_writer *writer)
+{
+        writer->engine->writer_heartbeat(writer);
+}
+
+int store_writer_observe(struct store *store, int *ret_pid, int64_t *ret_still_us)
+{
+        return store->engine->writer_observe(store, ret_pid, ret_still_us);
+}
+
+/* --- connections and transactions -------------------------------------------------------------------------- */
+
+int store_reader_open(struct store *store, struct store_conn **ret_conn)
+{
+        return store->engine->reader_open(store, ret_conn);
+}
+
+struct store_conn *store_conn_close(struct store_conn *conn)
+{
+        return conn ? conn->engine->conn_close(conn) : NULL;
+}
+
+const char *store_last_error(const struct store_conn *conn)
+{
+        return conn->error;
+}
+
+int store_begin(struct store_conn *conn)
+{
+        return conn->engine->begin(conn);
+}
+
+int store_commit(struct store_conn *conn)
+{
+        return conn->engine->commit(conn);
+}
+
+void store_rollback(struct store_conn *conn)
+{
+        conn->engine->rollback(conn);
+}
+
+bool store_in_transaction(const struct store_conn *conn)
+{
+        return conn->engine->in_transaction(conn);
+}
+
+void store_set_isolation(struct store_conn *conn, enum store_isolation isolation)
+{
+        conn->engine->set_isolation(conn, isolation);
+}
+
+int store_listen(struct store_conn *conn, const char *channel)
+{
+        return conn->engine->listen(conn, channel);
+}
+
+int store_wait(struct store_conn *conn, int64_t timeout_us, char ret_text[64])
+{
+        return conn->engine->wait(conn, timeout_us, ret_text);
+}
+
+int store_savepoint(struct store_conn *conn)
+{
+        return conn->engine->savepoint(conn);
+}
+
+int store_savepoint_release(struct store_conn *conn)
+{
+        return conn->engine->savepoint_release(conn);
+}
+
+int store_savepoint_rollback(struct store_conn *conn)
+{
+        return conn->engine->savepoint_rollback(conn);
+}
+
+int store_checkpoint(struct store_conn *writer)
+{
+        return writer->engine->checkpoint(writer);
+}
+
+int store_settle(struct store_conn *writer)
+{
+        return writer->engine->settle(writer);
+}
+
+void store_rest(struct store_conn *conn)
+{
+        conn->engine->rest(conn);
+}
+
+/* --- statements -------------------------------------------------------------------------------------------- */
+
+int store_exec_values(struct store_conn *conn, const char *sql, int64_t *ret_changed, const struct store_value *args,
+                      size_t n_args)
+{
+        return conn->engine->exec(conn, sql, ret_changed, args, n_args);
+}
+
+int store_query_values(struct store_conn *conn, const char *sql, struct store_rows **ret_rows,
+                       const struct store_value *args, size_t n_args)
+{
+        return conn->engine->query(conn, sql, ret_rows, args, n_args);
+}
+
+int store_next(struct store_rows *rows)
+{
+        return rows->engine->next(rows);
+}
+
+struct store_rows *store_rows_close(struct store_rows *rows)
+{
+        if (rows)
+                rows->engine->rows_close(rows);
         return NULL;
+}
+
+int64_t store_i64(const struct store_rows *rows, int column)
+{
+        return rows->engine->i64(rows, column);
+}
+
+struct str store_text(const struct store_rows *rows, int column)
+{
+        return rows->engine->text(rows, column);
+}
+
+struct str store_bytes(const struct store_rows *rows, int column)
+{
+        return rows->engine->bytes(rows, column);
+}
+
+bool store_is_null(const struct store_rows *rows, int column)
+{
+        return rows->engine->is_null(rows, column);
+}
+
+char *store_text_dup(const struct store_rows *rows, int column, struct arena *arena)
+{
+        struct str s = rows->engine->text(rows, column);
+        return arena_strndup(arena, s.p, s.n);
 }

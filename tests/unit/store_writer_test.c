@@ -3,7 +3,7 @@
  * Who may write a store: one process, until it ends or is deposed; and what its successor finds.
  */
 #include "tests/support/store_world.h"
-#include "common/store/internal.h"
+#include "common/store/sqlite.h"
 
 #include <fcntl.h>
 #include <linux/magic.h>
@@ -187,14 +187,14 @@ static void test_a_takeover_settles_the_log_or_fails(void)
 
 static void test_network_file_systems(void)
 {
-        CHECK(store_is_network_fs(NFS_SUPER_MAGIC));
-        CHECK(store_is_network_fs((uint64_t)(int64_t)(int32_t)CIFS_SUPER_MAGIC)); /* however it was widened */
-        CHECK(store_is_network_fs(FUSE_SUPER_MAGIC));
-        CHECK(!store_is_network_fs(EXT4_SUPER_MAGIC));
-        CHECK(!store_is_network_fs(XFS_SUPER_MAGIC));
-        CHECK(!store_is_network_fs(BTRFS_SUPER_MAGIC));
-        CHECK(!store_is_network_fs(TMPFS_MAGIC));
-        CHECK(!store_is_network_fs(OVERLAYFS_SUPER_MAGIC));
+        CHECK(sqlite_is_network_fs(NFS_SUPER_MAGIC));
+        CHECK(sqlite_is_network_fs((uint64_t)(int64_t)(int32_t)CIFS_SUPER_MAGIC)); /* however it was widened */
+        CHECK(sqlite_is_network_fs(FUSE_SUPER_MAGIC));
+        CHECK(!sqlite_is_network_fs(EXT4_SUPER_MAGIC));
+        CHECK(!sqlite_is_network_fs(XFS_SUPER_MAGIC));
+        CHECK(!sqlite_is_network_fs(BTRFS_SUPER_MAGIC));
+        CHECK(!sqlite_is_network_fs(TMPFS_MAGIC));
+        CHECK(!sqlite_is_network_fs(OVERLAYFS_SUPER_MAGIC));
 }
 
 int main(void)
