@@ -89,7 +89,7 @@ int postgresql_error(struct postgresql_conn *c, const PGresult *result, bool *re
 /* --- the pipeline (postgresql_pipeline.c) --- */
 
 void postgresql_pend(struct postgresql_conn *c, enum pending_kind kind, struct postgresql_rows *rows, int64_t *ret_changed);
-/* A result has no place any more; freed: the statement neither. */
+/* A result has no place any more; freed: the statement neither. Outside a transaction its failure is nobody's then. */
 void postgresql_forget_rows(struct postgresql_conn *c, const struct postgresql_rows *rows, bool freed);
 /* Everything pending is nobody's any more. */
 void postgresql_hush(struct postgresql_conn *c);

@@ -26,9 +26,15 @@ void postgresql_pend(struct postgresql_conn *c, enum pending_kind kind, struct p
 
 void postgresql_forget_rows(struct postgresql_conn *c, const struct postgresql_rows *rows, bool freed)
 {
-        for (size_t i = c->pending_first; i < c->pending_end; i++)
-                if (c->pending[i].rows == rows && (freed || c->pending[i].kind == PENDING_QUERY))
-                        c->pending[i].rows = NULL;
+        for (size_t i = c->pending_first; i < c->pending_end; i++) {
+                struct pending *p = &c->pending[i];
+                if (p->rows != rows)
+                        continue;
+                if (c->transaction == TRANSACTION_NONE)
+                        p->quiet = true;
+                if (freed || p->kind == PENDING_QUERY)
+                        p->rows = NULL;
+        }
 }
 
 void postgresql_hush(struct postgresql_conn *c)
@@ -137,7 +143,7 @@ void postgresql_take_ready(struct postgresql_conn *c)
 int postgresql_collect(struct postgresql_conn *c)
 {
         bool outside = c->transaction == TRANSACTION_NONE;
-        int r = postgresql_sync(c);
+        int r = postgresql_unsynced(c) ? postgresql_sync(c) : 0;
         while (r == 0 && c->pending_first != c->pending_end) {
                 r = postgresql_wait_ready(c, PATIENCE_US);
                 if (r == 0 && take_one(c) != 0)

@@ -194,6 +194,10 @@ int postgresql_query(struct store_conn *conn, const char *sql, struct store_rows
                 return r;
         }
         postgresql_pend(c, PENDING_QUERY, rows, NULL);
+        if (c->transaction == TRANSACTION_NONE && (r = postgresql_sync(c)) != 0) { /* it is a transaction of its own */
+                drop_uncached(rows);
+                return r;
+        }
         rows->error = 0;
         rows->base.open = true;
         *ret_rows = &rows->base;

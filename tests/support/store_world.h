@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A store for a unit test: a fresh folder, a small schema, its writer and a reader.
+ * A store for a unit test: a fresh folder (or with NX_POSTGRES an empty schema in that database), a small schema of
+ * tables, its writer and a reader.
  */
 #pragma once
 
@@ -8,10 +9,30 @@
 #include "common/store/store.h"
 #include "tests/support/check.h"
 
+#include <libpq-fe.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-static char world_root[64], world_path[96], world_url[112];
+static char world_root[64], world_path[96], world_url[400];
+
+static inline const char *world_postgres(void)
+{
+        return getenv("NX_POSTGRES");
+}
+
+/* As somebody else at the database. */
+static inline void world_sql(const char *sql)
+{
+        PGconn *pg = PQconnectdb(world_postgres());
+        PGresult *result = PQexec(pg, sql);
+        ExecStatusType status = PQresultStatus(result);
+        if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) {
+                printf("Bail out! %s: %s\n", sql, PQerrorMessage(pg));
+                exit(1);
+        }
+        PQclear(result);
+        PQfinish(pg);
+}
 
 static const struct store_migration world_schema[] = {
         {"test/001", "-- @nothing in a comment, nor in 'quotes'\n"
@@ -42,6 +63,11 @@ static inline int64_t world_size(const char *suffix)
 
 static inline void world_folder(void)
 {
+        if (world_postgres()) {
+                world_sql("SET client_min_messages = error; DROP SCHEMA IF EXISTS world CASCADE; CREATE SCHEMA world");
+                snprintf(world_url, sizeof(world_url), "%s&options=-csearch_path%%3Dworld", world_postgres());
+                return;
+        }
         snprintf(world_root, sizeof(world_root), "/tmp/nuanxin-store-XXXXXX");
         if (!mkdtemp(world_root))
                 abort();
@@ -51,6 +77,8 @@ static inline void world_folder(void)
 
 static inline void world_remove_folder(void)
 {
+        if (world_postgres())
+                return;
         static const char *const suffixes[] = {"", "-wal", "-shm", ".lock", ".link"};
         for (size_t i = 0; i < ARRAY_LEN(suffixes); i++)
                 world_unlink(suffixes[i]);
