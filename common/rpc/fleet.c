@@ -71,7 +71,7 @@ static void take_hello(struct instance *i, const Nuanxin__Internal__V1__Hello *h
                 i->ejected_until_us = i->latency_us = 0;
         }
         i->greeted = true;
-        i->refused_said = false;
+        i->handshake_said = false;
         i->fleet->o.ops->on_ready(i->fleet->o.arg, i);
 }
 
@@ -102,9 +102,9 @@ static void on_pair(void *arg, struct str bytes, struct str payload)
 static void on_refused(void *arg, int error)
 {
         struct instance *i = arg;
-        if (i->refused_said)
+        if (i->handshake_said)
                 return;
-        i->refused_said = true;
+        i->handshake_said = true;
         log_error(error == -EACCES ? "an instance refuses our CURVE key: let this role in there (nuanxin keys curve allow)" :
                                      "what stands at this endpoint has not proved to be the service: none of its CURVE keys fits",
                   "service=%s endpoint=%s", i->service, i->endpoint);

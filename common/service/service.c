@@ -6,6 +6,7 @@
 #include "common/base/log.h"
 #include "common/rpc/client.h"
 #include "common/rpc/envelope.h"
+#include "common/service/outside.h"
 #include "common/service/takeover.h"
 
 #include <signal.h>
@@ -31,7 +32,7 @@ struct service {
         const struct service_spec *spec;
         enum service_state state;
         char instance[64];
-        char endpoint[128];
+        char endpoint[128]; /* where others find it */
         char admin_address[64];
         struct loop *loop;
         struct metric_registry *metrics;
@@ -53,7 +54,7 @@ struct service {
         struct buf hello;
         void *user;
         /* options */
-        const char *store_url, *redis, *bus_address, *keys, *admin_option, *clock_file, *log_level, *instance_option;
+        const char *store_url, *redis, *bus_address, *advertise, *curve, *keys, *admin_option, *clock_file, *log_level, *instance_option;
         struct config_list peers;
         int64_t read_threads, slow_threads, write_threads, write_batch;
 };
@@ -283,23 +284,25 @@ static int open_outside(struct service *s)
 
         if ((r = cache_new(s->loop, &(struct cache_options){.address = s->redis}, &s->cache)) < 0)
                 return fail("Redis's address can't be used; give --redis", s->redis, r, NULL);
-        if ((r = bus_new(&(struct bus_options){0}, &s->bus, &error)) < 0)
+        if ((r = outside_bus(s->curve, s->spec->rpc->name, &s->bus, &error)) < 0)
                 return fail("the bus can't start", s->bus_address, r, error);
-        char endpoint[256];
+        char endpoint[256], bound[128];
         if (strstr(s->bus_address, "://"))
                 snprintf(endpoint, sizeof(endpoint), "%s", s->bus_address);
         else
                 snprintf(endpoint, sizeof(endpoint), "ipc://%s/%s.sock", s->bus_address, s->instance);
-        if ((r = bus_server_new(s->bus, s->loop, endpoint, on_pair, s, &s->bus_server, s->endpoint)) < 0)
+        if ((r = bus_server_new(s->bus, s->loop, endpoint, on_pair, s, &s->bus_server, bound)) < 0)
                 return fail("can't bind the bus socket; give --bus a folder of mode 0700 or a free endpoint", endpoint, r,
-                            NULL);
+                            outside_refusal(endpoint, r));
+        if ((r = outside_endpoint(bound, s->advertise, s->endpoint, &error)) < 0)
+                return fail("nobody could find this instance", bound, r, error);
         const char *peers[CONFIG_LIST_MAX + 1] = {0};
         memcpy(peers, s->peers.items, s->peers.n * sizeof(*peers));
         if ((r = rpc_client_new(&(struct rpc_client_options){.loop = s->loop, .bus = s->bus, .cache = s->cache, .peers = peers,
                                                              .self_service = s->spec->rpc->name,
                                                              .self_instance = s->instance, .metrics = s->metrics},
                                 &s->client)) < 0)
-                return fail("a peer can't be used; give --peer SERVICE=ENDPOINT", NULL, r, NULL);
+                return fail("a peer can't be used; give --peer SERVICE=ENDPOINT", NULL, r, outside_refusal("tcp://", r));
         if ((r = loop_admin_new(s->loop, s->admin_option, pages, s, &s->admin, &port)) < 0)
                 return fail("can't open the admin port; give --admin a free loopback address", s->admin_option, r, NULL);
         int host = (int)(strrchr(s->admin_option, ':') - s->admin_option);
@@ -415,7 +418,9 @@ int service_main(const struct service_spec *spec, int argc, char **argv)
                 {"instance", "ID", "this instance's name (default: the service's name and -1)", CONFIG_TEXT, &s.instance_option, 0, 0},
                 {"store", "URL", "sqlite:PATH (default: sqlite:var/store/SERVICE.db)", CONFIG_TEXT, &s.store_url, 0, 0},
                 {"redis", "ADDRESS", "unix:PATH or HOST:PORT (default: 127.0.0.1:6379)", CONFIG_TEXT, &s.redis, 0, 0},
-                {"bus", "FOLDER", "where the socket goes, mode 0700, or an endpoint (default: var/bus)", CONFIG_TEXT, &s.bus_address, 0, 0},
+                {"bus", "FOLDER", "where the socket goes, mode 0700, or an endpoint such as tcp://0.0.0.0:7001 (default: var/bus)", CONFIG_TEXT, &s.bus_address, 0, 0},
+                {"advertise", "ENDPOINT", "where other hosts find it, such as tcp://10.0.0.2:7001 (default: what --bus is bound to)", CONFIG_TEXT, &s.advertise, 0, 0},
+                {"curve", "FOLDER", "CURVE keys for tcp://: FOLDER/SERVICE is this process's (default: none, this host only)", CONFIG_TEXT, &s.curve, 0, 0},
                 {"peer", "SERVICE=ENDPOINT", "a service known without the registry; may be repeated", CONFIG_LIST, &s.peers, 0, 0},
                 {"keys", "FOLDER", "the keyring (default: var/keys)", CONFIG_TEXT, &s.keys, 0, 0},
                 {"admin", "ADDRESS", "loopback port of /metrics, /livez, /readyz (default: 127.0.0.1:0)", CONFIG_TEXT, &s.admin_option, 0, 0},
