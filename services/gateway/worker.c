@@ -5,7 +5,6 @@
 #include "services/gateway/worker.h"
 
 #include "common/base/log.h"
-#include "common/service/outside.h"
 #include "services/gateway/request.h"
 #include "services/gateway/revocations.h"
 #include "services/gateway/session.h"
@@ -167,10 +166,8 @@ static int connect_services(struct worker *w, const char **ret_error)
                 .loop = w->loop, .bus = g->bus, .cache = w->cache, .peers = peers,
                 .self_service = "gateway", .self_instance = instance, .metrics = g->metrics,
         };
-        int r = rpc_client_new(&options, &w->rpc);
-        const char *refusal = outside_refusal("tcp://", r);
-        *ret_error = refusal ? refusal : "--peer: give SERVICE=ENDPOINT";
-        return r;
+        *ret_error = "--peer: give SERVICE=ENDPOINT";
+        return rpc_client_new(&options, &w->rpc);
 }
 
 int worker_new(struct gateway *g, int index, const char *address, struct worker **ret_worker, int *ret_port,

@@ -13,6 +13,7 @@ import contextlib
 import http.client
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -22,6 +23,7 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.request
 
 from . import postgres
 
@@ -97,8 +99,8 @@ class Redis:
 class Stack:
     """own_redis: the story controls Redis (self.redis). clock: self.advance(seconds) moves every process's time."""
 
-    def __init__(self, instances=None, own_redis=False, clock=False, seed=True, gateway_options=(), env=None, var=None, engine=None):
-        self.engine, self.database = engine or ENGINE, None
+    def __init__(self, instances=None, own_redis=False, clock=False, seed=True, gateway_options=(), env=None, var=None, engine=None, bin=None):
+        self.engine, self.database, self.bin = engine or ENGINE, None, bin or BIN
         self.instances, self.own_redis, self.seed = instances or {}, own_redis, seed
         self.gateway_options, self.env = list(gateway_options), dict(env or {})
         self.folder = var or tempfile.mkdtemp(prefix="nxt", dir="/tmp")
@@ -108,6 +110,7 @@ class Stack:
         self.redis = None
         self.process = None
         self._local = threading.local()
+        self.strict = False  # a connection that ends without having said so is an error, even an idle one
 
     # --- life ---------------------------------------------------------------------------------------------
     def __enter__(self):
@@ -133,7 +136,7 @@ class Stack:
         self.port = free_port()
         self.address = f"127.0.0.1:{self.port}"
         self.var = os.path.join(self.folder, "v")
-        command = [os.path.join(BIN, "nuanxin-runner"), "--http", self.address, "--var", self.var, "--data",
+        command = [os.path.join(self.bin, "nuanxin-runner"), "--http", self.address, "--var", self.var, "--data",
                    os.path.join(ROOT, "deploy", "data", "hunan-divisions.csv")]
         if self.engine == "postgresql":
             command += ["--store", self.store_url("SERVICE")]
@@ -324,7 +327,7 @@ class Stack:
                 connection.close()
                 self._local.connection = None
                 idle_closed = isinstance(e, (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError))
-                if not (kept and idle_closed):
+                if self.strict or not (kept and idle_closed):
                     raise e if isinstance(e, OSError) else OSError(repr(e)) from e
 
     def login(self, who="admin"):
@@ -332,8 +335,19 @@ class Stack:
         session = self.call("POST", "/v1/sessions", {"login": person["login"], "password": person["password"]}).ok()
         return session["token"]
 
+    def metric(self, name, metric, labels=""):
+        """A figure of an instance's, summed over what has these labels; its admin port stands in its log."""
+        port = re.findall(r"ready.*? admin(?:=127\.0\.0\.1:|_port=)(\d+)", self.log_of(name))[-1]
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as r:
+            lines = r.read().decode().splitlines()
+        return sum(float(l.split()[-1]) for l in lines if l.split("{")[0].split(" ")[0] == metric and labels in l)
+
+    def log_of(self, name):
+        with open(os.path.join(self.var, "log", name + ".log"), errors="replace") as f:
+            return f.read()
+
     def cli(self, *arguments, check=True, stdin=None):
-        r = subprocess.run([os.path.join(BIN, "nuanxin"), "--var", self.var, *arguments], capture_output=True, text=True,
+        r = subprocess.run([os.path.join(self.bin, "nuanxin"), "--var", self.var, *arguments], capture_output=True, text=True,
                            input=stdin, timeout=120)
         assert not check or r.returncode == 0, f"nuanxin {' '.join(arguments)}: {r.returncode}\n{r.stdout}{r.stderr}"
         return r
