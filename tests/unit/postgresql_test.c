@@ -1,0 +1,506 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The store on PostgreSQL: what both engines promise, and what only here can happen: statements that are put off, others
+ * who write at once, a server that ends connections, crashes or freezes. Needs NX_POSTGRES (tests/support/postgres.py).
+ */
+#include "tests/support/store_cases.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+
+static int64_t number(struct store_conn *conn, const char *sql)
+{
+        _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
+        if (store_query(conn, sql, &rows) != 0 || store_next(rows) != 1)
+                return -1;
+        return store_i64(rows, 0);
+}
+
+static int backend_of(struct store_conn *conn)
+{
+        static const char sql[] = "SELECT pg_backend_pid()";
+        return (int)number(conn, sql);
+}
+
+static int parent_of(int pid)
+{
+        char name[64], text[512];
+        int parent = -1;
+        snprintf(name, sizeof(name), "/proc/%d/stat", pid);
+        FILE *f = fopen(name, "r");
+        if (f && fgets(text, sizeof(text), f) && strrchr(text, ')'))
+                sscanf(strrchr(text, ')'), ") %*c %d", &parent);
+        if (f)
+                fclose(f);
+        return parent;
+}
+
+/* The next transaction works, within ten seconds. */
+static bool comes_back(struct store_conn *db, const char *id)
+{
+        int64_t until_us = clock_monotonic_us() + 10 * CLOCK_SECOND_US;
+        while (clock_monotonic_us() < until_us) {
+                int r = store_begin(db);
+                if (r == 0)
+                        r = add_person(db, id, 1);
+                if (r == 0)
+                        r = store_commit(db);
+                store_rollback(db);
+                if (r == 0)
+                        return true;
+                CHECK(r == STORE_E_UNAVAILABLE || r == STORE_E_RETRY);
+                usleep(20000);
+        }
+        return false;
+}
+
+static struct store_conn *extra(struct world *w)
+{
+        struct store_conn *conn = NULL;
+        CHECK_INT(store_writer_extra(w->writer, &conn), 0);
+        return conn;
+}
+
+static void test_addresses(void)
+{
+        const char *error = NULL;
+        struct store *store = NULL;
+        struct store_writer *writer = NULL;
+        CHECK_INT(store_open("postgresql://u:secret@h:port:x/d?nonsense=secret", NULL, &store, &error), -EINVAL);
+        CHECK(error && !strstr(error, "secret"));
+        CHECK_INT(store_open("postgresql://nobody:secret@127.0.0.1:1/d", NULL, &store, &error), 0);
+        CHECK(store_is_shared(store));
+        struct store_conn *reader;
+        CHECK_INT(store_writer_acquire(store, "one", true, &writer, &error), STORE_E_UNAVAILABLE);
+        CHECK(strstr(error, "127.0.0.1") && !strstr(error, "secret") && !strchr(error, '\n'));
+        CHECK_INT(store_reader_open(store, &reader), STORE_E_UNAVAILABLE);
+        store_close(store);
+}
+
+static void test_no_schema_yet(void)
+{
+        const char *error;
+        struct store *store = NULL;
+        struct store_writer *writer = NULL;
+        struct store_conn *reader = NULL;
+        world_folder();
+        CHECK_INT(store_open(world_url, NULL, &store, &error), 0);
+        CHECK_INT(store_reader_open(store, &reader), -EAGAIN);
+        CHECK_INT(store_writer_acquire(store, "one", false, &writer, &error), 0);
+        CHECK_INT(store_reader_open(store, &reader), -EAGAIN);
+        CHECK_INT(store_migrate(store_writer_conn(writer), world_schema, 1, &error), 0);
+        CHECK_INT(store_reader_open(store, &reader), 0);
+        store_conn_close(reader);
+        store_writer_release(writer);
+        store_close(store);
+}
+
+static void test_marks(void)
+{
+        static const char types[] = "SELECT string_agg(data_type || ' ' || coalesce(collation_name, '-'), ', ' ORDER BY ordinal_position)"
+                                    " FROM information_schema.columns WHERE table_schema = 'world' AND table_name = 'person'";
+        static const char names[] = "SELECT id FROM person ORDER BY id";
+        static const struct store_migration only[] = {
+                {"only/001", "CREATE TABLE a (x @int\n@postgresql , y BIGINT GENERATED ALWAYS AS IDENTITY\n) @strict;"
+                             "INSERT INTO a (x) VALUES (5);"}};
+        static const char y[] = "SELECT y FROM a";
+        struct world w = world_new();
+        struct store_rows *rows = NULL;
+        const char *error = "";
+        CHECK_INT(store_query(w.reader, types, &rows), 0);
+        CHECK_INT(store_next(rows), 1);
+        CHECK_TEXT(store_text(rows, 0).p, "text C, bigint -, bytea -, text C");
+        rows = store_rows_close(rows);
+        CHECK_INT(store_migrate(w.db, only, 1, &error), 0);
+        CHECK_TEXT(error, "");
+        CHECK_INT(number(w.reader, y), 1);
+        /* By their bytes, whatever the database's language. */
+        CHECK_INT(store_begin(w.db), 0);
+        CHECK_INT(add_person(w.db, "a", 1), 0);
+        CHECK_INT(add_person(w.db, "B", 1), 0);
+        CHECK_INT(store_commit(w.db), 0);
+        CHECK_INT(store_query(w.reader, names, &rows), 0);
+        CHECK_INT(store_next(rows), 1);
+        CHECK_TEXT(store_text(rows, 0).p, "B");
+        store_rows_close(rows);
+        world_done(&w);
+}
+
+static void test_types(void)
+{
+        static const char echo[] = "SELECT CAST($1 AS BIGINT), CAST($2 AS TEXT), CAST($3 AS BYTEA)";
+        static const char small[] = "SELECT 1, CAST(-2 AS SMALLINT), 1 = 1, 'x', NULL, count(*) FROM person";
+        static const char numeric[] = "SELECT sum(age) FROM person";
+        static const char two[] = "SELECT 1; SELECT 2", gap[] = "SELECT $1, $3", commented[] = "SELECT '$9', $1 -- $8";
+        struct world w = world_new();
+        struct store_rows *rows = NULL;
+        /* The same text with NULL first, then with each type. */
+        for (int round = 0; round < 3; round++) {
+                CHECK_INT(store_query(w.reader, echo, &rows, SQLNULL(), SQLNULL(), SQLNULL()), 0);
+                CHECK_INT(store_next(rows), 1);
+                CHECK(store_is_null(rows, 0) && store_is_null(rows, 1) && store_is_null(rows, 2));
+                rows = store_rows_close(rows);
+                CHECK_INT(store_query(w.reader, echo, &rows, I64(INT64_MIN), TEXTZ("é"), BYTES("\0\1", 2)), 0);
+                CHECK_INT(store_next(rows), 1);
+                CHECK(store_i64(rows, 0) == INT64_MIN);
+                CHECK_TEXT(store_text(rows, 1).p, "é");
+                CHECK(str_eq(store_bytes(rows, 2), str_bytes("\0\1", 2)));
+                rows = store_rows_close(rows);
+        }
+        CHECK_INT(store_query(w.reader, small, &rows), 0);
+        CHECK_INT(store_next(rows), 1);
+        CHECK(store_i64(rows, 0) == 1 && store_i64(rows, 1) == -2 && store_i64(rows, 2) == 1 && store_i64(rows, 5) == 0);
+        CHECK_TEXT(store_text(rows, 3).p, "x");
+        CHECK(store_is_null(rows, 4) && store_i64(rows, 4) == 0);
+        rows = store_rows_close(rows);
+        CHECK_INT(store_query(w.reader, numeric, &rows), 0);
+        CHECK_INT(store_next(rows), -EINVAL);
+        CHECK(strstr(store_last_error(w.reader), "CAST") != NULL);
+        rows = store_rows_close(rows);
+        CHECK_INT(store_query(w.reader, gap, &rows, I64(1), I64(2), I64(3)), -EINVAL);
+        CHECK_INT(store_query(w.reader, echo, &rows, I64(1)), -EINVAL);
+        CHECK_TEXT(store_last_error(w.reader), "wrong number of arguments");
+        CHECK_INT(store_exec(w.reader, two, NULL), -EINVAL);
+        CHECK_INT(store_exec(w.reader, commented, NULL, TEXTZ("x")), 0);
+        world_done(&w);
+}
+
+static void test_what_is_put_off_is_told_later(void)
+{
+        struct world w = world_new();
+        struct store_rows *rows = NULL;
+        static const char select[] = "SELECT id FROM person";
+        CHECK_INT(store_begin(w.db), 0);
+        CHECK_INT(add_person(w.db, "kept", 1), 0);
+        /* By the next that wants an answer. */
+        CHECK_INT(store_savepoint(w.db), 0);
+        CHECK_INT(add_person(w.db, "kept", 1), 0);
+        CHECK_INT(store_query(w.db, select, &rows), 0);
+        CHECK_INT(store_next(rows), -EEXIST);
+        rows = store_rows_close(rows);
+        CHECK_INT(add_person(w.db, "no", 1), STORE_E_CONSTRAINT); /* until somebody goes back */
+        CHECK_INT(store_savepoint_release(w.db), STORE_E_CONSTRAINT);
+        CHECK_INT(store_savepoint_rollback(w.db), 0);
+        /* By the release. */
+        CHECK_INT(store_savepoint(w.db), 0);
+        CHECK_INT(add_person(w.db, "kept", 1), 0);
+        CHECK_INT(store_savepoint_release(w.db), STORE_E_CONSTRAINT);
+        CHECK_INT(store_savepoint_rollback(w.db), 0);
+        /* By nobody: it is undone. */
+        CHECK_INT(store_savepoint(w.db), 0);
+        CHECK_INT(add_person(w.db, "kept", 1), 0);
+        CHECK_INT(store_savepoint_rollback(w.db), 0);
+        CHECK_INT(store_commit(w.db), 0);
+        /* By the commit. */
+        CHECK_INT(store_begin(w.db), 0);
+        CHECK_INT(add_person(w.db, "kept", 1), 0);
+        CHECK_INT(store_commit(w.db), STORE_E_CONSTRAINT);
+        CHECK(!store_in_transaction(w.db));
+        /* Again by nobody. */
+        CHECK_INT(store_begin(w.db), 0);
+        CHECK_INT(add_person(w.db, "kept", 1), 0);
+        store_rollback(w.db);
+        CHECK_INT(store_begin(w.db), 0);
+        for (int i = 0; i < 2000; i++) {
+                char id[16];
+                snprintf(id, sizeof(id), "%d", i);
+                CHECK_INT(add_person(w.db, id, i), 0);
+        }
+        CHECK_INT(store_commit(w.db), 0);
+        CHECK_INT(count_people(w.reader), 2001);
+        world_done(&w);
+}
+
+static void test_errors_hold_no_data(void)
+{
+        static const char cast[] = "SELECT CAST($1 AS BIGINT) FROM person";
+        struct world w = world_new();
+        struct store_rows *rows = NULL;
+        CHECK_INT(store_begin(w.db), 0);
+        CHECK_INT(try_person(w.db, "secret", 1), 0);
+        CHECK_INT(store_savepoint(w.db), 0);
+        CHECK_INT(try_person(w.db, "secret", 1), STORE_E_CONSTRAINT);
+        CHECK(!strstr(store_last_error(w.db), "secret"));
+        CHECK_INT(store_savepoint_rollback(w.db), 0);
+        CHECK_INT(store_query(w.db, cast, &rows, TEXTZ("secret")), 0);
+        CHECK_INT(store_next(rows), -EINVAL);
+        CHECK_TEXT(store_last_error(w.db), "refused (PostgreSQL 22P02)");
+        rows = store_rows_close(rows);
+        store_rollback(w.db);
+        world_done(&w);
+}
+
+static void test_a_failed_read_fails_alone(void)
+{
+        static const char broken[] = "SELECT 1 / (1 - 1)";
+        struct world w = world_new();
+        CHECK_INT(store_begin(w.reader), 0);
+        CHECK_INT(count_people(w.reader), 0);
+        CHECK_INT(number(w.reader, broken), -1);
+        CHECK_INT(count_people(w.reader), 0); /* the next handler of the batch */
+        CHECK(store_in_transaction(w.reader));
+        store_rollback(w.reader);
+        world_done(&w);
+}
+
+static void test_two_writers(void)
+{
+        static const char older[] = "UPDATE person SET age = $2 WHERE id = $1", age[] = "SELECT age FROM person WHERE id = 'a'";
+        struct world w = world_new();
+        struct store_conn *other = extra(&w);
+        int64_t changed;
+        CHECK_INT(store_begin(w.db), 0);
+        CHECK_INT(add_person(w.db, "a", 1), 0);
+        CHECK_INT(store_commit(w.db), 0);
+        /* Both have read it before one of them writes: the other must run again. */
+        CHECK_INT(store_begin(w.db), 0);
+        CHECK_INT(store_begin(other), 0);
+        CHECK_INT(number(w.db, age), 1);
+        CHECK_INT(number(other, age), 1);
+        CHECK_INT(store_exec(other, older, &changed, TEXTZ("a"), I64(2)), 0);
+        CHECK_INT(store_commit(other), 0);
+        CHECK_INT(store_savepoint(w.db), 0);
+        CHECK_INT(store_exec(w.db, older, &changed, TEXTZ("a"), I64(3)), STORE_E_RETRY);
+        CHECK(!store_in_transaction(w.db));
+        CHECK_INT(count_people(w.db), -1); /* a handler that runs on learns nothing */
+        CHECK(store_savepoint_release(w.db) != 0 && store_commit(w.db) != 0);
+        CHECK_INT(store_begin(w.db), 0);
+        CHECK_INT(number(w.db, age), 2);
+        CHECK_INT(store_commit(w.db), 0);
+        /* Who waits for a lock does not wait for long. */
+        CHECK_INT(store_begin(other), 0);
+        CHECK_INT(store_exec(other, older, &changed, TEXTZ("a"), I64(4)), 0);
+        CHECK_INT(store_begin(w.db), 0);
+        CHECK_INT(store_exec(w.db, older, &changed, TEXTZ("a"), I64(5)), STORE_E_RETRY);
+        store_rollback(w.db);
+        CHECK_INT(store_commit(other), 0);
+        /* Others' commits are seen within READ COMMITTED. */
+        store_set_isolation(w.db, STORE_READ_COMMITTED);
+        CHECK_INT(store_begin(w.db), 0);
+        CHECK_INT(number(w.db, age), 4);
+        CHECK_INT(store_begin(other), 0);
+        CHECK_INT(store_exec(other, older, &changed, TEXTZ("a"), I64(6)), 0);
+        CHECK_INT(store_commit(other), 0);
+        CHECK_INT(number(w.db, age), 6);
+        CHECK_INT(store_commit(w.db), 0);
+        store_conn_close(other);
+        world_done(&w);
+}
+
+static void test_ended_connections(void)
+{
+        char sql[96];
+        struct world w = world_new();
+        /* At rest: the next begin sees to it. */
+        snprintf(sql, sizeof(sql), "SELECT pg_terminate_backend(%d, 5000)", backend_of(w.db));
+        world_sql(sql);
+        CHECK_INT(store_begin(w.db), 0);
+        CHECK_INT(add_person(w.db, "a", 1), 0);
+        CHECK_INT(store_commit(w.db), 0);
+        /* In a transaction: it is told, and nothing runs on. */
+        CHECK_INT(store_begin(w.db), 0);
+        CHECK_INT(try_person(w.db, "b", 1), 0);
+        snprintf(sql, sizeof(sql), "SELECT pg_terminate_backend(%d, 5000)", backend_of(w.db));
+        world_sql(sql);
+        CHECK_INT(try_person(w.db, "c", 1), STORE_E_UNAVAILABLE);
+        CHECK(!store_in_transaction(w.db));
+        CHECK_INT(try_person(w.db, "d", 1), STORE_E_UNAVAILABLE);
+        store_rollback(w.db);
+        /* While it commits: nobody knows. */
+        CHECK_INT(store_begin(w.db), 0);
+        CHECK_INT(try_person(w.db, "e", 1), 0);
+        snprintf(sql, sizeof(sql), "SELECT pg_terminate_backend(%d, 5000)", backend_of(w.db));
+        world_sql(sql);
+        CHECK_INT(store_commit(w.db), STORE_E_UNAVAILABLE);
+        CHECK(comes_back(w.db, "f"));
+        /* A reader, in and out of a transaction. */
+        CHECK_INT(store_begin(w.reader), 0);
+        snprintf(sql, sizeof(sql), "SELECT pg_terminate_backend(%d, 5000)", backend_of(w.reader));
+        world_sql(sql);
+        CHECK_INT(count_people(w.reader), -1);
+        store_rollback(w.reader);
+        CHECK_INT(count_people(w.reader), 2);
+        world_done(&w);
+}
+
+static void test_a_crash_of_the_server(void)
+{
+        struct world w = world_new();
+        struct store_conn *other = extra(&w);
+        CHECK(comes_back(w.db, "before"));
+        int pid = backend_of(other);
+        CHECK_INT(store_begin(w.db), 0);
+        CHECK_INT(try_person(w.db, "lost", 1), 0);
+        CHECK_INT(kill(pid, SIGKILL), 0); /* the server begins anew, with its log */
+        int r = 0;
+        for (int i = 0; i < 1000 && r == 0; i++) {
+                r = store_savepoint(w.db);
+                if (r == 0)
+                        r = store_savepoint_rollback(w.db);
+                if (r == 0)
+                        r = count_people(w.db) < 0 ? STORE_E_UNAVAILABLE : 0;
+                usleep(10000);
+        }
+        CHECK_INT(r, STORE_E_UNAVAILABLE);
+        store_rollback(w.db);
+        CHECK(comes_back(w.db, "after"));
+        CHECK(comes_back(other, "too"));
+        CHECK_INT(count_people(w.db), 3);
+        store_conn_close(other);
+        world_done(&w);
+}
+
+static void test_a_frozen_server(void)
+{
+        struct world w = world_new();
+        struct store_conn *reader;
+        int backend = backend_of(w.db), server = parent_of(backend);
+        CHECK_INT(store_begin(w.db), 0);
+        CHECK_INT(try_person(w.db, "a", 1), 0);
+        CHECK_INT(kill(backend, SIGSTOP), 0);
+        int64_t since_us = clock_monotonic_us();
+        CHECK_INT(store_commit(w.db), STORE_E_UNAVAILABLE);
+        int64_t took_us = clock_monotonic_us() - since_us;
+        CHECK(took_us > CLOCK_SECOND_US && took_us < 8 * CLOCK_SECOND_US);
+        CHECK_INT(kill(server, SIGSTOP), 0);
+        since_us = clock_monotonic_us();
+        CHECK_INT(store_begin(w.db), STORE_E_UNAVAILABLE);
+        CHECK_INT(store_reader_open(w.store, &reader), STORE_E_UNAVAILABLE);
+        CHECK(clock_monotonic_us() - since_us < 8 * CLOCK_SECOND_US);
+        CHECK_INT(kill(server, SIGCONT), 0);
+        CHECK_INT(kill(backend, SIGCONT), 0);
+        CHECK(comes_back(w.db, "b"));
+        world_done(&w);
+}
+
+static void test_migrations_of_many(void)
+{
+        enum { N = 6 };
+        static const char count[] = "SELECT count(*) FROM store_migration";
+        pid_t pids[N];
+        world_folder();
+        fflush(stdout);
+        for (int i = 0; i < N; i++) {
+                pids[i] = fork();
+                if (pids[i])
+                        continue;
+                const char *error = "";
+                struct store *store;
+                struct store_writer *writer;
+                int r = store_open(world_url, NULL, &store, &error);
+                if (r == 0)
+                        r = store_writer_acquire(store, "one", false, &writer, &error);
+                if (r == 0)
+                        r = store_migrate(store_writer_conn(writer), world_schema, ARRAY_LEN(world_schema), &error);
+                if (r != 0)
+                        printf("# %d %s\n", r, error);
+                fflush(stdout);
+                _exit(r != 0);
+        }
+        for (int i = 0; i < N; i++) {
+                int status = -1;
+                CHECK(waitpid(pids[i], &status, 0) == pids[i]);
+                CHECK_INT(status, 0);
+        }
+        const char *error;
+        struct store *store;
+        struct store_conn *reader;
+        CHECK_INT(store_open(world_url, NULL, &store, &error), 0);
+        CHECK_INT(store_reader_open(store, &reader), 0);
+        CHECK_INT(number(reader, count), 2);
+        store_conn_close(reader);
+        store_close(store);
+}
+
+/* It makes room for those who serve, and has its turn between them. */
+static void test_a_migration_among_readers(void)
+{
+        static const struct store_migration more[] = {{"more/001", "ALTER TABLE person ADD COLUMN more @int;"}};
+        static const char select[] = "SELECT more FROM person";
+        struct world w = world_new();
+        struct store_rows *rows = NULL;
+        const char *error = "";
+        fflush(stdout);
+        pid_t pid = fork();
+        if (pid == 0) {
+                struct store *store;
+                struct store_conn *reader;
+                int r = store_open(world_url, NULL, &store, &error);
+                if (r == 0)
+                        r = store_reader_open(store, &reader);
+                for (int i = 0; i < 4 && r == 0; i++) { /* snapshots that stand for longer than anybody waits for a lock */
+                        r = store_begin(reader);
+                        if (r == 0)
+                                r = count_people(reader) == 0 ? 0 : -EIO;
+                        usleep(700 * 1000);
+                        store_rollback(reader);
+                        if (r == 0)
+                                r = count_people(reader) == 0 ? 0 : -EIO;
+                        usleep(60 * 1000);
+                }
+                _exit(r != 0);
+        }
+        usleep(100 * 1000);
+        CHECK_INT(store_migrate(w.db, more, 1, &error), 0);
+        int status = -1;
+        CHECK(waitpid(pid, &status, 0) == pid);
+        CHECK_INT(status, 0);
+        CHECK_INT(store_query(w.reader, select, &rows), 0);
+        CHECK_INT(store_next(rows), 0);
+        store_rows_close(rows);
+        world_done(&w);
+}
+
+static void test_news(void)
+{
+        static const char notify[] = "SELECT pg_notify($1, $2)";
+        char text[64] = "", sql[96];
+        struct world w = world_new();
+        CHECK_INT(store_listen(w.reader, "outbox"), 0);
+        CHECK_INT(store_wait(w.reader, 1000, text), 0);
+        CHECK_INT(store_begin(w.db), 0);
+        CHECK_INT(store_exec(w.db, notify, NULL, TEXTZ("outbox"), TEXTZ("7")), 0);
+        CHECK_INT(store_exec(w.db, notify, NULL, TEXTZ("other"), TEXTZ("9")), 0);
+        CHECK_INT(store_wait(w.reader, 1000, text), 0); /* not before the commit */
+        CHECK_INT(store_commit(w.db), 0);
+        CHECK_INT(store_wait(w.reader, CLOCK_SECOND_US, text), 1);
+        CHECK_TEXT(text, "7");
+        CHECK_INT(store_wait(w.reader, 1000, text), 0);
+        snprintf(sql, sizeof(sql), "SELECT pg_terminate_backend(%d, 5000)", backend_of(w.reader));
+        world_sql(sql);
+        CHECK_INT(store_wait(w.reader, CLOCK_SECOND_US, text), STORE_E_UNAVAILABLE);
+        CHECK_INT(store_listen(w.reader, "outbox"), 0);
+        CHECK_INT(store_begin(w.db), 0);
+        CHECK_INT(store_exec(w.db, notify, NULL, TEXTZ("outbox"), TEXTZ("8")), 0);
+        CHECK_INT(store_commit(w.db), 0);
+        CHECK_INT(store_wait(w.reader, CLOCK_SECOND_US, text), 1);
+        CHECK_TEXT(text, "8");
+        world_done(&w);
+}
+
+int main(void)
+{
+        static const struct check_case cases[] = {
+                {"addresses, and no password in any message", test_addresses},
+                {"a store without schema asks for patience", test_no_schema_yet},
+                {"types of a schema; lines for this engine alone; texts compare by bytes", test_marks},
+                {"types of arguments and columns", test_types},
+                {"what goes wrong with a statement that was put off is told later", test_what_is_put_off_is_told_later},
+                {"errors hold no data", test_errors_hold_no_data},
+                {"a read that fails fails alone", test_a_failed_read_fails_alone},
+                {"two who write at once: one runs again", test_two_writers},
+                {"connections that are ended: told, and made anew", test_ended_connections},
+                {"a server that crashes and comes back", test_a_crash_of_the_server},
+                {"a frozen server holds nobody", test_a_frozen_server},
+                {"many migrate at once", test_migrations_of_many},
+                {"a migration takes its turn among readers", test_a_migration_among_readers},
+                {"news reach who listens", test_news},
+        };
+        if (!world_postgres()) {
+                printf("1..0 # SKIP NX_POSTGRES is not set: run it with tests/support/postgres.py --run\n");
+                return 0;
+        }
+        setvbuf(stdout, NULL, _IOLBF, 0);
+        int failed = CHECK_MAIN(store_cases);
+        return CHECK_MAIN(cases) | failed;
+}
