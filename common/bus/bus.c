@@ -19,7 +19,7 @@ int bus_new(const struct bus_options *options, struct bus **ret_bus, const char 
         zmq_ctx_set(bus->context, ZMQ_MAX_SOCKETS, 4096);
         if (options->curve_folder) {
                 /* The ZAP handler stands before any server socket: without one libzmq lets everybody in. */
-                int r = security_new(bus->context, options->curve_folder, &bus->security, ret_error);
+                int r = security_new(bus->context, options, &bus->security, ret_error);
                 if (r < 0)
                         return r;
         }

@@ -13,13 +13,20 @@
 
 struct bus; /* a ZeroMQ context and its security; one a process */
 
+/* Something about keys for the log: a constant phrase and what it is about. Any thread; the same one at most
+ * every ten minutes. */
+typedef void (*bus_notice_fn)(void *arg, const char *what, const char *detail);
+
 struct bus_options {
         int io_threads;           /* 0: 1 */
-        /* Keys for tcp:// (a must off loopback), or NULL. Files of one key each, Z85 in 40 characters:
-         * server.key and client.key (the secret keys of what this process binds and of what it connects),
-         * server.pub (the public key of the servers that it calls), peers/NAME.pub (the public keys of the
-         * callers that it lets in). */
-        const char *curve_folder; /* what is missing there is -ENOKEY when a socket needs it */
+        /* The role's keys for tcp:// (a must off loopback), or NULL. Keys are Z85, 40 characters a line: self.key
+         * (this role's secret), callers/NAME.pub (whom it lets in), services/NAME.pub (whom it calls, and by which
+         * key it knows them). A NAME may have several keys while one takes another's place. The folder is read
+         * again each second: who is taken out of callers/ gets nothing from then on; a new self.key counts for what
+         * connects after it, and for what is bound after a restart. */
+        const char *curve_folder;
+        bus_notice_fn on_notice; /* or NULL */
+        void *notice_arg;
 };
 /* ret_error: a line for a person, static. */
 int bus_new(const struct bus_options *options, struct bus **ret_bus, const char **ret_error) MUST_USE;
@@ -79,11 +86,15 @@ struct bus_link_ops {
          * will be. What had left may have been done, or may still be by a peer that lives on. */
         void (*on_down)(void *arg);
         void (*on_pair)(void *arg, struct str envelope, struct str payload); /* both lent for the call */
+        /* It could not shake hands, and will try again: -EACCES, it does not know our key; -EKEYREJECTED, it
+         * has not proved in four attempts to have a key by which we know the service. May be NULL. */
+        void (*on_refused)(void *arg, int error);
 };
 /* Connects in the background and keeps reconnecting (tcp: 50 ms to 2 s, ipc: 5 to 250 ms). Errors: as
- * bus_server_new, of the endpoint. The link may be freed from any of its callbacks. */
-int bus_link_new(struct bus *bus, struct loop *loop, const char *endpoint, const struct bus_link_ops *ops,
-                 void *arg, struct bus_link **ret_link) MUST_USE;
+ * bus_server_new, of the endpoint; -ENOKEY: tcp:// with CURVE, and no key of that service is known. service: who is
+ * expected there; kept by pointer. The link may be freed from any of its callbacks. */
+int bus_link_new(struct bus *bus, struct loop *loop, const char *service, const char *endpoint,
+                 const struct bus_link_ops *ops, void *arg, struct bus_link **ret_link) MUST_USE;
 struct bus_link *bus_link_free(struct bus_link *link); /* without on_down; what waits to be sent is dropped */
 bool bus_link_is_up(const struct bus_link *link);
 /* Queues a pair for the end of this turn. Copies both. -ENOTCONN when down, -EAGAIN beyond the high-water

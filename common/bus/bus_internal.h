@@ -5,6 +5,7 @@
 #pragma once
 
 #include "common/bus/bus.h"
+#include "common/bus/curve.h"
 
 #include <stdatomic.h>
 #include <zmq.h>
@@ -29,19 +30,47 @@ struct bus {
 
 /* May we bind to (or connect to) it? 0; -EINVAL: not an endpoint; -EACCES: open to strangers. */
 int endpoint_check(const struct bus *bus, const char *endpoint, bool bind) MUST_USE;
-/* A socket with the options that all of ours have, and CURVE where the endpoint asks for it. */
-int socket_new(struct bus *bus, int type, const char *endpoint, void **ret_socket) MUST_USE;
+/* Is CURVE spoken there? */
+bool endpoint_is_secured(const struct bus *bus, const char *endpoint);
+/* A socket with the options that all of ours have, and CURVE where the endpoint asks for it. service: whom a DEALER
+ * calls; attempt: which of that service's keys is its turn. */
+int socket_new(struct bus *bus, int type, const char *endpoint, const char *service, unsigned attempt,
+               void **ret_socket) MUST_USE;
 int socket_fd(void *socket);
 /* ZMQ_EVENTS, after the commands that wait for the socket: also re-arms the edge of its descriptor. */
 int socket_events(void *socket);
 
 /* --- CURVE (security.c) --------------------------------------------------------------------------------- */
 
-int security_new(void *context, const char *folder, struct security **ret_security,
+int security_new(void *context, const struct bus_options *options, struct security **ret_security,
                  const char **ret_error) MUST_USE;
 void security_stop(struct security *security); /* after zmq_ctx_shutdown, before zmq_ctx_term */
 struct security *security_free(struct security *security);
-int security_apply(const struct security *security, void *socket, bool server) MUST_USE;
+/* service: whom the socket calls, by the `attempt`th of its keys; NULL: it serves. */
+int security_apply(struct security *security, void *socket, const char *service, unsigned attempt) MUST_USE;
+unsigned security_generation(const struct security *security); /* rises when the keys change */
+bool security_lets_in(struct security *security, struct str key);
+void security_notice(struct security *security, const char *what, const char *detail);
+
+/* --- a role's keys (curve.c) ---------------------------------------------------------------------------- */
+
+enum { CURVE_KEYS_EACH = 4, CURVE_NAME_SIZE = 64 };
+
+struct curve_peer {
+        char name[CURVE_NAME_SIZE];
+        char key[CURVE_KEY_SIZE];
+};
+struct curve_list {
+        struct curve_peer *items;
+        size_t n;
+};
+struct curve_keys {
+        char secret[CURVE_KEY_SIZE], public[CURVE_KEY_SIZE];
+        struct curve_list callers, services;
+};
+int curve_keys_read(const char *folder, struct curve_keys **ret_keys, const char **ret_error) MUST_USE;
+struct curve_keys *curve_keys_free(struct curve_keys *keys); /* wipes */
+bool curve_keys_differ(const struct curve_keys *a, const struct curve_keys *b);
 
 /* --- pairs on the wire (frame.c) ------------------------------------------------------------------------ */
 
@@ -79,6 +108,7 @@ struct monitor;
 struct monitor_ops {
         void (*on_connected)(void *arg); /* the ZMTP handshake is done */
         void (*on_lost)(void *arg);      /* it ended, or never came about */
+        void (*on_refused)(void *arg, int error); /* the handshake failed: as bus_link_ops; on_lost may follow */
 };
 /* Watches the connections of a socket. Events come on the loop; one may free the monitor from its
  * callback. */

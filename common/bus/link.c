@@ -35,7 +35,9 @@ enum link_state {
 struct bus_link {
         struct bus *bus;
         struct loop *loop;
+        const char *service;
         char *endpoint;
+        unsigned attempt; /* which of the service's keys is tried */
         const struct bus_link_ops *ops;
         void *arg;
         enum link_state state;
@@ -53,7 +55,8 @@ struct bus_link {
 
 static void on_connected(void *arg);
 static void on_lost(void *arg);
-static const struct monitor_ops link_monitor_ops = {on_connected, on_lost};
+static void on_refused(void *arg, int error);
+static const struct monitor_ops link_monitor_ops = {on_connected, on_lost, on_refused};
 
 static void link_destroy(struct bus_link *link);
 
@@ -158,7 +161,7 @@ static int link_open(struct bus_link *link)
 {
         int r = endpoint_check(link->bus, link->endpoint, false);
         if (r == 0)
-                r = socket_new(link->bus, ZMQ_DEALER, link->endpoint, &link->socket);
+                r = socket_new(link->bus, ZMQ_DEALER, link->endpoint, link->service, link->attempt, &link->socket);
         if (r == 0)
                 r = monitor_new(link->bus, link->loop, link->socket, &link_monitor_ops, link, &link->monitor);
         if (r == 0 && zmq_connect(link->socket, link->endpoint) < 0)
@@ -212,12 +215,33 @@ static void on_lost(void *arg)
                 link_tell(link, link->ops->on_down);
 }
 
-int bus_link_new(struct bus *bus, struct loop *loop, const char *endpoint, const struct bus_link_ops *ops,
-                 void *arg, struct bus_link **ret_link)
+/* The next attempt is made with the service's next key. libzmq would leave a socket that was refused as it is. */
+static void on_refused(void *arg, int error)
+{
+        struct bus_link *link = arg;
+        if (link->state != LINK_CONNECTING)
+                return;
+        link->attempt++;
+        link_close(link);
+        link_pause(link);
+        /* Each key has had its turn, and a peer that ended in the middle of a handshake is none that lies. */
+        bool tell = error == -EACCES || link->attempt % CURVE_KEYS_EACH == 0;
+        if (!tell || !link->ops->on_refused || !endpoint_is_secured(link->bus, link->endpoint))
+                return;
+        link->in_callback = true;
+        link->ops->on_refused(link->arg, error);
+        link->in_callback = false;
+        if (link->freed)
+                link_destroy(link);
+}
+
+int bus_link_new(struct bus *bus, struct loop *loop, const char *service, const char *endpoint,
+                 const struct bus_link_ops *ops, void *arg, struct bus_link **ret_link)
 {
         struct bus_link *link = mem_zalloc(sizeof(*link));
         link->bus = bus;
         link->loop = loop;
+        link->service = service;
         link->endpoint = mem_strdup(endpoint);
         link->ops = ops;
         link->arg = arg;

@@ -10,7 +10,12 @@
 #include <stdlib.h>
 
 /* RETRIED: it could not connect and (as far as libzmq goes) would try again. */
-enum { WATCHED_EVENTS = ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_CONNECT_RETRIED };
+enum {
+        REFUSED_EVENTS = ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL |
+                         ZMQ_EVENT_HANDSHAKE_FAILED_AUTH,
+        WATCHED_EVENTS = ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_CONNECT_RETRIED |
+                         REFUSED_EVENTS,
+};
 
 struct monitor {
         void *watched;
@@ -49,6 +54,9 @@ static void on_readable(void *arg, int events)
         loop_fd_activate(monitor->watch, LOOP_READ);
         if (event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED)
                 monitor->ops->on_connected(monitor->arg);
+        else if (event & REFUSED_EVENTS)
+                monitor->ops->on_refused(monitor->arg,
+                                         event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH ? -EACCES : -EKEYREJECTED);
         else
                 monitor->ops->on_lost(monitor->arg);
 }

@@ -1,128 +1,139 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * CURVE for tcp://: the keys of a folder, and the ZAP handler (RFC 27), a thread that lets in the callers
- * whose public keys stand there and nobody else. Keys are read once, at the start.
+ * CURVE for tcp://: whom this process lets in and whom it calls, by the keys of its folder, which a thread reads
+ * again each second; and the ZAP handler (RFC 27) on that thread, which lets in those callers and nobody else.
+ *
+ * A handshake is the only time at which libzmq asks. So that a key that was taken out counts for connections that
+ * stand already, the handler names each caller by its key (User-Id), and the server asks about it again whenever
+ * the keys have changed.
  */
+#include "common/base/clock.h"
 #include "common/bus/bus_internal.h"
 
-#include <dirent.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-enum { KEY_SIZE = 32, KEY_TEXT = 40, PEERS_MAX = 1024 };
+enum { KEY_SIZE = 32, KEY_TEXT = CURVE_KEY_SIZE - 1, REFRESH_MS = 1000, NOTICES = 64 };
+#define NOTICE_EVERY_US (10 * CLOCK_MINUTE_US) /* the same one */
+
+struct notice {
+        uint64_t hash;
+        int64_t said_us;
+};
 
 struct security {
-        char server_secret[KEY_TEXT + 1], server_public[KEY_TEXT + 1]; /* of what we bind; empty: none */
-        char client_secret[KEY_TEXT + 1], client_public[KEY_TEXT + 1]; /* of what we connect; empty: none */
-        char servers_public[KEY_TEXT + 1];                             /* of those we connect to */
-        uint8_t (*peers)[KEY_SIZE];
-        size_t n_peers;
+        char *folder;
+        pthread_mutex_t lock; /* of keys and notices */
+        struct curve_keys *keys;
+        struct notice notices[NOTICES];
+        _Atomic(unsigned) generation; /* of the keys */
+        bus_notice_fn on_notice;
+        void *notice_arg;
+        int64_t read_us;
         void *zap;
         pthread_t thread;
         bool running;
 };
 
+/* --- what the log should know ---------------------------------------------------------------------------- */
+
+void security_notice(struct security *security, const char *what, const char *detail)
+{
+        if (!security->on_notice)
+                return;
+        int64_t now = clock_monotonic_us();
+        uint64_t hash = str_hash(str_of(what)) * 31 + str_hash(str_of(detail));
+        pthread_mutex_lock(&security->lock);
+        struct notice *oldest = security->notices;
+        bool said = false;
+        for (size_t i = 0; i < NOTICES; i++) {
+                struct notice *n = &security->notices[i];
+                said |= n->said_us && n->hash == hash && now - n->said_us < NOTICE_EVERY_US;
+                if (n->said_us < oldest->said_us)
+                        oldest = n;
+        }
+        if (!said)
+                *oldest = (struct notice){.hash = hash, .said_us = now};
+        pthread_mutex_unlock(&security->lock);
+        if (!said)
+                security->on_notice(security->notice_arg, what, detail);
+}
+
 /* --- keys ----------------------------------------------------------------------------------------------- */
 
-static int key_read(int folder, const char *name, bool secret, char ret_key[KEY_TEXT + 1])
+/* Reads them again; what cannot be read leaves those that we have. */
+static void refresh(struct security *security)
 {
-        int fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-        if (fd < 0)
-                return -errno;
-        char text[KEY_TEXT + 3];
-        struct stat st;
-        ssize_t n = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) ? read(fd, text, sizeof(text)) : -1;
-        close(fd);
-        while (n > KEY_TEXT && (text[n - 1] == '\n' || text[n - 1] == '\r'))
-                n--;
-        if (n != KEY_TEXT || (secret && (st.st_mode & 077)))
-                return -EINVAL;
-        text[n] = 0;
-        uint8_t binary[KEY_SIZE];
-        if (!zmq_z85_decode(binary, text))
-                return -EINVAL;
-        memcpy(ret_key, text, KEY_TEXT + 1);
-        return 0;
+        struct curve_keys *fresh, *old = NULL;
+        const char *error = "";
+        int64_t now = clock_monotonic_us();
+        if (now - security->read_us < REFRESH_MS * 1000)
+                return;
+        security->read_us = now;
+        if (curve_keys_read(security->folder, &fresh, &error) < 0) {
+                security_notice(security, "the CURVE keys cannot be read again: the old ones count", error);
+                return;
+        }
+        pthread_mutex_lock(&security->lock);
+        if (curve_keys_differ(fresh, security->keys)) {
+                old = security->keys;
+                security->keys = fresh;
+                fresh = NULL;
+                atomic_fetch_add(&security->generation, 1);
+        }
+        pthread_mutex_unlock(&security->lock);
+        if (old && security->on_notice)
+                security->on_notice(security->notice_arg, "the CURVE keys were read again", security->folder);
+        curve_keys_free(fresh);
+        curve_keys_free(old);
 }
 
-/* A secret key and its public one; both stay empty without the file. */
-static int pair_read(int folder, const char *name, char secret[KEY_TEXT + 1], char public[KEY_TEXT + 1])
+static int apply_server(const struct curve_keys *keys, void *socket)
 {
-        int r = key_read(folder, name, true, secret);
-        if (r == 0 && zmq_curve_public(public, secret) < 0)
-                return -EINVAL;
-        return r == -ENOENT ? 0 : r;
+        int one = 1;
+        return zmq_setsockopt(socket, ZMQ_CURVE_SERVER, &one, sizeof(one)) |
+               zmq_setsockopt(socket, ZMQ_CURVE_SECRETKEY, keys->secret, KEY_TEXT + 1) |
+               zmq_setsockopt(socket, ZMQ_ZAP_DOMAIN, "nuanxin", strlen("nuanxin"));
 }
 
-static int peers_read(struct security *security, int folder)
+/* The service's keys in turn, one an attempt. */
+static int apply_client(const struct curve_keys *keys, void *socket, const char *service, unsigned attempt)
 {
-        int fd = openat(folder, "peers", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (fd < 0)
-                return errno == ENOENT ? 0 : -errno;
-        DIR *dir = fdopendir(fd);
-        if (!dir)
-                abort();
-        security->peers = mem_zalloc(PEERS_MAX * sizeof(*security->peers));
-        int r = 0;
-        for (struct dirent *entry; r == 0 && (entry = readdir(dir));) {
-                size_t n = strlen(entry->d_name);
-                char key[KEY_TEXT + 1];
-                if (n < 5 || strcmp(entry->d_name + n - 4, ".pub") != 0)
-                        continue;
-                r = security->n_peers == PEERS_MAX ? -E2BIG : key_read(dirfd(dir), entry->d_name, false, key);
-                if (r == 0)
-                        zmq_z85_decode(security->peers[security->n_peers++], key);
-        }
-        closedir(dir);
-        return r;
-}
-
-static int keys_read(struct security *security, const char *path, const char **ret_error)
-{
-        int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (folder < 0) {
-                *ret_error = "the folder of CURVE keys cannot be opened";
-                return -errno;
-        }
-        *ret_error = "server.key must be a CURVE secret key: 40 characters of Z85, mode 0600";
-        int r = pair_read(folder, "server.key", security->server_secret, security->server_public);
-        if (r == 0) {
-                *ret_error = "client.key must be a CURVE secret key: 40 characters of Z85, mode 0600";
-                r = pair_read(folder, "client.key", security->client_secret, security->client_public);
-        }
-        if (r == 0) {
-                *ret_error = "server.pub must be a CURVE public key: 40 characters of Z85";
-                r = key_read(folder, "server.pub", false, security->servers_public);
-                r = r == -ENOENT ? 0 : r;
-        }
-        if (r == 0) {
-                *ret_error =
-                    "peers/*.pub must be CURVE public keys: 40 characters of Z85 each, at most 1,024 files";
-                r = peers_read(security, folder);
-        }
-        close(folder);
-        return r;
-}
-
-int security_apply(const struct security *security, void *socket, bool server)
-{
-        int one = 1, r;
-        if (server ? !*security->server_secret : !*security->client_secret || !*security->servers_public)
+        const char *known[CURVE_KEYS_EACH];
+        unsigned n = 0;
+        for (size_t i = 0; i < keys->services.n && n < CURVE_KEYS_EACH; i++)
+                if (strcmp(keys->services.items[i].name, service) == 0)
+                        known[n++] = keys->services.items[i].key;
+        if (!n)
                 return -ENOKEY;
-        if (server)
-                r = zmq_setsockopt(socket, ZMQ_CURVE_SERVER, &one, sizeof(one)) |
-                    zmq_setsockopt(socket, ZMQ_CURVE_SECRETKEY, security->server_secret, KEY_TEXT + 1) |
-                    zmq_setsockopt(socket, ZMQ_ZAP_DOMAIN, "nuanxin", strlen("nuanxin"));
-        else
-                r = zmq_setsockopt(socket, ZMQ_CURVE_SERVERKEY, security->servers_public, KEY_TEXT + 1) |
-                    zmq_setsockopt(socket, ZMQ_CURVE_PUBLICKEY, security->client_public, KEY_TEXT + 1) |
-                    zmq_setsockopt(socket, ZMQ_CURVE_SECRETKEY, security->client_secret, KEY_TEXT + 1);
-        return r < 0 ? -EINVAL : 0;
+        return zmq_setsockopt(socket, ZMQ_CURVE_SERVERKEY, known[attempt % n], KEY_TEXT + 1) |
+               zmq_setsockopt(socket, ZMQ_CURVE_PUBLICKEY, keys->public, KEY_TEXT + 1) |
+               zmq_setsockopt(socket, ZMQ_CURVE_SECRETKEY, keys->secret, KEY_TEXT + 1);
+}
+
+int security_apply(struct security *security, void *socket, const char *service, unsigned attempt)
+{
+        pthread_mutex_lock(&security->lock);
+        int r = service ? apply_client(security->keys, socket, service, attempt) : apply_server(security->keys, socket);
+        pthread_mutex_unlock(&security->lock);
+        return r == -ENOKEY || r == 0 ? r : -EINVAL;
+}
+
+unsigned security_generation(const struct security *security)
+{
+        return atomic_load_explicit(&security->generation, memory_order_acquire);
+}
+
+bool security_lets_in(struct security *security, struct str key)
+{
+        bool found = false;
+        pthread_mutex_lock(&security->lock);
+        for (size_t i = 0; i < security->keys->callers.n && !found; i++)
+                found = str_is(key, security->keys->callers.items[i].key);
+        pthread_mutex_unlock(&security->lock);
+        return found;
 }
 
 /* --- the ZAP handler ------------------------------------------------------------------------------------ */
@@ -157,7 +168,7 @@ static bool zap_receive(void *zap, struct zap_request *request)
                 if (n < 0)
                         return false;
                 if (kept)
-                        request->sizes[request->n] = n;
+                        request->sizes[request->n] = n < (int)sizeof(rest) ? n : (int)sizeof(rest);
                 request->n++;
                 size_t size = sizeof(more);
                 if (zmq_getsockopt(zap, ZMQ_RCVMORE, &more, &size) < 0)
@@ -166,42 +177,65 @@ static bool zap_receive(void *zap, struct zap_request *request)
         return true;
 }
 
-static bool frame_is(const struct zap_request *request, int i, const char *text)
+static struct str frame_text(const struct zap_request *request, int i)
 {
-        return str_is(str_bytes(request->frames[i], (size_t)request->sizes[i]), text);
+        return str_bytes(request->frames[i], i < request->n ? (size_t)request->sizes[i] : 0);
 }
 
-static bool zap_allows(const struct security *security, const struct zap_request *request)
+/* ret_key: the caller's public key as text, or empty when none came. */
+static bool zap_allows(struct security *security, const struct zap_request *request, char ret_key[CURVE_KEY_SIZE])
 {
-        if (request->n != ZAP_FRAMES || !frame_is(request, ZAP_VERSION, "1.0") ||
-            !frame_is(request, ZAP_MECHANISM, "CURVE") || request->sizes[ZAP_KEY] != KEY_SIZE)
+        ret_key[0] = 0;
+        if (request->n != ZAP_FRAMES || !str_is(frame_text(request, ZAP_VERSION), "1.0") ||
+            !str_is(frame_text(request, ZAP_MECHANISM), "CURVE") || request->sizes[ZAP_KEY] != KEY_SIZE)
                 return false;
-        for (size_t i = 0; i < security->n_peers; i++)
-                if (memcmp(security->peers[i], request->frames[ZAP_KEY], KEY_SIZE) == 0)
-                        return true;
-        return false;
+        zmq_z85_encode(ret_key, (const uint8_t *)request->frames[ZAP_KEY], KEY_SIZE);
+        return security_lets_in(security, str_of(ret_key));
 }
 
-static void zap_answer(void *zap, const struct zap_request *request, bool allowed)
+static void zap_answer(void *zap, const struct zap_request *request, bool allowed, const char *key)
 {
-        struct str id = {0};
-        if (request->n > ZAP_REQUEST_ID && request->sizes[ZAP_REQUEST_ID] <= 256)
-                id = str_bytes(request->frames[ZAP_REQUEST_ID], (size_t)request->sizes[ZAP_REQUEST_ID]);
-        struct str frames[] = {STR("1.0"), id, str_of(allowed ? "200" : "400"), STR(""), STR(""), STR("")};
+        struct str frames[] = {STR("1.0"), frame_text(request, ZAP_REQUEST_ID), str_of(allowed ? "200" : "400"),
+                               STR(""),    str_of(allowed ? key : ""),          STR("")};
         for (size_t i = 0; i < ARRAY_LEN(frames); i++)
                 if (zmq_send(zap, frames[i].p, frames[i].n, i + 1 < ARRAY_LEN(frames) ? ZMQ_SNDMORE : 0) < 0)
                         return;
+}
+
+static void zap_serve(struct security *security, const struct zap_request *request)
+{
+        char key[CURVE_KEY_SIZE], detail[256];
+        bool allowed = zap_allows(security, request, key);
+        zap_answer(security->zap, request, allowed, key);
+        if (allowed)
+                return;
+        struct str address = frame_text(request, ZAP_ADDRESS);
+        snprintf(detail, sizeof(detail), "%.*s with the key %s", (int)(address.n < 100 ? address.n : 100), address.p,
+                 key[0] ? key : "(none)");
+        security_notice(security, "a caller was refused: its CURVE key is not among callers/*.pub", detail);
 }
 
 static void *run_zap(void *arg)
 {
         struct security *security = arg;
         struct zap_request request;
-        while (zap_receive(security->zap, &request))
-                zap_answer(security->zap, &request, zap_allows(security, &request));
+        zmq_pollitem_t item = {.socket = security->zap, .events = ZMQ_POLLIN};
+        for (;;) {
+                int n = zmq_poll(&item, 1, REFRESH_MS);
+                if (n < 0 && zmq_errno() != EINTR)
+                        break;
+                refresh(security);
+                if (n <= 0)
+                        continue;
+                if (!zap_receive(security->zap, &request))
+                        break;
+                zap_serve(security, &request);
+        }
         zmq_close(security->zap);
         return NULL;
 }
+
+/* --- life ------------------------------------------------------------------------------------------------ */
 
 static int zap_start(struct security *security, void *context)
 {
@@ -217,10 +251,16 @@ static int zap_start(struct security *security, void *context)
         return r;
 }
 
-int security_new(void *context, const char *folder, struct security **ret_security, const char **ret_error)
+int security_new(void *context, const struct bus_options *options, struct security **ret_security,
+                 const char **ret_error)
 {
         struct security *security = mem_zalloc(sizeof(*security));
-        int r = keys_read(security, folder, ret_error);
+        security->folder = mem_strdup(options->curve_folder);
+        security->on_notice = options->on_notice;
+        security->notice_arg = options->notice_arg;
+        pthread_mutex_init(&security->lock, NULL);
+        int r = curve_keys_read(security->folder, &security->keys, ret_error);
+        security->read_us = clock_monotonic_us();
         if (r == 0) {
                 *ret_error = "the ZAP handler cannot start";
                 r = zap_start(security, context);
@@ -246,9 +286,9 @@ struct security *security_free(struct security *security)
 {
         if (!security)
                 return NULL;
-        explicit_bzero(security->server_secret, sizeof(security->server_secret));
-        explicit_bzero(security->client_secret, sizeof(security->client_secret));
-        free(security->peers);
+        curve_keys_free(security->keys);
+        pthread_mutex_destroy(&security->lock);
+        free(security->folder);
         free(security);
         return NULL;
 }

@@ -19,6 +19,7 @@ struct peer {
         struct peer *next; /* in its bucket */
         struct bus_peer id;
         int fd;
+        unsigned let_in; /* by the keys of which generation */
         bool dirty;
         struct peer *next_dirty;
         struct outbox outbox;
@@ -29,6 +30,9 @@ struct bus_server {
         struct loop *loop;
         void *socket;
         char *ipc_path; /* the socket's file, ours to remove; or NULL */
+        char *endpoint;
+        bool secured;
+        struct monitor *monitor; /* when secured: of callers without CURVE, the ZAP handler hears nothing */
         struct loop_fd *watch;
         struct loop_turn turn;
         bus_request_fn on_request;
@@ -79,15 +83,35 @@ static void peer_forget_fd(struct bus_server *server, int fd)
                                 at = &(*at)->next;
 }
 
-static void peer_note(struct bus_server *server, const struct bus_peer *id, int fd)
+static struct peer *peer_note(struct bus_server *server, const struct bus_peer *id, int fd)
 {
-        if (*peer_find(server, id))
-                return;
+        struct peer *known = *peer_find(server, id);
+        if (known)
+                return known;
         peer_forget_fd(server, fd);
         struct peer *peer = mem_zalloc(sizeof(*peer));
         peer->id = *id;
         peer->fd = fd;
         *peer_find(server, id) = peer;
+        return peer;
+}
+
+/* Is it still among those whom we let in? Asked anew when the keys have changed. */
+static bool peer_is_welcome(struct bus_server *server, struct peer *peer)
+{
+        if (!server->secured)
+                return true;
+        unsigned generation = security_generation(server->bus->security) + 1;
+        if (peer->let_in == generation)
+                return true;
+        const char *key = zmq_msg_gets(&server->inbox.frames[0], "User-Id");
+        if (!key || !security_lets_in(server->bus->security, str_of(key))) {
+                security_notice(server->bus->security, "a connected caller gets nothing more: its CURVE key was taken out",
+                                key ? key : "(none)");
+                return false;
+        }
+        peer->let_in = generation;
+        return true;
 }
 
 /* --- in ------------------------------------------------------------------------------------------------- */
@@ -106,7 +130,12 @@ static void on_readable(void *arg, int events)
                         continue;
                 }
                 struct bus_peer from = server->inbox.from;
-                peer_note(server, &from, server->inbox.source_fd);
+                struct peer *peer = peer_note(server, &from, server->inbox.source_fd);
+                if (!peer_is_welcome(server, peer)) {
+                        peer_forget(server, peer_find(server, &from));
+                        inbox_clear(&server->inbox);
+                        continue;
+                }
                 for (size_t i = 0; i < server->inbox.n; i += 2) {
                         struct bus_frame payload = inbox_take_payload(&server->inbox, i);
                         server->on_request(server->arg, &from, inbox_envelope(&server->inbox, i), &payload);
@@ -190,12 +219,29 @@ static int path_check_unused(const char *path)
         return alive ? -EADDRINUSE : 0;
 }
 
+static void on_nothing(void *arg)
+{
+        (void)arg;
+}
+
+static void on_refused(void *arg, int error)
+{
+        struct bus_server *server = arg;
+        if (error == -EKEYREJECTED)
+                security_notice(server->bus->security, "a caller was refused: it does not speak CURVE, or not with our key",
+                                server->endpoint);
+}
+
+static const struct monitor_ops server_monitor_ops = {on_nothing, on_nothing, on_refused};
+
 static int server_bind(struct bus_server *server, const char *endpoint, char ret_endpoint[128])
 {
         const char *path = str_starts(str_of(endpoint), STR("ipc://")) ? endpoint + strlen("ipc://") : NULL;
         int r = path ? path_check_unused(path) : 0;
         if (r == 0)
-                r = socket_new(server->bus, ZMQ_ROUTER, endpoint, &server->socket);
+                r = socket_new(server->bus, ZMQ_ROUTER, endpoint, NULL, 0, &server->socket);
+        if (r == 0 && server->secured)
+                r = monitor_new(server->bus, server->loop, server->socket, &server_monitor_ops, server, &server->monitor);
         if (r < 0)
                 return r;
         if (zmq_bind(server->socket, endpoint) < 0)
@@ -217,6 +263,8 @@ int bus_server_new(struct bus *bus, struct loop *loop, const char *endpoint, bus
         server->loop = loop;
         server->on_request = on_request;
         server->arg = arg;
+        server->endpoint = mem_strdup(endpoint);
+        server->secured = endpoint_is_secured(bus, endpoint);
         server->turn = (struct loop_turn){.fn = on_turn_end, .arg = server};
         r = server_bind(server, endpoint, ret_endpoint);
         if (r < 0) {
@@ -243,12 +291,14 @@ struct bus_server *bus_server_free(struct bus_server *server)
                         peer_forget(server, &server->peers[i]);
         if (server->ipc_path)
                 unlink(server->ipc_path);
+        monitor_free(server->monitor);
         if (server->socket) {
                 int linger = SERVER_LINGER_MS;
                 zmq_setsockopt(server->socket, ZMQ_LINGER, &linger, sizeof(linger));
                 zmq_close(server->socket);
         }
         free(server->ipc_path);
+        free(server->endpoint);
         free(server);
         return NULL;
 }

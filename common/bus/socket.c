@@ -48,6 +48,11 @@ int endpoint_check(const struct bus *bus, const char *endpoint, bool bind)
         return is_tcp_loopback(endpoint) || bus->security ? 0 : -EACCES;
 }
 
+bool endpoint_is_secured(const struct bus *bus, const char *endpoint)
+{
+        return bus->security && is_tcp(endpoint);
+}
+
 static int set_int(void *socket, int option, int value)
 {
         return zmq_setsockopt(socket, option, &value, sizeof(value)) < 0 ? -zmq_errno() : 0;
@@ -79,7 +84,8 @@ static int set_common(void *socket)
         return zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &max, sizeof(max)) < 0 ? -zmq_errno() : 0;
 }
 
-int socket_new(struct bus *bus, int type, const char *endpoint, void **ret_socket)
+int socket_new(struct bus *bus, int type, const char *endpoint, const char *service, unsigned attempt,
+               void **ret_socket)
 {
         void *socket = zmq_socket(bus->context, type);
         if (!socket)
@@ -89,8 +95,8 @@ int socket_new(struct bus *bus, int type, const char *endpoint, void **ret_socke
                 r = set_int(socket, ZMQ_IPV6, 1);
         if (r == 0 && type == ZMQ_ROUTER)
                 r = set_int(socket, ZMQ_ROUTER_MANDATORY, 1);
-        if (r == 0 && bus->security && is_tcp(endpoint))
-                r = security_apply(bus->security, socket, type == ZMQ_ROUTER);
+        if (r == 0 && endpoint_is_secured(bus, endpoint))
+                r = security_apply(bus->security, socket, service, attempt);
         if (r < 0) {
                 zmq_close(socket);
                 return r;

@@ -44,7 +44,7 @@ static int replay(struct write_lane *lane, struct rpc_call *call, const struct s
                 return 0;
         }
         call->replayed = true;
-        metric_add(lane->replays, 1);
+        metric_add(lane->all->replays, 1);
         if (store_is_null(row, 2)) {
                 call_refuse(call, NUANXIN__PROBLEM__PROBLEM_ANSWER_NOT_KEPT);
                 return 0;

@@ -15,19 +15,6 @@ const char *audit_actor(struct arena *arena, const Principal *p)
         return actor;
 }
 
-int audit_load(struct write_lane *lane)
-{
-        static const char sql[] = "SELECT COALESCE(MAX(seq), 0) FROM rpc_audit";
-        _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
-        int r = store_query(lane->db, sql, &rows);
-        if (r == 0)
-                r = store_next(rows);
-        if (r != 1)
-                return r;
-        lane->audit_next = store_i64(rows, 0) + 1;
-        return 0;
-}
-
 /* A problem's name without the urn: in front: "activity-full". */
 static const char *outcome_name(Nuanxin__Problem problem)
 {
@@ -39,17 +26,16 @@ static const char *outcome_name(Nuanxin__Problem problem)
 
 int audit_write(struct write_lane *lane, struct rpc_call *call)
 {
-        static const char sql[] = "INSERT INTO rpc_audit (seq, time_us, principal, client, method, subject, "
-                                  "organization, outcome, purpose, trace) "
-                                  "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
         const struct call_said *said = &call->said;
         const char *method = call->served ? call->served->contract->name
                                           : arena_printf(call->arena, "due/%s", call->due_kind);
-        int r = store_exec(lane->db, sql, NULL, I64(lane->audit_next), I64(call->now_us), TEXTZ(call->actor),
-                           TEXTZ(call->principal->client), TEXTZ(method), TEXTZ(said->subject),
-                           TEXTZ(said->organization), TEXTZ(outcome_name(call->problem)), TEXTZ(said->purpose),
-                           TEXT(call->trace));
-        if (r == 0)
-                lane->audit_next++;
-        return r;
+        return numbers_audit(lane, &(struct audit_row){.time_us = call->now_us,
+                                                       .principal = call->actor,
+                                                       .client = call->principal->client,
+                                                       .method = method,
+                                                       .subject = said->subject,
+                                                       .organization = said->organization,
+                                                       .outcome = outcome_name(call->problem),
+                                                       .purpose = said->purpose,
+                                                       .trace = call->trace});
 }

@@ -62,6 +62,7 @@ struct rpc_call {
         const char *key;
         struct str trace;
         bool client_key;
+        bool uncertain; /* it may have been done here already: the connection was lost while it was committed */
         uint32_t attempt;
         int64_t received_us, deadline_us, park_until_us, queued_us;
         int64_t now_us; /* UTC */

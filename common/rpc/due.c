@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Work that falls due: rows of the store, run as writes on the service's clock by the instance that writes. A row is
- * gone when its work has committed; work that fails is undone and comes back later and later.
+ * Work that falls due: rows of the store, run as writes on the service's clock by the instance that leads. A row is
+ * gone when its work has committed, so it runs once, whoever else has seen it due; work that fails is undone and comes back
+ * later and later.
+ *
+ * SQLite's writer runs what is due as one transaction. On a shared store each row is one of its own, chosen beforehand:
+ * the look for what is due would set every insertion of due work against it.
  */
 #include "common/rpc/write_lane.h"
 
@@ -11,6 +15,8 @@
 #define DUE_PAYLOAD   65536
 #define BACKOFF_LEAST CLOCK_SECOND_US
 #define BACKOFF_MOST  CLOCK_HOUR_US
+#define CONFLICT_TRIES 10
+#define CONFLICT_REST  (CLOCK_SECOND_US / 10)
 
 static const struct metric_family runs_family = {
         "nuanxin_due_runs_total", "Pieces of due work that have run, by kind and outcome.", METRIC_COUNTER};
@@ -104,12 +110,16 @@ static int put_back(struct write_lane *lane, const struct due_row *row, int64_t 
                           I64(row->attempts + 1));
 }
 
-/* The row goes first, so that its work may add it again. */
+/* The row goes first, so that its work may add it again. Gone or put off meanwhile: nothing is due. */
 static int run_row(struct write_lane *lane, struct rpc_call *call, const struct due_row *row)
 {
+        static const char sql[] = "DELETE FROM rpc_due WHERE kind = $1 AND key = $2 AND at_us <= $3";
+        int64_t gone = 0;
         if (!row->run)
                 return -ENOTSUP;
-        int r = rpc_due_cancel(call, row->kind, row->key);
+        int r = store_exec(lane->db, sql, &gone, TEXTZ(row->kind), TEXTZ(row->key), I64(call->now_us));
+        if (r == 0 && !gone)
+                return 0;
         if (r == 0)
                 r = row->run->run(call, row->key, row->payload);
         if (r == 0 && call->said.subject[0])
@@ -174,6 +184,51 @@ static int run_somehow(struct write_lane *lane, struct due_run *run)
         return write_lane_transaction(lane, put_back_first, run);
 }
 
+/* --- on a shared store -------------------------------------------------------------------------------------------- */
+
+static int claim_some(struct write_lane *lane, void *arg)
+{
+        struct due_run *run = arg;
+        return claim(lane, run->call->now_us, run->limit, &run->first);
+}
+
+static int run_one(struct write_lane *lane, void *arg)
+{
+        const struct due_run *run = arg;
+        return run_in_savepoint(lane, run->call, run->first);
+}
+
+static int load_next(struct write_lane *lane, void *arg)
+{
+        (void)arg;
+        return due_load(lane);
+}
+
+/* A conflict is tried again a few times here, and at the next look; it counts as no failure of the work. */
+static int run_each(struct write_lane *lane, struct due_run *run)
+{
+        int r = write_lane_loosely(lane, claim_some, run);
+        struct due_row *first = run->first;
+        bool again = false;
+        for (struct due_row *row = first; row && r == 0; row = row->next) {
+                run->first = row;
+                for (int tries = 0; tries < CONFLICT_TRIES; tries++)
+                        if ((r = write_lane_transaction(lane, run_one, run)) != STORE_E_RETRY)
+                                break;
+                row->result = r == STORE_E_RETRY ? r : row->result;
+                again = again || r == STORE_E_RETRY;
+                r = r == STORE_E_RETRY ? 0 : r;
+        }
+        run->first = first;
+        if (r == 0)
+                r = write_lane_loosely(lane, load_next, NULL);
+        if (r == 0 && again)
+                lane->due_next_us = run->call->now_us + CONFLICT_REST;
+        return r;
+}
+
+/* --- both ----------------------------------------------------------------------------------------------------------- */
+
 static void report(struct write_lane *lane, const struct due_row *row)
 {
         struct metric_registry *metrics = lane->server->options.metrics;
@@ -195,12 +250,13 @@ void due_run(struct write_lane *lane)
                                 .address = "",
                                 .now_us = clock_now_us(lane->server->options.clock)};
         struct due_run run = {.call = &call, .limit = DUE_BATCH};
-        int r = run_somehow(lane, &run);
-        if (r != 0) {
-                log_error("due work could not run", "error=%d store=\"%s\"", r, store_last_error(lane->db));
+        int r = lane->shared ? run_each(lane, &run) : run_somehow(lane, &run);
+        if (r != 0)
                 lane->due_next_us = call.now_us + BACKOFF_LEAST;
-        }
+        if (r != 0 && r != STORE_E_UNAVAILABLE && r != STORE_E_RETRY)
+                log_error("due work could not run", "error=%d store=\"%s\"", r, store_last_error(lane->db));
         for (const struct due_row *row = run.first; row && r == 0; row = row->next)
-                report(lane, row);
+                if (row->result != STORE_E_RETRY)
+                        report(lane, row);
         arena_reset(lane->arena);
 }

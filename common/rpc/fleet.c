@@ -71,6 +71,7 @@ static void take_hello(struct instance *i, const Nuanxin__Internal__V1__Hello *h
                 i->ejected_until_us = i->latency_us = 0;
         }
         i->greeted = true;
+        i->handshake_said = false;
         i->fleet->o.ops->on_ready(i->fleet->o.arg, i);
 }
 
@@ -95,6 +96,18 @@ static void on_pair(void *arg, struct str bytes, struct str payload)
                 take_hello(i, envelope->hello);
         else if (envelope->kind_case == NUANXIN__INTERNAL__V1__ENVELOPE__KIND_REPLY)
                 i->fleet->o.ops->on_reply(i->fleet->o.arg, i, envelope, payload);
+}
+
+/* Once an instance, until it greets. */
+static void on_refused(void *arg, int error)
+{
+        struct instance *i = arg;
+        if (i->handshake_said)
+                return;
+        i->handshake_said = true;
+        log_error(error == -EACCES ? "an instance refuses our CURVE key: let this role in there (nuanxin keys curve allow)" :
+                                     "what stands at this endpoint has not proved to be the service: none of its CURVE keys fits",
+                  "service=%s endpoint=%s", i->service, i->endpoint);
 }
 
 /* --- signs of life ------------------------------------------------------------------------------------------------- */
@@ -176,7 +189,8 @@ struct fleet *fleet_free(struct fleet *f)
 int fleet_add(struct fleet *f, const char *service, const char *endpoint, bool configured,
               struct instance **ret_instance)
 {
-        static const struct bus_link_ops ops = {.on_up = on_up, .on_down = on_down, .on_pair = on_pair};
+        static const struct bus_link_ops ops = {
+                .on_up = on_up, .on_down = on_down, .on_pair = on_pair, .on_refused = on_refused};
         struct instance *i;
 
         LIST_FOREACH(i, &f->instances, all) {
@@ -196,7 +210,7 @@ int fleet_add(struct fleet *f, const char *service, const char *endpoint, bool c
         TAILQ_INIT(&i->in_flight);
         snprintf(i->service, sizeof(i->service), "%s", service);
         snprintf(i->endpoint, sizeof(i->endpoint), "%s", endpoint);
-        int r = bus_link_new(f->o.bus, f->o.loop, endpoint, &ops, i, &i->link);
+        int r = bus_link_new(f->o.bus, f->o.loop, i->service, i->endpoint, &ops, i, &i->link);
         if (r < 0) {
                 free(i);
                 return r;

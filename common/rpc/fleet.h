@@ -37,6 +37,7 @@ struct instance {
         int64_t heard_us;         /* when it last said anything */
         int64_t asked_us;         /* when a sign of life was asked for; 0: none is due */
         bool silent;              /* it gave none */
+        bool handshake_said;      /* that none came about; once */
         int failures;             /* in a row */
         int ejections;            /* in a row: the next lasts longer */
         int64_t ejected_until_us; /* monotonic */

@@ -53,7 +53,7 @@ enum follower_state {
         FOLLOWER_APPLYING, /* a job applies a batch */
         FOLLOWER_IDLE,     /* own outbox: nothing to do until news */
         FOLLOWER_RESTING,  /* after a failure: until the timer fires, then LOADING */
-        FOLLOWER_STOPPED,  /* for ever */
+        FOLLOWER_STOPPED,  /* until it is started: another instance leads, or this one ends */
 };
 
 /* From which state it may go to which. */
@@ -64,7 +64,7 @@ static const uint8_t follower_may[] = {
                               1 << FOLLOWER_RESTING | 1 << FOLLOWER_STOPPED,
         [FOLLOWER_IDLE] = 1 << FOLLOWER_APPLYING | 1 << FOLLOWER_STOPPED,
         [FOLLOWER_RESTING] = 1 << FOLLOWER_LOADING | 1 << FOLLOWER_STOPPED,
-        [FOLLOWER_STOPPED] = 1 << FOLLOWER_STOPPED,
+        [FOLLOWER_STOPPED] = 1 << FOLLOWER_STOPPED | 1 << FOLLOWER_LOADING,
 };
 
 struct follower {
@@ -77,6 +77,8 @@ struct follower {
         struct cursor next;   /* what the job in the lane makes of it */
         bool more;            /* the job left work behind */
         bool news;            /* came while it was busy */
+        bool in_lane;         /* the job is the lane's */
+        bool starts;          /* as soon as the lane gives the job of before the stop back */
         int64_t head;
         size_t n_unknown;   /* events of the batch whose type this build does not know */
         bool unknown_said;
@@ -279,8 +281,12 @@ static void tell_unknown(struct follower *f)
 static void on_applied(void *arg, int result)
 {
         struct follower *f = arg;
-        if (f->state == FOLLOWER_STOPPED)
+        f->in_lane = false;
+        if (f->state == FOLLOWER_STOPPED) {
+                if (f->starts)
+                        load(f);
                 return;
+        }
         if (result != 0) {
                 rest(f, "a consumer could not apply its events", result);
                 return;
@@ -296,16 +302,16 @@ static void on_applied(void *arg, int result)
 static void submit(struct follower *f, enum follower_state state, int (*run)(struct rpc_call *, void *))
 {
         follower_go(f, state);
+        f->in_lane = true;
         f->job = (struct job){.run = run, .done = on_applied, .arg = f};
         server_submit_job(f->server, &f->job);
 }
 
 static void load(struct follower *f)
 {
-        follower_go(f, FOLLOWER_LOADING);
+        f->starts = false;
         f->more = true;
-        f->job = (struct job){.run = job_load, .done = on_applied, .arg = f};
-        server_submit_job(f->server, &f->job);
+        submit(f, FOLLOWER_LOADING, job_load);
 }
 
 static void on_pulled(void *arg, const struct rpc_result *result)
@@ -378,11 +384,25 @@ void followers_news(struct followers *followers)
         }
 }
 
+void followers_start(struct followers *followers)
+{
+        for (size_t i = 0; followers && i < followers->n; i++) {
+                struct follower *f = &followers->items[i];
+                if (f->state != FOLLOWER_STOPPED)
+                        continue;
+                f->starts = f->in_lane;
+                f->failures = 0;
+                if (!f->in_lane)
+                        load(f);
+        }
+}
+
 void followers_stop(struct followers *followers)
 {
         for (size_t i = 0; followers && i < followers->n; i++) {
                 struct follower *f = &followers->items[i];
                 follower_go(f, FOLLOWER_STOPPED);
+                f->starts = false;
                 loop_timer_clear(f->timer);
                 if (f->pending)
                         rpc_pending_cancel(TAKE(f->pending));
@@ -404,8 +424,7 @@ static void follower_init(struct follower *f, struct rpc_server *server, struct 
         f->head_now = metric_new(metrics, &head_family, "consumer=\"%s\"", consumer->name);
         f->failed = metric_new(metrics, &failures_family, "consumer=\"%s\"", consumer->name);
         f->unknown = metric_new(metrics, &unknown_family, "consumer=\"%s\"", consumer->name);
-        f->state = FOLLOWER_RESTING;
-        load(f);
+        f->state = FOLLOWER_STOPPED;
 }
 
 struct followers *followers_new(struct rpc_server *server, struct rpc_client *client)
@@ -440,7 +459,7 @@ void followers_status(struct rpc_server *server, struct arena *arena, Nuanxin__I
         while (consumers && consumers[n].name)
                 n++;
         status->consumers = n ? ARENA_ARRAY(arena, Nuanxin__Internal__V1__ConsumerStatus *, n) : NULL;
-        for (size_t i = 0; i < n && rpc_server_is_writer(server); i++) {
+        for (size_t i = 0; i < n && rpc_server_leads(server); i++) {
                 Nuanxin__Internal__V1__ConsumerStatus *s = arena_alloc(arena, sizeof(*s));
                 nuanxin__internal__v1__consumer_status__init(s);
                 s->source = (char *)consumers[i].source;

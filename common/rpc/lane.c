@@ -8,6 +8,8 @@
 
 #include <time.h>
 
+#define TARGET_LEAST_US 50000 /* of the write lane */
+
 static const struct metric_family wait_family = {
         "nuanxin_lane_wait_seconds", "Time a request waited in its lane's queue.", METRIC_HISTOGRAM};
 static const struct metric_family depth_family = {
@@ -84,6 +86,7 @@ void lane_init(struct lane *lane, const char *name, struct metric_registry *metr
         pthread_condattr_init(&attributes);
         pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
         pthread_cond_init(&lane->wake, &attributes);
+        pthread_cond_init(&lane->stop, &attributes);
         pthread_condattr_destroy(&attributes);
         lane->wait = metric_new(metrics, &wait_family, "lane=\"%s\"", name);
         lane->depth = metric_new(metrics, &depth_family, "lane=\"%s\"", name);
@@ -95,6 +98,7 @@ void lane_done(struct lane *lane)
 {
         call_list_join(&lane->queue, &lane->turn);
         pthread_cond_destroy(&lane->wake);
+        pthread_cond_destroy(&lane->stop);
         pthread_mutex_destroy(&lane->lock);
 }
 
@@ -161,7 +165,7 @@ static void wait_for_work(struct lane *lane, int64_t timeout_us)
 static void note_taken(struct lane *lane, struct rpc_call *call, int64_t now, bool crowded)
 {
         int64_t waited = now > call->queued_us ? now - call->queued_us : 0;
-        bool late = shed_decide(&lane->shed, now, waited);
+        bool late = shed_decide(&lane->shed, now, waited) && now >= lane->bear_until_us;
         /* Our own work and our peers' is not what overloads, and others depend on it. */
         call->shed = late && crowded && call->served && !call->served->peers_only;
         call->queue_us += (uint32_t)waited;
@@ -194,10 +198,36 @@ bool lane_take(struct lane *lane, size_t max, int64_t timeout_us, struct call_li
         return go_on;
 }
 
+bool lane_pause(struct lane *lane, int64_t us)
+{
+        struct timespec until = monotonic_after(us);
+        pthread_mutex_lock(&lane->lock);
+        while (!lane->stopping && pthread_cond_timedwait(&lane->stop, &lane->lock, &until) != ETIMEDOUT)
+                ;
+        bool go_on = !lane->stopping;
+        pthread_mutex_unlock(&lane->lock);
+        return go_on;
+}
+
+void lane_set_target(struct lane *lane, int64_t target_us)
+{
+        pthread_mutex_lock(&lane->lock);
+        lane->shed.target_us = target_us > TARGET_LEAST_US ? target_us : TARGET_LEAST_US;
+        pthread_mutex_unlock(&lane->lock);
+}
+
+void lane_bear(struct lane *lane, int64_t us)
+{
+        pthread_mutex_lock(&lane->lock);
+        lane->bear_until_us = clock_monotonic_us() + us;
+        pthread_mutex_unlock(&lane->lock);
+}
+
 void lane_stop(struct lane *lane)
 {
         pthread_mutex_lock(&lane->lock);
         lane->stopping = true;
         pthread_cond_broadcast(&lane->wake);
+        pthread_cond_broadcast(&lane->stop);
         pthread_mutex_unlock(&lane->lock);
 }

@@ -25,9 +25,10 @@ struct lane {
         const char *name;
         unsigned n_threads;
         pthread_mutex_t lock;
-        pthread_cond_t wake;
-        struct call_list queue; /* under the lock, as are the next three */
+        pthread_cond_t wake, stop;
+        struct call_list queue; /* under the lock, as are the next four */
         struct shed shed;
+        int64_t bear_until_us; /* nothing is shed before */
         unsigned sleeping;
         bool stopping;
         struct call_list turn; /* the loop's: what this turn brought */
@@ -46,5 +47,11 @@ void lane_hand(struct lane *lane, struct call_list *calls);
 /* A lane's thread: waits until there is work, at most timeout_us (< 0: for ever), and takes up to max, of the
  * oldest. Those to be shed are marked. False: the lane stops. */
 bool lane_take(struct lane *lane, size_t max, int64_t timeout_us, struct call_list *ret_calls);
+/* A lane's thread: rests for so long; false, and at once, if the lane stops. */
+bool lane_pause(struct lane *lane, int64_t us);
+/* A lane's thread: how long a wait is normal from now on (never below 50 ms); and: sheds nothing for so long, since what
+ * is waited for is not this lane's to speed up. */
+void lane_set_target(struct lane *lane, int64_t target_us);
+void lane_bear(struct lane *lane, int64_t us);
 void lane_stop(struct lane *lane);
 size_t lane_depth(const struct lane *lane);

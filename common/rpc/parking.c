@@ -18,7 +18,7 @@ struct parking {
 static bool may_go(const struct parking *parking, const struct rpc_call *call, int64_t now)
 {
         struct rpc_server *server = parking->server;
-        return now >= call->park_until_us || !server->writer || server_is_draining(server) ||
+        return now >= call->park_until_us || !atomic_load(&server->hears_news) || server_is_draining(server) ||
                atomic_load(&server->outbox_head) > call->said.later_than;
 }
 
@@ -49,7 +49,7 @@ void parking_add(struct parking *parking, struct rpc_call *call)
 {
         struct rpc_server *server = parking->server;
         call->parked = false;
-        if (server->writer && may_go(parking, call, clock_monotonic_us())) { /* the news came meanwhile */
+        if (atomic_load(&server->hears_news) && may_go(parking, call, clock_monotonic_us())) { /* the news came meanwhile */
                 lane_push(&server->read, call);
                 loop_at_turn_end(server->options.loop, &server->turn_end);
                 return;

@@ -5,9 +5,11 @@
 #include "common/rpc/schema.h"
 
 STORE_SCHEMA(rpc_schema_001, "common/rpc/schema/001_rpc.sql");
+STORE_SCHEMA(rpc_schema_002, "common/rpc/schema/002_shared.sql");
 
 const struct store_migration rpc_migrations[] = {
         {"rpc/001_rpc", rpc_schema_001},
+        {"rpc/002_shared", rpc_schema_002},
 };
 const size_t rpc_n_migrations = ARRAY_LEN(rpc_migrations);
 

@@ -8,6 +8,7 @@
 
 #include "common/base/log.h"
 #include "common/rpc/follower.h"
+#include "common/rpc/leader.h"
 
 #include <stdlib.h>
 
@@ -15,8 +16,12 @@
 #define CALL_ARENA 4096
 #define RETRY_MS   1000
 
+#define SHARED_BATCH 32 /* most requests of one transaction where others write at once: a conflict costs all of them */
+
 static const struct metric_family commit_family = {
         "nuanxin_commit_seconds", "Duration of the write lane's commits.", METRIC_HISTOGRAM};
+static const struct metric_family head_family = {
+        "nuanxin_outbox_head", "Position of the newest event in this service's outbox.", METRIC_GAUGE};
 
 /* --- calls ------------------------------------------------------------------------------------------------------ */
 
@@ -167,7 +172,12 @@ void server_finished(struct rpc_server *server, struct call_list *calls)
 
 void server_news(struct rpc_server *server, int64_t head)
 {
-        atomic_store(&server->outbox_head, head);
+        int64_t known = atomic_load(&server->outbox_head);
+        while (head > known && !atomic_compare_exchange_weak(&server->outbox_head, &known, head))
+                ;
+        if (head <= known)
+                return;
+        metric_set(server->head, head);
         pthread_mutex_lock(&server->done_lock);
         post_done(server);
         pthread_mutex_unlock(&server->done_lock);
@@ -227,7 +237,7 @@ static bool refuse_early(struct rpc_server *server, struct rpc_call *call)
 {
         bool writes = call->served && call->served->contract->lane != NUANXIN__LANE__READ;
         struct lane *lane = !writes ? &server->read : call->served->method->prepare ? &server->slow : &server->write;
-        if (server_is_draining(server) || (writes && !server->writer)) {
+        if (server_is_draining(server) || (writes && !server->writers)) {
                 call_unavailable(call, RETRY_MS);
                 call->not_writer = true; /* nothing was done: ask another instance */
         } else if (!call->served) { /* an older or newer build: callers that read our Hello do not come here */
@@ -307,7 +317,10 @@ static void set_defaults(struct rpc_server_options *o)
 {
         o->read_threads = o->read_threads > 0 ? o->read_threads : 2;
         o->slow_threads = o->slow_threads > 0 ? o->slow_threads : 1;
+        o->write_threads = o->write_threads > 0 ? o->write_threads : 4;
         o->write_batch = o->write_batch > 0 ? o->write_batch : 256;
+        if (store_is_shared(o->store) && o->write_batch > SHARED_BATCH)
+                o->write_batch = SHARED_BATCH;
         o->lane_queue = o->lane_queue ? o->lane_queue : 8192;
         o->answers_kept_us = o->answers_kept_us ? o->answers_kept_us : CLOCK_DAY_US;
         o->gateway_answers_kept_us = o->gateway_answers_kept_us ? o->gateway_answers_kept_us : 10 * CLOCK_MINUTE_US;
@@ -321,7 +334,7 @@ static void init_lanes(struct rpc_server *server)
         lane_init(&server->write, "write", metrics);
         server->read.n_threads = (unsigned)server->options.read_threads;
         server->slow.n_threads = (unsigned)server->options.slow_threads;
-        server->write.n_threads = 1;
+        server->write.n_threads = store_is_shared(server->options.store) ? (unsigned)server->options.write_threads : 1;
         server->read.shed = (struct shed){.target_us = 5000, .interval_us = 100000};
         server->write.shed = (struct shed){.target_us = 50000, .interval_us = 500000};
         server->slow.shed = (struct shed){.target_us = 1000000, .interval_us = 2000000};
@@ -341,6 +354,8 @@ int rpc_server_new(const struct rpc_server_options *options, struct rpc_server *
         server->turn_end = (struct loop_turn){.fn = on_turn_end, .arg = server};
         init_lanes(server);
         server->commit = metric_new(options->metrics, &commit_family, "%s", "");
+        server->head = metric_new(options->metrics, &head_family, "%s", "");
+        reach_init(&server->reach, options->metrics);
         server->flights = flights_new();
         server->parking = parking_new(server);
         server->readers = readers_new();
@@ -363,7 +378,7 @@ struct rpc_server *rpc_server_free(struct rpc_server *server)
                 lane_stop(lanes[i]);
         for (size_t i = 0; i < server->n_threads; i++)
                 pthread_join(server->threads[i].thread, NULL);
-        server->writer = write_lane_free(server->writer);
+        server->writers = write_lanes_free(server->writers);
         server->followers = followers_free(server->followers);
         for (size_t i = 0; i < ARRAY_LEN(lanes); i++) {
                 lane_done(lanes[i]);
@@ -387,14 +402,36 @@ struct rpc_server *rpc_server_free(struct rpc_server *server)
 
 void rpc_server_become_writer(struct rpc_server *server, struct store_writer *writer, struct rpc_client *client)
 {
-        server->writer = write_lane_new(server, writer);
-        atomic_store(&server->is_writer, true);
+        bool shared = store_is_shared(server->options.store);
         server->followers = followers_new(server, client);
+        server->writers = write_lanes_new(server, writer);
+        atomic_store(&server->is_writer, true);
+        if (!shared) { /* who writes leads, and hears of all that is written */
+                atomic_store(&server->hears_news, true);
+                followers_start(server->followers);
+        }
 }
 
 bool rpc_server_is_writer(const struct rpc_server *server)
 {
         return atomic_load(&server->is_writer);
+}
+
+bool rpc_server_leads(const struct rpc_server *server)
+{
+        if (!atomic_load(&server->is_writer))
+                return false;
+        return !server->writers->leader || leader_leads(server->writers->leader);
+}
+
+int64_t rpc_server_away_us(const struct rpc_server *server)
+{
+        return reach_away_us(&server->reach);
+}
+
+int64_t rpc_server_still_us(const struct rpc_server *server)
+{
+        return server->writers && server->writers->leader ? write_lanes_still_us(server->writers) : 0;
 }
 
 void rpc_server_open_readers(struct rpc_server *server)
@@ -408,6 +445,8 @@ void rpc_server_drain(struct rpc_server *server, loop_fn on_drained, void *arg)
         server->drained_arg = arg;
         atomic_store(&server->draining, true);
         followers_stop(server->followers);
+        if (server->writers && server->writers->leader)
+                leader_resign(server->writers->leader);
         parking_wake(server->parking);
         check_drained(server);
 }

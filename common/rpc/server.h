@@ -75,7 +75,8 @@ struct rpc_server_options {
         void *state;
         int read_threads;   /* 2 */
         int slow_threads;   /* 1 */
-        int write_batch;    /* 256 */
+        int write_threads;  /* 4; on a shared store. Else there is one */
+        int write_batch;    /* 256; on a shared store at most 32 */
         size_t lane_queue;  /* 8192 requests waiting in a lane; then 503 */
         int64_t answers_kept_us, gateway_answers_kept_us; /* 24 h, 10 min */
         /* Sends a reply pair; lent bytes. On the loop's thread. */
@@ -93,15 +94,23 @@ void rpc_server_submit(struct rpc_server *server, const struct bus_peer *from,
                        const Nuanxin__Internal__V1__Envelope *envelope, struct arena **arena,
                        struct bus_frame *payload);
 
-/* This process writes from now on (its migrations have run): the write lane's thread takes the connection over, and
- * due work and consumers start; `client` carries the consumers' pulls. Before that, writes are answered not_writer.
+/* This process writes from now on (its migrations have run): the write lane's threads take the connection over, and
+ * due work and consumers start (on a shared store: while this instance leads); `client` carries the consumers' pulls.
+ * Before that, writes are answered not_writer.
  * The server owns the writer from now on and releases it at its end. */
 void rpc_server_become_writer(struct rpc_server *server, struct store_writer *writer, struct rpc_client *client);
 bool rpc_server_is_writer(const struct rpc_server *server);
+/* Does it give events their positions, follow, run due work? On a shared store one of the writers does. Any thread. */
+bool rpc_server_leads(const struct rpc_server *server);
+/* Shared store: for how long the database has not been reached (0: it is), and for how long a write thread has not come
+ * round, which is longer than any wait for the database if it hangs in our own code. */
+int64_t rpc_server_away_us(const struct rpc_server *server);
+int64_t rpc_server_still_us(const struct rpc_server *server);
 /* The schema is there: read connections may open. */
 void rpc_server_open_readers(struct rpc_server *server);
 
-/* Takes nothing new (503, retry elsewhere), finishes what it has, then calls on_drained on the loop. */
+/* Takes nothing new (503, retry elsewhere), finishes what it has, then calls on_drained on the loop. If it leads, another
+ * may at once. */
 void rpc_server_drain(struct rpc_server *server, loop_fn on_drained, void *arg);
 
 /* What GetStatus answers, and what a Hello announces: method and input hash of all it serves, own and common. */

@@ -5,11 +5,13 @@
 #pragma once
 
 #include "common/rpc/lane.h"
+#include "common/rpc/reach.h"
 #include "common/rpc/server.h"
 
 #include <stdatomic.h>
 
 struct followers;
+struct write_lanes;
 struct readers;
 struct flights;
 struct parking;
@@ -20,6 +22,7 @@ struct lane_thread {
         pthread_t thread;
         struct store_conn *db; /* its connection, opened at the first need */
         bool rests;            /* has given back what it held, and sleeps until there is work */
+        int64_t failed_us;     /* when it last did not reach the store */
 };
 
 struct rpc_server {
@@ -30,13 +33,16 @@ struct rpc_server {
         Principal self; /* who jobs act as */
         int64_t started_us;
         struct metric *commit; /* durations */
+        struct metric *head;
+        struct reach reach;
 
         struct lane read, slow, write;
         struct lane_thread *threads; /* of read and slow */
         size_t n_threads;
-        struct write_lane *writer; /* NULL until rpc_server_become_writer */
+        struct write_lanes *writers; /* NULL until rpc_server_become_writer */
 
         atomic_bool is_writer;
+        atomic_bool hears_news; /* of every commit, at once */
         bool readable;
         atomic_bool draining;
         size_t active; /* requests taken and not yet answered */
@@ -48,7 +54,7 @@ struct rpc_server {
         struct flights *flights;
         struct parking *parking;
         struct readers *readers;     /* who pulls our outbox */
-        struct followers *followers; /* whose outboxes we follow; NULL until writer */
+        struct followers *followers; /* whose outboxes we follow, while we lead; NULL until writer */
 
         /* From the lanes to the loop. */
         pthread_mutex_t done_lock;
@@ -65,7 +71,7 @@ const struct served *server_find(const struct rpc_server *server, uint64_t metho
 void server_submit_job(struct rpc_server *server, const struct job *job);
 /* Any thread: these calls have their outcome (or are parked); empties the list. One wake of the loop. */
 void server_finished(struct rpc_server *server, struct call_list *calls);
-/* The write lane: the outbox has grown to head, durably. */
+/* Any thread: the outbox has grown to head, durably; what is known already is no news. */
 void server_news(struct rpc_server *server, int64_t head);
 
 /* table.c: -EINVAL: a table that cannot be right (logged). */

@@ -16,6 +16,10 @@
 #define REST_US     (3 * CLOCK_SECOND_US) /* idle for so long: the caches are given back */
 #define RETRY_MS    1000
 
+#define AGAIN_FOR_US   CLOCK_SECOND_US
+#define AGAIN_AFTER_US 30000
+#define TRY_EVERY_US   500000
+
 /* Answers what need not run. */
 static bool done_without(struct rpc_call *call, int64_t now_us)
 {
@@ -28,16 +32,42 @@ static bool done_without(struct rpc_call *call, int64_t now_us)
         return true;
 }
 
+/* A shared store that is away for a moment is waited for; after that moment requests are told so at once, but for one
+ * attempt now and then. */
+static bool is_hopeless(const struct lane_thread *t)
+{
+        return reach_away_us(&t->server->reach) > AGAIN_FOR_US && clock_monotonic_us() - t->failed_us < TRY_EVERY_US;
+}
+
+/* The connection, or what the store says. A lost one is opened anew. */
+static int connect_thread(struct lane_thread *t)
+{
+        return t->db ? 0 : store_reader_open(t->server->options.store, &t->db);
+}
+
+static void note_reached(struct lane_thread *t, int r)
+{
+        if (r != STORE_E_UNAVAILABLE) {
+                reach_found(&t->server->reach);
+                return;
+        }
+        reach_lost(&t->server->reach, t->db ? store_last_error(t->db) : "");
+        t->failed_us = clock_monotonic_us();
+        t->db = store_conn_close(t->db);
+}
+
 /* --- reads ------------------------------------------------------------------------------------------------------ */
 
-/* From now_us on; returns when it ended. */
-static int64_t read_one(struct store_conn *db, struct rpc_call *call, int64_t now_us)
+/* From *now_us on, which becomes when it ended. STORE_E_UNAVAILABLE: it has no outcome. */
+static int read_one(struct store_conn *db, struct rpc_call *call, int64_t *now_us)
 {
         ProtobufCMessage *response;
         call_begin(call, db, NULL);
-        if (done_without(call, now_us))
-                return now_us;
+        if (done_without(call, *now_us))
+                return 0;
         int r = call_handle(call, &response);
+        if (r == STORE_E_UNAVAILABLE)
+                return r;
         if (r == 0)
                 call_answer(call, response);
         else if (r == RPC_REFUSED || r == RPC_KEPT)
@@ -49,8 +79,9 @@ static int64_t read_one(struct store_conn *db, struct rpc_call *call, int64_t no
         else
                 call_failed(call, r);
         int64_t end_us = clock_monotonic_us();
-        call->handler_us = (uint32_t)(end_us - now_us);
-        return end_us;
+        call->handler_us = (uint32_t)(end_us - *now_us);
+        *now_us = end_us;
+        return 0;
 }
 
 static void read_none(struct call_list *calls)
@@ -61,22 +92,38 @@ static void read_none(struct call_list *calls)
         }
 }
 
-static void read_batch(struct lane_thread *t, struct call_list *calls)
+/* In one snapshot. Those without an outcome stay in calls. */
+static int read_some(struct lane_thread *t, struct call_list *calls, struct call_list *done)
 {
-        int r = t->db ? 0 : store_reader_open(t->server->options.store, &t->db);
+        int r = connect_thread(t);
         if (r == 0)
                 r = store_begin(t->db);
-        if (r != 0) {
+        int64_t now_us = clock_monotonic_us();
+        while (r == 0 && calls->first && (r = read_one(t->db, calls->first, &now_us)) == 0)
+                call_list_add(done, call_list_take(calls));
+        if (t->db)
+                store_rollback(t->db);
+        note_reached(t, r);
+        return r;
+}
+
+static void read_batch(struct lane_thread *t, struct call_list *calls)
+{
+        struct call_list done = {0};
+        int64_t until_us = clock_monotonic_us() + AGAIN_FOR_US;
+        int r = is_hopeless(t) ? STORE_E_UNAVAILABLE : read_some(t, calls, &done);
+        while (r == STORE_E_UNAVAILABLE && !is_hopeless(t) && clock_monotonic_us() < until_us &&
+               lane_pause(&t->server->read, AGAIN_AFTER_US)) {
+                server_finished(t->server, &done);
+                r = read_some(t, calls, &done);
+        }
+        if (r != 0 && r != STORE_E_UNAVAILABLE) {
                 log_error("a read lane cannot read the store", "error=%d", r);
                 t->db = store_conn_close(t->db);
-                read_none(calls);
         }
-        int64_t now_us = clock_monotonic_us();
-        for (struct rpc_call *call = calls->first; call && r == 0; call = call->next)
-                now_us = read_one(t->db, call, now_us);
-        if (r == 0)
-                store_rollback(t->db);
-        server_finished(t->server, calls);
+        read_none(calls);
+        call_list_join(&done, calls);
+        server_finished(t->server, &done);
         log_set_trace((struct str){0});
 }
 
@@ -106,25 +153,38 @@ void *read_main(void *arg)
 
 /* --- the slow lane ---------------------------------------------------------------------------------------------- */
 
-/* False: it has its outcome already. A refusal goes on too: the write lane keeps its answer and its audit row. No
- * snapshot is held while it runs: what takes long here must not keep the log from being checkpointed. */
-static bool prepare(struct lane_thread *t, struct rpc_call *call)
+static int prepare_once(struct lane_thread *t, struct rpc_call *call)
 {
         call_begin(call, NULL, NULL);
-        if (done_without(call, clock_monotonic_us()))
-                return false;
-        if (!t->db && store_reader_open(t->server->options.store, &t->db) != 0) {
-                call_unavailable(call, RETRY_MS);
-                return false;
-        }
+        int r = connect_thread(t);
         call->db = t->db;
-        int r = access_admit(call);
+        if (r == 0)
+                r = access_admit(call);
         if (r == 0)
                 r = call_decode(call);
         if (r == 0)
                 r = call->served->method->prepare(call, call->request);
+        note_reached(t, r);
+        return r;
+}
+
+/* False: it has its outcome already. A refusal goes on too: the write lane keeps its answer and its audit row. No
+ * snapshot is held while it runs: what takes long here must not keep the log from being checkpointed. */
+static bool prepare(struct lane_thread *t, struct rpc_call *call)
+{
+        int64_t until_us = clock_monotonic_us() + AGAIN_FOR_US;
+        call_begin(call, NULL, NULL);
+        if (done_without(call, clock_monotonic_us()))
+                return false;
+        int r = is_hopeless(t) ? STORE_E_UNAVAILABLE : prepare_once(t, call);
+        while (r == STORE_E_UNAVAILABLE && !is_hopeless(t) && clock_monotonic_us() < until_us &&
+               lane_pause(&t->server->slow, AGAIN_AFTER_US))
+                r = prepare_once(t, call);
         if (r != 0 && r != RPC_REFUSED) {
-                call_failed(call, r);
+                if (r == STORE_E_UNAVAILABLE || !t->db)
+                        call_unavailable(call, RETRY_MS);
+                else
+                        call_failed(call, r);
                 return false;
         }
         call->prepare_result = r;

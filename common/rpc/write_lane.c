@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The one transaction around a batch of writes. Each request has a savepoint; its answer, audit row and events stand
- * or fall with its state. Replies leave only after the commit. If the transaction itself is lost, nothing of the batch
- * is answered and its requests run again, one by one.
+ * The write lane's threads: one transaction, SQLite's single thread with its housekeeping, and the life of all of them.
+ * What a shared store's threads do is in shared_lane.c.
  */
 #include "common/rpc/write_lane.h"
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "common/rpc/leader.h"
+#include "common/rpc/listener.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -17,7 +18,6 @@
 #define REST_US       (3 * CLOCK_SECOND_US) /* idle for so long: the cache is given back */
 #define SWEEP_US      CLOCK_SECOND_US
 #define SWEEP_IDLE_US (10 * CLOCK_SECOND_US)
-#define RETRY_MS      1000
 
 static const struct metric_family batch_family = {
         "nuanxin_write_batch_size", "Requests in one transaction of the write lane.", METRIC_HISTOGRAM};
@@ -25,8 +25,8 @@ static const struct metric_family replays_family = {
         "nuanxin_replays_total", "Writes answered with a stored answer.", METRIC_COUNTER};
 static const struct metric_family reruns_family = {
         "nuanxin_batch_reruns_total", "Batches that were lost and ran again one by one.", METRIC_COUNTER};
-static const struct metric_family head_family = {
-        "nuanxin_outbox_head", "Position of the newest event in this service's outbox.", METRIC_GAUGE};
+static const struct metric_family retried_family = {
+        "nuanxin_write_retries_total", "Transactions of the write lane that ran again, by reason.", METRIC_COUNTER};
 
 void write_lane_check_deposed(int result)
 {
@@ -38,13 +38,14 @@ void write_lane_check_deposed(int result)
 
 bool write_lane_lost(const struct write_lane *lane, int result)
 {
-        return !store_in_transaction(lane->db) || result == STORE_E_RETRY || result == STORE_E_DEPOSED ||
-               result == -ENOSPC || result == -EIO || result == -ECANCELED;
+        return !store_in_transaction(lane->db) || result == STORE_E_RETRY || result == STORE_E_UNAVAILABLE ||
+               result == STORE_E_DEPOSED || result == -ENOSPC || result == -EIO || result == -ECANCELED;
 }
 
 int write_lane_transaction(struct write_lane *lane, int (*run)(struct write_lane *lane, void *arg), void *arg)
 {
         int64_t outbox_next = lane->outbox_next, audit_next = lane->audit_next;
+        lane->outcome_unknown = false;
         int r = store_begin(lane->db);
         if (r == 0)
                 r = run(lane, arg);
@@ -53,6 +54,7 @@ int write_lane_transaction(struct write_lane *lane, int (*run)(struct write_lane
                 r = store_commit(lane->db);
                 lane->commit_us = (uint32_t)(clock_monotonic_us() - before);
                 metric_observe(lane->server->commit, lane->commit_us);
+                lane->outcome_unknown = r == STORE_E_UNAVAILABLE;
         }
         if (r != 0) {
                 store_rollback(lane->db);
@@ -62,191 +64,29 @@ int write_lane_transaction(struct write_lane *lane, int (*run)(struct write_lane
                 return r;
         }
         lane->dirty = true;
-        if (lane->outbox_next != outbox_next) {
-                metric_set(lane->head, lane->outbox_next - 1);
+        if (lane->outbox_next != outbox_next && lane->shared)
+                leader_wake(lane->all->leader);
+        else if (lane->outbox_next != outbox_next)
                 server_news(lane->server, lane->outbox_next - 1);
-        }
         return 0;
 }
 
-/* --- one request in the transaction ----------------------------------------------------------------------------- */
-
-/* Only the gateway's own first attempt is surely the first with its key; for it the answer's insertion tells. */
-static bool may_be_repeated(const struct rpc_call *call)
+int write_lane_loosely(struct write_lane *lane, int (*run)(struct write_lane *lane, void *arg), void *arg)
 {
-        return call->client_key || call->attempt > 0;
-}
-
-/* The handler's result, its writes still in the savepoint. A refusal's writes are undone here. */
-static int settle(struct write_lane *lane, struct rpc_call *call, int result, const void *response,
-                  int64_t outbox_before, bool *ret_open)
-{
-        int r;
-        *ret_open = result == 0 || result == RPC_KEPT;
-        if (result == 0)
-                call_answer(call, response);
-        else if (result == RPC_KEPT)
-                call_refused(call);
-        if (*ret_open)
-                return 0;
-        if (result != RPC_REFUSED && write_lane_lost(lane, result))
-                return result;
-        if (result != RPC_REFUSED)
-                call_failed(call, result); /* logs the store's last error: before the next statement */
-        r = store_savepoint_rollback(lane->db);
-        lane->outbox_next = outbox_before;
-        if (result == RPC_REFUSED)
-                call_refused(call);
+        store_set_isolation(lane->db, STORE_READ_COMMITTED);
+        int r = write_lane_transaction(lane, run, arg);
+        store_set_isolation(lane->db, STORE_SERIALIZABLE);
         return r;
 }
 
-/* Keeps the answer and the audit row; a request that was answered before after all is undone and replayed. */
-static int keep(struct write_lane *lane, struct rpc_call *call, int64_t outbox_before, bool open)
-{
-        bool was_there = false, found;
-        int r = answer_keep(lane, call, &was_there);
-        if (r == 0 && was_there) {
-                r = open ? store_savepoint_rollback(lane->db) : 0;
-                lane->outbox_next = outbox_before;
-                return r == 0 ? answer_find(lane, call, &found) : r;
-        }
-        if (r == 0)
-                r = audit_write(lane, call);
-        if (r == 0 && open)
-                r = store_savepoint_release(lane->db);
-        return r;
-}
-
-static int write_request(struct write_lane *lane, struct rpc_call *call)
-{
-        ProtobufCMessage *response = NULL;
-        int64_t outbox_before = lane->outbox_next;
-        bool found = false, open;
-        int r = may_be_repeated(call) ? answer_find(lane, call, &found) : 0;
-        if (r != 0 || found)
-                return r;
-        r = store_savepoint(lane->db);
-        if (r != 0)
-                return r;
-        int64_t before = clock_monotonic_us();
-        int result = call->prepare_result ? call->prepare_result : call_handle(call, &response);
-        r = settle(lane, call, result, response, outbox_before, &open);
-        if (r == 0 && (open || result == RPC_REFUSED))
-                r = keep(lane, call, outbox_before, open);
-        call->handler_us = (uint32_t)(clock_monotonic_us() - before);
-        return r;
-}
-
-static int write_job(struct write_lane *lane, struct rpc_call *call)
-{
-        int64_t outbox_before = lane->outbox_next;
-        int r = store_savepoint(lane->db);
-        if (r != 0)
-                return r;
-        call->result = call->job->run(call, call->job->arg);
-        if (call->result == 0)
-                return store_savepoint_release(lane->db);
-        if (write_lane_lost(lane, call->result))
-                return call->result;
-        lane->outbox_next = outbox_before;
-        return store_savepoint_rollback(lane->db);
-}
-
-static int write_one(struct write_lane *lane, struct rpc_call *call)
-{
-        call_begin(call, lane->db, lane);
-        return call->job ? write_job(lane, call) : write_request(lane, call);
-}
-
-/* --- the batch -------------------------------------------------------------------------------------------------- */
-
-static int write_all(struct write_lane *lane, void *arg)
-{
-        const struct call_list *calls = arg;
-        int r = 0;
-        for (struct rpc_call *call = calls->first; call && r == 0; call = call->next)
-                r = write_one(lane, call);
-        return r;
-}
-
-static void note_commit(const struct write_lane *lane, struct call_list *calls)
-{
-        for (struct rpc_call *call = calls->first; call; call = call->next)
-                call->commit_us = lane->commit_us;
-}
-
-/* It may never have begun: a full disk can refuse even that. */
-static void give_up(struct write_lane *lane, struct rpc_call *call, int error)
-{
-        call_begin(call, lane->db, lane);
-        call->result = error;
-        if (call->job)
-                return;
-        log_error("the store did not take a write", "method=%s error=%d store=\"%s\"", call->served->contract->name,
-                  error, store_last_error(lane->db));
-        call_unavailable(call, RETRY_MS);
-}
-
-static void alone(struct write_lane *lane, struct call_list *calls, struct call_list *done)
-{
-        struct rpc_call *call;
-        while ((call = call_list_take(calls))) {
-                struct call_list one = {0};
-                call_list_add(&one, call);
-                int r = write_lane_transaction(lane, write_all, &one);
-                if (r != 0)
-                        give_up(lane, call, r);
-                else
-                        note_commit(lane, &one);
-                call_list_join(done, &one);
-        }
-}
-
-/* What must not run any more is answered without the store. */
-static void sort_out(struct call_list *calls, struct call_list *run, struct call_list *done)
-{
-        int64_t now = clock_monotonic_us();
-        struct rpc_call *call;
-        while ((call = call_list_take(calls))) {
-                if (call->shed)
-                        call_unavailable(call, RETRY_MS);
-                else if (call_expired(call, now))
-                        call_refuse(call, NUANXIN__PROBLEM__PROBLEM_DEADLINE_EXCEEDED);
-                call_list_add(call->shed || call_expired(call, now) ? done : run, call);
-        }
-}
-
-static void batch_run(struct write_lane *lane, struct call_list *calls)
-{
-        struct call_list run = {0}, done = {0};
-        sort_out(calls, &run, &done);
-        if (run.first) {
-                metric_observe(lane->batch_size, (int64_t)run.n);
-                int64_t began = clock_monotonic_us();
-                int r = write_lane_transaction(lane, write_all, &run);
-                if (r != 0) {
-                        metric_add(lane->reruns, 1);
-                        log_warn("a batch of writes was lost and runs again one by one", "requests=%zu error=%d", run.n,
-                                 r);
-                        alone(lane, &run, &done);
-                }
-                note_commit(lane, &run);
-                call_list_join(&done, &run);
-                int64_t took = clock_monotonic_us() - began;
-                lane->server->write.shed.target_us = 3 * took > 50000 ? 3 * took : 50000;
-        }
-        server_finished(lane->server, &done);
-        log_set_trace((struct str){0});
-}
-
-/* --- the thread ------------------------------------------------------------------------------------------------- */
+/* --- SQLite's thread ---------------------------------------------------------------------------------------------- */
 
 static int load_all(struct write_lane *lane, void *arg)
 {
         (void)arg;
-        int r = outbox_load(lane);
+        int r = outbox_load_epoch(lane);
         if (r == 0)
-                r = audit_load(lane);
+                r = numbers_load(lane);
         if (r == 0)
                 r = due_load(lane);
         return r;
@@ -269,7 +109,6 @@ static bool load(struct write_lane *lane)
                 return false;
         }
         lane->loaded = true;
-        metric_set(lane->head, lane->outbox_next - 1);
         server_news(lane->server, lane->outbox_next - 1);
         return true;
 }
@@ -277,7 +116,7 @@ static bool load(struct write_lane *lane)
 static void refuse_all(struct write_lane *lane, struct call_list *calls)
 {
         for (struct rpc_call *call = calls->first; call; call = call->next)
-                give_up(lane, call, -EIO);
+                batch_give_up(lane, call, -EIO);
         server_finished(lane->server, calls);
 }
 
@@ -287,9 +126,10 @@ static void sweep(struct write_lane *lane, int64_t now)
         if (now - lane->swept_us < (lane->answers_since_sweep ? SWEEP_US : SWEEP_IDLE_US))
                 return;
         lane->swept_us = now;
+        int64_t head = lane->outbox_next - 1;
         int r = write_lane_transaction(lane, answer_sweep, NULL);
         if (r == 0)
-                r = write_lane_transaction(lane, outbox_trim, NULL);
+                r = write_lane_transaction(lane, outbox_trim, &head);
         if (r != 0)
                 log_warn("sweeping failed", "error=%d store=\"%s\"", r, store_last_error(lane->db));
         arena_reset(lane->arena);
@@ -299,7 +139,7 @@ static void housekeep(struct write_lane *lane, bool idle)
 {
         int64_t now = clock_monotonic_us();
         if (now - lane->beat_us >= BEAT_US) {
-                store_writer_heartbeat(lane->writer);
+                store_writer_heartbeat(lane->all->writer);
                 lane->beat_us = now;
         }
         if (!load(lane))
@@ -352,32 +192,84 @@ static void *write_main(void *arg)
         }
 }
 
-struct write_lane *write_lane_new(struct rpc_server *server, struct store_writer *writer)
+/* --- life --------------------------------------------------------------------------------------------------------- */
+
+void write_lane_init(struct write_lane *lane, struct write_lanes *all)
 {
-        struct write_lane *lane = mem_zalloc(sizeof(*lane));
-        struct metric_registry *metrics = server->options.metrics;
-        lane->server = server;
-        lane->writer = writer;
-        lane->db = store_writer_conn(writer);
+        lane->server = all->server;
+        lane->all = all;
+        lane->shared = store_is_shared(all->server->options.store);
         lane->due_next_us = INT64_MAX;
         lane->arena = arena_new(16 * 1024);
-        lane->batch_size = metric_new_plain(metrics, &batch_family);
-        lane->replays = metric_new(metrics, &replays_family, "%s", "");
-        lane->reruns = metric_new(metrics, &reruns_family, "%s", "");
-        lane->head = metric_new(metrics, &head_family, "%s", "");
-        if (pthread_create(&lane->thread, NULL, write_main, lane) != 0)
-                abort();
-        return lane;
+        atomic_store(&lane->moved_us, clock_monotonic_us());
 }
 
-struct write_lane *write_lane_free(struct write_lane *lane)
+void write_lane_done(struct write_lane *lane)
 {
-        if (!lane)
-                return NULL;
-        pthread_join(lane->thread, NULL);
-        store_writer_release(lane->writer);
+        if (lane->shared)
+                store_conn_close(lane->db);
         arena_free(lane->arena);
         buf_done(&lane->sweep_key);
-        free(lane);
+}
+
+static struct write_lanes *lanes_new(struct rpc_server *server, struct store_writer *writer, size_t n)
+{
+        struct write_lanes *all = mem_zalloc(sizeof(*all) + n * sizeof(all->items[0]));
+        struct metric_registry *metrics = server->options.metrics;
+        all->server = server;
+        all->writer = writer;
+        all->n = n;
+        pthread_mutex_init(&all->turn, NULL);
+        all->batch_size = metric_new_plain(metrics, &batch_family);
+        all->replays = metric_new(metrics, &replays_family, "%s", "");
+        all->reruns = metric_new(metrics, &reruns_family, "%s", "");
+        all->retried = metric_new(metrics, &retried_family, "reason=\"conflict\"");
+        all->unreached = metric_new(metrics, &retried_family, "reason=\"unreached\"");
+        for (size_t i = 0; i < n; i++) {
+                write_lane_init(&all->items[i], all);
+                all->items[i].index = (unsigned)i;
+        }
+        return all;
+}
+
+struct write_lanes *write_lanes_new(struct rpc_server *server, struct store_writer *writer)
+{
+        bool shared = store_is_shared(server->options.store);
+        struct write_lanes *all = lanes_new(server, writer, shared ? (size_t)server->options.write_threads : 1);
+        if (shared) {
+                all->leader = leader_new(all);
+                all->listener = listener_new(all);
+        } else {
+                all->items[0].db = store_writer_conn(writer);
+        }
+        for (size_t i = 0; i < all->n; i++)
+                if (pthread_create(&all->items[i].thread, NULL, shared ? shared_lane_main : write_main, &all->items[i]) != 0)
+                        abort();
+        return all;
+}
+
+struct write_lanes *write_lanes_free(struct write_lanes *all)
+{
+        if (!all)
+                return NULL;
+        for (size_t i = 0; i < all->n; i++)
+                pthread_join(all->items[i].thread, NULL);
+        listener_free(all->listener);
+        leader_free(all->leader);
+        for (size_t i = 0; i < all->n; i++)
+                write_lane_done(&all->items[i]);
+        store_writer_release(all->writer);
+        pthread_mutex_destroy(&all->turn);
+        free(all);
         return NULL;
+}
+
+int64_t write_lanes_still_us(const struct write_lanes *all)
+{
+        int64_t now = clock_monotonic_us(), most = 0;
+        for (size_t i = 0; all && i < all->n; i++) {
+                int64_t still = now - atomic_load(&all->items[i].moved_us);
+                most = still > most ? still : most;
+        }
+        return most;
 }

@@ -6,6 +6,7 @@
 #include "common/base/id.h"
 #include "common/rpc/client.h"
 #include "common/rpc/envelope.h"
+#include "common/service/outside.h"
 
 #include <dirent.h>
 #include <pwd.h>
@@ -69,7 +70,7 @@ int operator_open(const struct operator_options *o, struct operator **ret_operat
         op->deadline_us = o->deadline_us ? o->deadline_us : DEFAULT_TIMEOUT_US;
         op->loop = loop_new();
         op->metrics = metric_registry_new();
-        if ((r = bus_new(&(struct bus_options){0}, &op->bus, ret_error)) < 0)
+        if ((r = outside_bus(o->curve, "operator", &op->bus, ret_error)) < 0)
                 return r;
         if (o->redis && (r = cache_new(op->loop, &(struct cache_options){.address = o->redis}, &op->cache)) < 0) {
                 *ret_error = "the address of --redis can't be used";

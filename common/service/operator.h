@@ -13,6 +13,7 @@ struct operator;
 struct operator_options {
         const char *bus;   /* folder of the services' sockets */
         const char *redis; /* the registry, for instances elsewhere; NULL: the folder's sockets only */
+        const char *curve; /* CURVE keys for those, the operator's in FOLDER/operator; or NULL */
         const char *const *peers; /* "membership=tcp://…", NULL-terminated, or NULL */
         int64_t deadline_us; /* of one call; 0: 30 s */
 };

@@ -6,6 +6,7 @@
 #include "common/base/log.h"
 #include "common/rpc/client.h"
 #include "common/rpc/envelope.h"
+#include "common/service/outside.h"
 #include "common/service/takeover.h"
 
 #include <signal.h>
@@ -17,6 +18,8 @@
 #define DRAIN_LONGEST_US (20 * CLOCK_SECOND_US)
 #define FAREWELL_US      (20 * 1000ll)               /* the registry's last commands leave */
 #define WRITER_STUCK_US  (10 * CLOCK_SECOND_US)
+#define AWAY_SAID_US     CLOCK_SECOND_US
+#define THREAD_STUCK_US  (60 * CLOCK_SECOND_US)      /* shared store: several waits for a slow database in a row are no bug */
 
 enum service_state {
         SERVICE_STARTING, /* no schema yet: nothing is served */
@@ -29,7 +32,7 @@ struct service {
         const struct service_spec *spec;
         enum service_state state;
         char instance[64];
-        char endpoint[128];
+        char endpoint[128]; /* where others find it */
         char admin_address[64];
         struct loop *loop;
         struct metric_registry *metrics;
@@ -51,9 +54,9 @@ struct service {
         struct buf hello;
         void *user;
         /* options */
-        const char *store_url, *redis, *bus_address, *keys, *admin_option, *clock_file, *log_level, *instance_option;
+        const char *store_url, *redis, *bus_address, *advertise, *curve, *keys, *admin_option, *clock_file, *log_level, *instance_option;
         struct config_list peers;
-        int64_t read_threads, slow_threads, write_batch;
+        int64_t read_threads, slow_threads, write_threads, write_batch;
 };
 
 /* --- the bus ------------------------------------------------------------------------------------------------------ */
@@ -139,7 +142,10 @@ static void on_writer(void *arg, struct store_writer *writer)
                 return;
         }
         rpc_server_become_writer(s->server, writer, s->client);
-        log_info("this instance writes now", "epoch=%lld", (long long)store_writer_epoch(writer));
+        if (store_is_shared(s->store))
+                log_info("this instance writes, beside the others", NULL);
+        else
+                log_info("this instance writes now", "epoch=%lld", (long long)store_writer_epoch(writer));
         on_schema(s);
         announce(s);
 }
@@ -193,15 +199,25 @@ static void on_terminate(void *arg)
 
 /* --- what the manager and the operator look at ----------------------------------------------------------------------------- */
 
+/* For how long the lane that writes has stood still by itself: a database that is away is no reason to be ended. */
+static int64_t stuck_us(struct service *s)
+{
+        int pid;
+        int64_t still_us = 0;
+        if (store_is_shared(s->store)) {
+                still_us = rpc_server_still_us(s->server);
+                return still_us < THREAD_STUCK_US ? 0 : still_us;
+        }
+        if (rpc_server_is_writer(s->server) && store_writer_observe(s->store, &pid, &still_us) < 0)
+                still_us = 0;
+        return still_us < WRITER_STUCK_US ? 0 : still_us;
+}
+
 static void on_watchdog(void *arg)
 {
         struct service *s = arg;
-        int pid;
-        int64_t still_us = 0;
-
-        if (rpc_server_is_writer(s->server) && store_writer_observe(s->store, &pid, &still_us) < 0)
-                still_us = 0;
-        if (still_us < WRITER_STUCK_US)
+        int64_t still_us = stuck_us(s);
+        if (!still_us)
                 service_notify("WATCHDOG=1");
         else
                 log_error("the write lane stands still", "for_ms=%lld", (long long)(still_us / 1000));
@@ -232,7 +248,16 @@ static int serve_readyz(void *arg, struct buf *body)
 {
         struct service *s = arg;
         static const char *const words[] = {"starting: waiting for the store's schema\n", "ok\n", "draining\n", "ending\n"};
-        buf_add_z(body, words[s->state]);
+        bool shared = store_is_shared(s->store);
+        int64_t away_us = rpc_server_away_us(s->server);
+        if (s->state == SERVICE_STARTING && shared) {
+                buf_add_z(body, "starting: waiting for the database\n");
+        } else if (s->state == SERVICE_READY && away_us > AWAY_SAID_US) {
+                buf_printf(body, "the database has not been reached for %lld s\n", (long long)(away_us / CLOCK_SECOND_US));
+                return 503;
+        } else {
+                buf_add_z(body, words[s->state]);
+        }
         return s->state == SERVICE_READY ? 200 : 503;
 }
 
@@ -259,23 +284,25 @@ static int open_outside(struct service *s)
 
         if ((r = cache_new(s->loop, &(struct cache_options){.address = s->redis}, &s->cache)) < 0)
                 return fail("Redis's address can't be used; give --redis", s->redis, r, NULL);
-        if ((r = bus_new(&(struct bus_options){0}, &s->bus, &error)) < 0)
+        if ((r = outside_bus(s->curve, s->spec->rpc->name, &s->bus, &error)) < 0)
                 return fail("the bus can't start", s->bus_address, r, error);
-        char endpoint[256];
+        char endpoint[256], bound[128];
         if (strstr(s->bus_address, "://"))
                 snprintf(endpoint, sizeof(endpoint), "%s", s->bus_address);
         else
                 snprintf(endpoint, sizeof(endpoint), "ipc://%s/%s.sock", s->bus_address, s->instance);
-        if ((r = bus_server_new(s->bus, s->loop, endpoint, on_pair, s, &s->bus_server, s->endpoint)) < 0)
+        if ((r = bus_server_new(s->bus, s->loop, endpoint, on_pair, s, &s->bus_server, bound)) < 0)
                 return fail("can't bind the bus socket; give --bus a folder of mode 0700 or a free endpoint", endpoint, r,
-                            NULL);
+                            outside_refusal(endpoint, r));
+        if ((r = outside_endpoint(bound, s->advertise, s->endpoint, &error)) < 0)
+                return fail("nobody could find this instance", bound, r, error);
         const char *peers[CONFIG_LIST_MAX + 1] = {0};
         memcpy(peers, s->peers.items, s->peers.n * sizeof(*peers));
         if ((r = rpc_client_new(&(struct rpc_client_options){.loop = s->loop, .bus = s->bus, .cache = s->cache, .peers = peers,
                                                              .self_service = s->spec->rpc->name,
                                                              .self_instance = s->instance, .metrics = s->metrics},
                                 &s->client)) < 0)
-                return fail("a peer can't be used; give --peer SERVICE=ENDPOINT", NULL, r, NULL);
+                return fail("a peer can't be used; give --peer SERVICE=ENDPOINT", NULL, r, outside_refusal("tcp://", r));
         if ((r = loop_admin_new(s->loop, s->admin_option, pages, s, &s->admin, &port)) < 0)
                 return fail("can't open the admin port; give --admin a free loopback address", s->admin_option, r, NULL);
         int host = (int)(strrchr(s->admin_option, ':') - s->admin_option);
@@ -312,7 +339,7 @@ static int start_server(struct service *s)
                 .service = s->spec->rpc, .instance = s->instance, .loop = s->loop, .store = s->store,
                 .keyring = s->keyring, .clock = &s->clock, .metrics = s->metrics, .state = s->user,
                 .read_threads = (int)s->read_threads, .slow_threads = (int)s->slow_threads,
-                .write_batch = (int)s->write_batch, .lane_queue = 8192, .answers_kept_us = CLOCK_DAY_US,
+                .write_threads = (int)s->write_threads, .write_batch = (int)s->write_batch, .lane_queue = 8192, .answers_kept_us = CLOCK_DAY_US,
                 .gateway_answers_kept_us = 10 * CLOCK_MINUTE_US, .reply = send_reply, .reply_arg = s,
         };
         int r = rpc_server_new(&options, &s->server);
@@ -385,19 +412,22 @@ int service_main(const struct service_spec *spec, int argc, char **argv)
 {
         struct service s = {.spec = spec, .redis = "127.0.0.1:6379", .bus_address = "var/bus", .keys = "var/keys",
                             .admin_option = "127.0.0.1:0", .log_level = "info", .read_threads = 2, .slow_threads = 1,
-                            .write_batch = 256};
+                            .write_threads = 4, .write_batch = 256};
         char store_default[80], usage[120];
         const struct config_option shared[] = {
                 {"instance", "ID", "this instance's name (default: the service's name and -1)", CONFIG_TEXT, &s.instance_option, 0, 0},
                 {"store", "URL", "sqlite:PATH (default: sqlite:var/store/SERVICE.db)", CONFIG_TEXT, &s.store_url, 0, 0},
                 {"redis", "ADDRESS", "unix:PATH or HOST:PORT (default: 127.0.0.1:6379)", CONFIG_TEXT, &s.redis, 0, 0},
-                {"bus", "FOLDER", "where the socket goes, mode 0700, or an endpoint (default: var/bus)", CONFIG_TEXT, &s.bus_address, 0, 0},
+                {"bus", "FOLDER", "where the socket goes, mode 0700, or an endpoint such as tcp://0.0.0.0:7001 (default: var/bus)", CONFIG_TEXT, &s.bus_address, 0, 0},
+                {"advertise", "ENDPOINT", "where other hosts find it, such as tcp://10.0.0.2:7001 (default: what --bus is bound to)", CONFIG_TEXT, &s.advertise, 0, 0},
+                {"curve", "FOLDER", "CURVE keys for tcp://: FOLDER/SERVICE is this process's (default: none, this host only)", CONFIG_TEXT, &s.curve, 0, 0},
                 {"peer", "SERVICE=ENDPOINT", "a service known without the registry; may be repeated", CONFIG_LIST, &s.peers, 0, 0},
                 {"keys", "FOLDER", "the keyring (default: var/keys)", CONFIG_TEXT, &s.keys, 0, 0},
                 {"admin", "ADDRESS", "loopback port of /metrics, /livez, /readyz (default: 127.0.0.1:0)", CONFIG_TEXT, &s.admin_option, 0, 0},
                 {"read-threads", "N", "threads of the read lane (default: 2)", CONFIG_INT, &s.read_threads, 1, 64},
                 {"slow-threads", "N", "threads of the slow lane: password hashing (default: 1)", CONFIG_INT, &s.slow_threads, 1, 64},
-                {"write-batch", "N", "most requests of one commit (default: 256)", CONFIG_INT, &s.write_batch, 1, 4096},
+                {"write-threads", "N", "threads of the write lane on PostgreSQL (default: 4); on SQLite there is one", CONFIG_INT, &s.write_threads, 1, 64},
+                {"write-batch", "N", "most requests of one commit (default: 256; on PostgreSQL at most 32)", CONFIG_INT, &s.write_batch, 1, 4096},
                 {"clock-file", "PATH", "for tests: 8 bytes, an int64 of microseconds added to the time", CONFIG_TEXT, &s.clock_file, 0, 0},
                 {"log-level", "LEVEL", "debug, info, warning or error (default: info)", CONFIG_TEXT, &s.log_level, 0, 0},
                 {0},

@@ -18,9 +18,9 @@ struct service_spec {
         void (*stop)(void *state);
 };
 
-/* Shared options: --instance ID, --store URL, --redis ADDRESS, --bus ENDPOINT or FOLDER, --keys FOLDER,
- * --admin ADDRESS, --peer SERVICE=ENDPOINT, --read-threads N, --slow-threads N, --write-batch N, --clock-file PATH,
- * --log-level LEVEL. Returns the process's exit status. */
+/* Shared options: --instance ID, --store URL, --redis ADDRESS, --bus ENDPOINT or FOLDER, --advertise ENDPOINT,
+ * --curve FOLDER, --keys FOLDER, --admin ADDRESS, --peer SERVICE=ENDPOINT, --read-threads N, --slow-threads N,
+ * --write-threads N, --write-batch N, --clock-file PATH, --log-level LEVEL. Returns the process's exit status. */
 int service_main(const struct service_spec *spec, int argc, char **argv);
 
 /* sd_notify(3)'s protocol: one datagram to $NOTIFY_SOCKET, if it is set. state: "READY=1". */

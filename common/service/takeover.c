@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The wait for the writer's lock, in a thread, and the standby's watch over the writer.
+ * The wait for the writer's lock, in a thread, and the standby's watch over the writer. On a shared store there is no
+ * lock: the thread waits for the database itself, so that a service may start before it.
  */
 #include "common/service/takeover.h"
 #include "common/base/clock.h"
@@ -24,11 +25,15 @@
 #define LATE_LOOKS      5 /* in a row: a machine that slept as a whole has ended nobody */
 #define WAKE_SIGNAL     SIGUSR1
 
+#define DATABASE_EVERY_US (CLOCK_SECOND_US / 2)
+#define SAY_EVERY_US      CLOCK_MINUTE_US
+
 struct takeover {
         struct takeover_options o;
         struct loop_timer *schema_timer, *watch_timer;
         unsigned late_looks;
         bool fits, said_older;
+        int64_t said_us; /* that the database is waited for */
         pthread_t thread;
         bool thread_runs;
         atomic_bool ending;
@@ -79,6 +84,51 @@ static void *wait_for_lock(void *arg)
         return NULL;
 }
 
+/* Says once what is waited for, and then each minute. */
+static void say_waiting(struct takeover *t, const char *error)
+{
+        int64_t now = clock_monotonic_us();
+        if (t->said_us && now - t->said_us < SAY_EVERY_US)
+                return;
+        t->said_us = now;
+        log_warn("waiting for the database", "error=\"%s\"", error ? error : "");
+}
+
+static void rest(struct takeover *t)
+{
+        for (int64_t rested = 0; rested < DATABASE_EVERY_US && !atomic_load(&t->ending); rested += SCHEMA_POLL_US)
+                usleep(SCHEMA_POLL_US);
+}
+
+/* A conflict is another instance's migration of the same schema: what it has done is not done again. */
+static void *wait_for_database(void *arg)
+{
+        struct takeover *t = arg;
+        struct store_writer *writer = NULL;
+        int r = STORE_E_UNAVAILABLE;
+        while (!atomic_load(&t->ending)) {
+                const char *error = NULL;
+                r = writer ? 0 : store_writer_acquire(t->o.store, t->o.instance, false, &writer, &error);
+                if (r == 0)
+                        r = rpc_migrate(store_writer_conn(writer), t->o.migrations, &error);
+                if (r == STORE_E_UNAVAILABLE || r == STORE_E_RETRY) {
+                        if (r == STORE_E_UNAVAILABLE)
+                                say_waiting(t, error);
+                        rest(t);
+                        continue;
+                }
+                if (r == 0) {
+                        t->writer = writer;
+                        loop_post(t->o.loop, became_writer, t);
+                        return NULL;
+                }
+                log_error("the schema can't be brought up to date", "error=\"%s\"", error ? error : strerror(r < 0 ? -r : EIO));
+                _exit(1);
+        }
+        store_writer_release(writer);
+        return NULL;
+}
+
 static void on_wake(int signal_number)
 {
         (void)signal_number; /* fcntl(2) returns: that was all */
@@ -90,9 +140,12 @@ static int start_waiting(struct takeover *t)
         const struct sigaction wake = {.sa_handler = on_wake};
         if (sigaction(WAKE_SIGNAL, &wake, NULL) < 0)
                 return -errno;
-        loop_timer_set(t->schema_timer, 0);
-        loop_timer_set(t->watch_timer, WATCH_EVERY_US);
-        int r = -pthread_create(&t->thread, NULL, wait_for_lock, t);
+        bool shared = store_is_shared(t->o.store);
+        if (!shared) {
+                loop_timer_set(t->schema_timer, 0);
+                loop_timer_set(t->watch_timer, WATCH_EVERY_US);
+        }
+        int r = -pthread_create(&t->thread, NULL, shared ? wait_for_database : wait_for_lock, t);
         t->thread_runs = r == 0;
         return r;
 }
@@ -188,26 +241,32 @@ static void watch_writer(void *arg)
                 end_frozen(t, pid);
 }
 
-int takeover_new(const struct takeover_options *options, struct takeover **ret_takeover)
+/* The lock, at once; else the wait for it. */
+static int take_lock(struct takeover *t)
 {
-        struct takeover *t = mem_zalloc(sizeof(*t));
         const char *error = NULL;
-
-        t->o = *options;
-        t->schema_timer = loop_timer_new(options->loop, look_for_schema, t);
-        t->watch_timer = loop_timer_new(options->loop, watch_writer, t);
-        int r = store_writer_acquire(options->store, options->instance, false, &t->writer, &error);
+        int r = store_writer_acquire(t->o.store, t->o.instance, false, &t->writer, &error);
         if (r == 0) {
                 r = migrate(t, t->writer);
                 if (r == 0)
                         became_writer(t);
-        } else if (r == STORE_E_LOCKED || r == -EBUSY) {
-                log_info("standing by: another instance writes", NULL);
-                r = start_waiting(t);
-        } else {
-                log_error("can't become the writer", "error=\"%s\"", error ? error : strerror(-r));
-                r = r > 0 ? -EIO : r;
+                return r;
         }
+        if (r == STORE_E_LOCKED || r == -EBUSY) {
+                log_info("standing by: another instance writes", NULL);
+                return start_waiting(t);
+        }
+        log_error("can't become the writer", "error=\"%s\"", error ? error : strerror(-r));
+        return r > 0 ? -EIO : r;
+}
+
+int takeover_new(const struct takeover_options *options, struct takeover **ret_takeover)
+{
+        struct takeover *t = mem_zalloc(sizeof(*t));
+        t->o = *options;
+        t->schema_timer = loop_timer_new(options->loop, look_for_schema, t);
+        t->watch_timer = loop_timer_new(options->loop, watch_writer, t);
+        int r = store_is_shared(options->store) ? start_waiting(t) : take_lock(t);
         if (r < 0) {
                 takeover_free(t);
                 return r;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Who writes: on SQLite one instance holds the writer's lock for life, the others stand by, serve reads, and take
- * over the moment it goes. A standby that sees the writer's heartbeat stand still ends that process.
+ * over the moment it goes. A standby that sees the writer's heartbeat stand still ends that process. On a shared store
+ * all write, as soon as the database is there.
  */
 #pragma once
 
@@ -20,7 +21,7 @@ struct takeover_options {
         void (*on_schema)(void *arg);
         void *arg;
 };
-/* Tries at once, so that the only instance is the writer when this returns (on_writer was called); else waits in a
- * thread of its own. */
+/* Tries at once, so that the only instance is the writer when this returns (on_writer was called); else, and on a shared
+ * store, waits in a thread of its own. */
 int takeover_new(const struct takeover_options *options, struct takeover **ret_takeover) MUST_USE;
 struct takeover *takeover_free(struct takeover *takeover);

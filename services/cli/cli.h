@@ -8,7 +8,7 @@
 #include "common/service/operator.h"
 
 struct cli {
-        const char *var, *bus, *redis, *keys;
+        const char *var, *bus, *redis, *curve, *keys;
         bool json;
         struct config_list sets; /* --set field=value, for any request field */
         struct operator *op;     /* opened at the first call */
@@ -31,6 +31,7 @@ extern const struct command commands_peer[];   /* status, audit */
 extern const struct command commands_data[];   /* org, member */
 extern const struct command commands_people[]; /* account, client, session */
 extern const struct command commands_keys[];
+extern const struct command commands_curve[];  /* keys curve */
 extern const struct command commands_call[];
 extern const struct command commands_scale[];
 extern const struct command commands_contract[]; /* store contract */

@@ -10,7 +10,7 @@
 #include <stdio.h>
 
 static const struct command *const groups[] = {commands_peer, commands_scale, commands_data, commands_people,
-                                              commands_keys, commands_contract, commands_call};
+                                              commands_keys, commands_curve, commands_contract, commands_call};
 
 static const char about_head[] = "Looks at a running stack and works with its data, as the operator of this machine.\n\ncommands:\n";
 
@@ -108,6 +108,7 @@ int main(int argc, char **argv)
                 {"var", "FOLDER", "the stack's folder: FOLDER/bus, FOLDER/keys (default: var)", CONFIG_TEXT, &cli.var, 0, 0},
                 {"bus", "FOLDER", "the services' sockets (default: VAR/bus)", CONFIG_TEXT, &cli.bus, 0, 0},
                 {"redis", "ADDRESS", "the registry, to find instances on other hosts", CONFIG_TEXT, &cli.redis, 0, 0},
+                {"curve", "FOLDER", "CURVE keys for instances on other hosts (default: VAR/curve, if the operator's are there)", CONFIG_TEXT, &cli.curve, 0, 0},
                 {"keys", "FOLDER", "the keyring (default: VAR/keys)", CONFIG_TEXT, &cli.keys, 0, 0},
                 {"set", "FIELD=VALUE", "any field of the request, e.g. --set pageSize=200; may be repeated", CONFIG_LIST, &cli.sets, 0, 0},
                 {"json", NULL, "answers as JSON, for programs", CONFIG_FLAG, &cli.json, 0, 0},

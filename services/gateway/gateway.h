@@ -15,7 +15,7 @@ struct pages; /* pages.h */
 
 struct gateway {
         /* options */
-        const char *http, *tls_certificate, *tls_key, *redis, *bus_folder, *admin, *instance, *clock_file,
+        const char *http, *tls_certificate, *tls_key, *redis, *bus_folder, *curve, *admin, *instance, *clock_file,
                 *log_level;
         struct config_list peers, cors_origins, proxy_blocks;
         int64_t threads, gateways, max_connections, rate_scale, header_timeout_ms, body_timeout_ms, keep_alive_ms,

@@ -37,6 +37,7 @@ int main(int argc, char **argv)
                 {"tls-key", "PATH", "its PEM key", CONFIG_TEXT, &g->tls_key, 0, 0},
                 {"redis", "ADDRESS", "unix:PATH or HOST:PORT (default: 127.0.0.1:6379)", CONFIG_TEXT, &g->redis, 0, 0},
                 {"bus", "FOLDER", "the services' sockets on this host: the first instance of each is known without Redis", CONFIG_TEXT, &g->bus_folder, 0, 0},
+                {"curve", "FOLDER", "CURVE keys for services on other hosts: FOLDER/gateway is this process's (default: none)", CONFIG_TEXT, &g->curve, 0, 0},
                 {"peer", "SERVICE=ENDPOINT", "a service known without the registry; may be repeated", CONFIG_LIST, &g->peers, 0, 0},
                 {"admin", "ADDRESS", "loopback port of /metrics, /livez, /readyz (default: 127.0.0.1:0)", CONFIG_TEXT, &g->admin, 0, 0},
                 {"instance", "ID", "this gateway's name (default: gateway-1)", CONFIG_TEXT, &g->instance, 0, 0},

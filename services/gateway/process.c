@@ -8,6 +8,7 @@
 #include "common/base/log.h"
 #include "common/contract/message.h"
 #include "common/crypto/crypto.h"
+#include "common/service/outside.h"
 #include "common/service/service.h"
 #include "services/gateway/pages.h"
 #include "services/gateway/worker.h"
@@ -148,7 +149,7 @@ static int open_shared(struct gateway *g)
                 return fail("--clock-file can't be read", r, g->clock_file);
         if ((r = crypto_init()) < 0)
                 return fail("libsodium can't start", r, NULL);
-        if ((r = bus_new(&(struct bus_options){0}, &g->bus, &error)) < 0)
+        if ((r = outside_bus(g->curve, "gateway", &g->bus, &error)) < 0)
                 return fail("the bus can't start", r, error);
         g->listen = service_listen_address(g->http);
         if ((r = stream_address_free(g->listen)) < 0)

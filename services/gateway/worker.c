@@ -5,6 +5,7 @@
 #include "services/gateway/worker.h"
 
 #include "common/base/log.h"
+#include "common/service/outside.h"
 #include "services/gateway/request.h"
 #include "services/gateway/revocations.h"
 #include "services/gateway/session.h"
@@ -166,8 +167,10 @@ static int connect_services(struct worker *w, const char **ret_error)
                 .loop = w->loop, .bus = g->bus, .cache = w->cache, .peers = peers,
                 .self_service = "gateway", .self_instance = instance, .metrics = g->metrics,
         };
-        *ret_error = "--peer: give SERVICE=ENDPOINT";
-        return rpc_client_new(&options, &w->rpc);
+        int r = rpc_client_new(&options, &w->rpc);
+        const char *refusal = outside_refusal("tcp://", r);
+        *ret_error = refusal ? refusal : "--peer: give SERVICE=ENDPOINT";
+        return r;
 }
 
 int worker_new(struct gateway *g, int index, const char *address, struct worker **ret_worker, int *ret_port,

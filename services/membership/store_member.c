@@ -276,10 +276,12 @@ int member_secret_insert(struct store_conn *db, const char *member, const struct
 {
         static const char sql[] =
             "INSERT INTO member_secret (member, wrapped_key, id_number, phone, id_number_index,"
-            " phone_index, live) VALUES ($1, $2, $3, $4, $5, $6, 1)";
-        return store_exec(db, sql, NULL, TEXTZ(member), BYTES(s->wrapped_key.p, s->wrapped_key.n),
-                          BYTES(s->id_number.p, s->id_number.n), bytes_or_null(s->phone),
-                          BYTES(s->id_number_index.p, s->id_number_index.n), bytes_or_null(s->phone_index));
+            " phone_index, live) VALUES ($1, $2, $3, $4, $5, $6, 1) ON CONFLICT DO NOTHING";
+        int64_t changed = 0;
+        int r = store_exec(db, sql, &changed, TEXTZ(member), BYTES(s->wrapped_key.p, s->wrapped_key.n),
+                           BYTES(s->id_number.p, s->id_number.n), bytes_or_null(s->phone),
+                           BYTES(s->id_number_index.p, s->id_number_index.n), bytes_or_null(s->phone_index));
+        return r == 0 && changed == 0 ? STORE_E_RETRY : r; /* somebody was faster: look again who has the ID number */
 }
 
 int member_secret_set_phone(struct store_conn *db, const char *member, const struct member_secret *s)

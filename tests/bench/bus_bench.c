@@ -112,7 +112,7 @@ static int measure(const char *self, const char *endpoint, int in_flight, int64_
                 _exit(127);
         }
         if (bus_new(&(struct bus_options){0}, &bus, &error) < 0 ||
-            bus_link_new(bus, c.loop, endpoint, &ops, &c, &c.link) < 0)
+            bus_link_new(bus, c.loop, "bench", endpoint, &ops, &c, &c.link) < 0)
                 return 1;
         loop_run(c.loop); /* until it is up */
         c.end = loop_timer_new(c.loop, on_end, &c);

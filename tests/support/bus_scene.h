@@ -80,7 +80,7 @@ static inline void on_pair(void *arg, struct str envelope, struct str payload)
         loop_stop(s->loop);
 }
 
-static const struct bus_link_ops link_ops = {on_up, on_down, on_pair};
+static const struct bus_link_ops link_ops = {.on_up = on_up, .on_down = on_down, .on_pair = on_pair};
 
 /* Runs the loop until the condition holds, 10 s at most. */
 #define WAIT(s, condition)                                                                                   \
@@ -113,7 +113,7 @@ static inline void scene_serve(struct scene *s)
 
 static inline void scene_link(struct scene *s)
 {
-        CHECK_INT(bus_link_new(s->bus, s->loop, s->endpoint, &link_ops, s, &s->link), 0);
+        CHECK_INT(bus_link_new(s->bus, s->loop, "echo", s->endpoint, &link_ops, s, &s->link), 0);
 }
 
 static inline void scene_start(struct scene *s)

@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -35,11 +36,11 @@ static void endpoints_open_to_strangers_are_refused(void)
         CHECK_INT(try_bind(&s, "ipc://*"), -EINVAL);
         CHECK_INT(try_bind(&s, "inproc://x"), -EINVAL);
         CHECK_INT(try_bind(&s, "ipc:///nowhere-there-is/x"), -ENOENT);
-        CHECK_INT(bus_link_new(s.bus, s.loop, "tcp://192.0.2.1:5555", &link_ops, &s, &s.link), -EACCES);
+        CHECK_INT(bus_link_new(s.bus, s.loop, "echo", "tcp://192.0.2.1:5555", &link_ops, &s, &s.link), -EACCES);
         CHECK_INT(try_bind(&s, s.endpoint), 0);
         CHECK_INT(chmod(s.folder, 0750), 0);
         CHECK_INT(try_bind(&s, s.endpoint), -EACCES);
-        CHECK_INT(bus_link_new(s.bus, s.loop, s.endpoint, &link_ops, &s, &s.link), -EACCES);
+        CHECK_INT(bus_link_new(s.bus, s.loop, "echo", s.endpoint, &link_ops, &s, &s.link), -EACCES);
         CHECK_INT(chmod(s.folder, 0700), 0);
         char lengthy[200];
         snprintf(lengthy, sizeof(lengthy), "ipc://%s/%0120d", s.folder, 0);
@@ -192,60 +193,179 @@ static void write_key(const char *folder, const char *name, const char *key, int
         close(fd);
 }
 
-static void make_keys(const char *folder, bool allow)
+/* A role `name` below the scene's folder: its key, and the folders of those that it knows. */
+static void make_role(const struct scene *s, const char *name, char path[64], char public[41])
 {
-        char secret[41], public[41], peers[64];
-        snprintf(peers, sizeof(peers), "%s/peers", folder);
-        CHECK_INT(mkdir(peers, 0700), 0);
+        char secret[41], below[80];
+        snprintf(path, 64, "%s/%s", s->folder, name);
+        CHECK_INT(mkdir(path, 0700), 0);
         CHECK_INT(zmq_curve_keypair(public, secret), 0);
-        write_key(folder, "server.key", secret, 0600);
-        write_key(folder, "server.pub", public, 0644);
-        CHECK_INT(zmq_curve_keypair(public, secret), 0);
-        write_key(folder, "client.key", secret, 0600);
-        if (!allow)
-                CHECK_INT(zmq_curve_keypair(public, secret), 0);
-        write_key(folder, "peers/gateway.pub", public, 0644);
+        write_key(path, "self.key", secret, 0600);
+        snprintf(below, sizeof(below), "%s/callers", path);
+        CHECK_INT(mkdir(below, 0700), 0);
+        snprintf(below, sizeof(below), "%s/services", path);
+        CHECK_INT(mkdir(below, 0700), 0);
 }
 
-static void scene_init_curve(struct scene *s, bool allow)
+/* A service and its caller, each with a bus and a role of its own. */
+struct guarded {
+        struct scene s;
+        struct bus *caller;
+        char service_folder[64], caller_folder[64], service_key[41], caller_key[41];
+        int refusals, refusal;
+        atomic_int notices;
+        char notice[256];
+};
+
+static void on_notice(void *arg, const char *what, const char *detail)
+{
+        struct guarded *g = arg;
+        snprintf(g->notice, sizeof(g->notice), "%s: %s", what, detail);
+        atomic_fetch_add(&g->notices, 1);
+}
+
+static void on_refused(void *arg, int error)
+{
+        struct guarded *g = arg; /* a scene, at its beginning */
+        g->refusals++;
+        g->refusal = error;
+        loop_stop(g->s.loop);
+}
+
+static const struct bus_link_ops guarded_link_ops = {on_up, on_down, on_pair, on_refused};
+
+static void guarded_init(struct guarded *g)
 {
         const char *error = "";
-        scene_init(s);
-        bus_free(s->bus);
-        make_keys(s->folder, allow);
-        CHECK_INT(bus_new(&(struct bus_options){.curve_folder = s->folder}, &s->bus, &error), 0);
-        strcpy(s->endpoint, "tcp://127.0.0.1:*");
-        scene_serve(s);
+        memset(g, 0, sizeof(*g));
+        scene_init(&g->s);
+        bus_free(g->s.bus);
+        make_role(&g->s, "echo", g->service_folder, g->service_key);
+        make_role(&g->s, "gateway", g->caller_folder, g->caller_key);
+        write_key(g->caller_folder, "services/echo.pub", g->service_key, 0644);
+        write_key(g->service_folder, "callers/gateway.pub", g->caller_key, 0644);
+        const struct bus_options service = {.curve_folder = g->service_folder, .on_notice = on_notice, .notice_arg = g};
+        CHECK_INT(bus_new(&service, &g->s.bus, &error), 0);
+        strcpy(g->s.endpoint, "tcp://127.0.0.1:*");
+        scene_serve(&g->s);
 }
+
+static void guarded_call(struct guarded *g)
+{
+        const char *error = "";
+        CHECK_INT(bus_new(&(struct bus_options){.curve_folder = g->caller_folder}, &g->caller, &error), 0);
+        CHECK_INT(bus_link_new(g->caller, g->s.loop, "echo", g->s.endpoint, &guarded_link_ops, g, &g->s.link), 0);
+}
+
+static void guarded_done(struct guarded *g)
+{
+        g->s.link = bus_link_free(g->s.link);
+        bus_free(g->caller);
+        scene_done(&g->s);
+}
+
+/* While the loop runs for some time, so that what happens on other threads is seen. */
+#define WAIT_QUIETLY(g, condition)                                                                           \
+        do {                                                                                                 \
+                int64_t until_ = clock_monotonic_us() + 10 * CLOCK_SECOND_US;                                \
+                while (!(condition) && clock_monotonic_us() < until_) {                                      \
+                        loop_timer_set((g)->s.deadline, 20000);                                              \
+                        loop_run((g)->s.loop);                                                               \
+                }                                                                                            \
+                CHECK(condition);                                                                            \
+        } while (0)
 
 static void curve_lets_known_keys_in(void)
 {
-        struct scene s;
-        scene_init_curve(&s, true);
-        CHECK_INT(try_bind(&(struct scene){.bus = s.bus, .loop = s.loop}, "tcp://0.0.0.0:*"), 0);
-        scene_link(&s);
-        WAIT(&s, s.ups == 1);
-        round_trip(&s);
-        scene_done(&s);
+        struct guarded g;
+        guarded_init(&g);
+        CHECK_INT(try_bind(&(struct scene){.bus = g.s.bus, .loop = g.s.loop}, "tcp://0.0.0.0:*"), 0);
+        guarded_call(&g);
+        WAIT(&g.s, g.s.ups == 1);
+        round_trip(&g.s);
+        CHECK_INT(atomic_load(&g.notices), 0);
+        struct bus_link *other;
+        CHECK_INT(bus_link_new(g.caller, g.s.loop, "other", g.s.endpoint, &link_ops, &g.s, &other), -ENOKEY);
+        guarded_done(&g);
 }
 
-static void curve_keeps_unknown_keys_and_plain_callers_out(void)
+static void curve_keeps_an_unknown_key_out_and_says_so_once(void)
 {
-        struct scene s;
-        scene_init_curve(&s, false);
-        scene_link(&s);
+        struct guarded g;
+        char other[41], secret[41];
+        guarded_init(&g);
+        CHECK_INT(zmq_curve_keypair(other, secret), 0);
+        write_key(g.caller_folder, "self.key", secret, 0600);
+        guarded_call(&g);
+        WAIT(&g.s, g.refusals == 3);
+        CHECK_INT(g.refusal, -EACCES);
+        CHECK_INT(g.s.ups + g.s.requests, 0);
+        CHECK_INT(atomic_load(&g.notices), 1);
+        CHECK(strstr(g.notice, other));
+        guarded_done(&g);
+}
+
+static void curve_keeps_plain_callers_out(void)
+{
+        struct guarded g;
+        guarded_init(&g);
         void *context = zmq_ctx_new(), *plain = zmq_socket(context, ZMQ_DEALER);
         int linger = 0;
         zmq_setsockopt(plain, ZMQ_LINGER, &linger, sizeof(linger));
-        CHECK_INT(zmq_connect(plain, s.endpoint), 0);
+        CHECK_INT(zmq_connect(plain, g.s.endpoint), 0);
         CHECK(zmq_send(plain, "e", 1, ZMQ_SNDMORE) > 0 && zmq_send(plain, "p", 1, 0) > 0);
-        loop_timer_set(s.deadline, CLOCK_SECOND_US / 2);
-        loop_run(s.loop);
-        CHECK_INT(s.ups, 0);
-        CHECK_INT(s.requests, 0);
+        WAIT_QUIETLY(&g, atomic_load(&g.notices) == 1);
+        CHECK(strstr(g.notice, "CURVE"));
+        CHECK_INT(g.s.requests, 0);
         zmq_close(plain);
         zmq_ctx_term(context);
-        scene_done(&s);
+        guarded_done(&g);
+}
+
+static void curve_tells_nothing_to_who_has_not_the_services_key(void)
+{
+        struct guarded g;
+        char other[41], secret[41];
+        guarded_init(&g);
+        CHECK_INT(zmq_curve_keypair(other, secret), 0);
+        write_key(g.caller_folder, "services/echo.pub", other, 0644);
+        guarded_call(&g);
+        WAIT(&g.s, g.refusals == 1);
+        CHECK_INT(g.refusal, -EKEYREJECTED);
+        CHECK_INT(g.s.ups + g.s.requests, 0);
+        /* Of two keys, each has its turn: so one can take another's place. */
+        char both[100];
+        snprintf(both, sizeof(both), "%s/services/echo.pub", g.caller_folder);
+        int fd = open(both, O_WRONLY | O_APPEND);
+        CHECK(dprintf(fd, "%s\n", g.service_key) == 41);
+        close(fd);
+        WAIT(&g.s, g.s.ups == 1);
+        round_trip(&g.s);
+        guarded_done(&g);
+}
+
+static void a_key_that_is_taken_out_counts_for_standing_connections_too(void)
+{
+        struct guarded g;
+        char path[100];
+        guarded_init(&g);
+        guarded_call(&g);
+        WAIT(&g.s, g.s.ups == 1);
+        round_trip(&g.s);
+        snprintf(path, sizeof(path), "%s/callers/gateway.pub", g.service_folder);
+        CHECK_INT(unlink(path), 0);
+        WAIT_QUIETLY(&g, atomic_load(&g.notices) == 1); /* read again */
+        int requests = g.s.requests;
+        CHECK_INT(say(&g.s, "e", "p"), 0);
+        WAIT_QUIETLY(&g, atomic_load(&g.notices) == 2);
+        CHECK(strstr(g.notice, g.caller_key));
+        CHECK_INT(g.s.requests, requests);
+        /* And again, when it is back. */
+        write_key(g.service_folder, "callers/gateway.pub", g.caller_key, 0644);
+        WAIT_QUIETLY(&g, atomic_load(&g.notices) == 3);
+        CHECK_INT(say(&g.s, "e", "p"), 0);
+        WAIT(&g.s, g.s.requests == requests + 1);
+        guarded_done(&g);
 }
 
 static void bad_keys_are_refused_with_a_line(void)
@@ -255,18 +375,18 @@ static void bad_keys_are_refused_with_a_line(void)
         const char *error = NULL;
         scene_init(&s);
         struct bus_options options = {.curve_folder = "/nowhere-there-is"};
+        char role[64], key[41], path[80];
         CHECK_INT(bus_new(&options, &bus, &error), -ENOENT);
         CHECK(error);
-        make_keys(s.folder, true);
-        options.curve_folder = s.folder;
-        write_key(s.folder, "peers/other.pub", "~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~", 0644);
+        make_role(&s, "echo", role, key);
+        options.curve_folder = role;
+        write_key(role, "callers/other.pub", "~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~", 0644);
         CHECK_INT(bus_new(&options, &bus, &error), -EINVAL);
-        CHECK(strstr(error, "peers"));
-        char path[64];
-        snprintf(path, sizeof(path), "%s/server.key", s.folder);
+        CHECK(strstr(error, "callers"));
+        snprintf(path, sizeof(path), "%s/self.key", role);
         CHECK_INT(chmod(path, 0640), 0);
         CHECK_INT(bus_new(&options, &bus, &error), -EINVAL);
-        CHECK(strstr(error, "server.key"));
+        CHECK(strstr(error, "self.key"));
         scene_done(&s);
 }
 
@@ -281,8 +401,11 @@ int main(void)
             {"a kept payload outlives its message on another thread",
              a_kept_payload_outlives_its_message_on_another_thread},
             {"CURVE lets known keys in", curve_lets_known_keys_in},
-            {"CURVE keeps unknown keys and plain callers out",
-             curve_keeps_unknown_keys_and_plain_callers_out},
+            {"CURVE keeps an unknown key out and says so once", curve_keeps_an_unknown_key_out_and_says_so_once},
+            {"CURVE keeps plain callers out", curve_keeps_plain_callers_out},
+            {"CURVE tells nothing to who has not the service's key", curve_tells_nothing_to_who_has_not_the_services_key},
+            {"a key that is taken out counts for standing connections too",
+             a_key_that_is_taken_out_counts_for_standing_connections_too},
             {"bad keys are refused with a line", bad_keys_are_refused_with_a_line},
         };
         return CHECK_MAIN(cases);

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * News between the instances of a service on a shared store: the leader tells how far the outbox has come, and who resigns
+ * tells that nobody leads. Each instance listens, so that reads which wait for news wake anywhere.
+ */
+#pragma once
+
+#include "common/rpc/write_lane.h"
+
+struct listener;
+struct listener *listener_new(struct write_lanes *lanes); /* the loop's thread */
+struct listener *listener_free(struct listener *listener); /* joins; takes NULL */
+
+/* In an open transaction: told when it commits. vacant: nobody leads any more. */
+int listener_tell(struct write_lane *lane, int64_t head, bool vacant) MUST_USE;
+/* The newest position; in a transaction or not. */
+int listener_read_head(struct store_conn *db, int64_t *ret_head) MUST_USE;
