@@ -2,6 +2,7 @@
  *
  * The folder of one role's CURVE keys: its own secret, whom it lets in and whom it calls. Reads; judges nothing.
  */
+#include "common/base/private.h"
 #include "common/bus/bus_internal.h"
 
 #include <dirent.h>
@@ -41,8 +42,9 @@ static int file_read(int folder, const char *name, bool secret, char text[FILE_M
         if (fd < 0)
                 return -errno;
         ssize_t n = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) ? read(fd, text, FILE_MOST + 1) : -1;
+        bool sealed = file_is_sealed(fd);
         close(fd);
-        if (n < 0 || n > FILE_MOST || (secret && (st.st_mode & 077)))
+        if (n < 0 || n > FILE_MOST || (secret && !file_is_private(&st, sealed)))
                 return -EINVAL;
         *ret_text = str_bytes(text, (size_t)n);
         return 0;

@@ -2,6 +2,7 @@
  *
  * The keyring's file: made once, replaced whole, never readable by others.
  */
+#include "common/base/private.h"
 #include "common/crypto/internal.h"
 
 #include <fcntl.h>
@@ -137,13 +138,35 @@ int keyring_rotate(const char *folder)
         return r == 0 ? keyring_save(folder, k, false) : r;
 }
 
-static int check_private(const char *path, const struct stat *st, const char **ret_error)
+static int check_private(const char *path, const struct stat *st, bool sealed, const char **ret_error)
 {
+        if (file_is_private(st, sealed))
+                return 0;
         if (st->st_mode & 077)
                 return fail(ret_error, -EPERM, "%s must be for its owner only: chmod go= %s", path, path);
-        if (st->st_uid != geteuid() && geteuid() != 0)
-                return fail(ret_error, -EPERM, "%s belongs to another user", path);
-        return 0;
+        return fail(ret_error, -EPERM, "%s belongs to another user", path);
+}
+
+/* On a sealed file system the folder's modes and symbolic links are the system's. */
+static int open_private(const char *folder, const char *path, bool *ret_sealed, int *ret_fd, const char **ret_error)
+{
+        struct stat st;
+        int at = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC), r = 0;
+        if (at < 0 || fstat(at, &st) < 0)
+                r = fail(ret_error, -errno, "no keyring at %s: %m", folder);
+        bool sealed = r == 0 && file_is_sealed(at);
+        if (r == 0 && !sealed)
+                r = check_private(folder, &st, false, ret_error);
+        int fd = r < 0 ? -1 : openat(at, KEYRING_FILE, O_RDONLY | O_CLOEXEC | (sealed ? 0 : O_NOFOLLOW));
+        if (r == 0 && fd < 0)
+                r = fail(ret_error, -errno, "cannot open the keyring %s: %m", path);
+        if (at >= 0)
+                close(at);
+        if (r == 0) {
+                *ret_sealed = sealed;
+                *ret_fd = fd;
+        }
+        return r;
 }
 
 static int read_file(const char *path, int fd, struct buf *out, const char **ret_error)
@@ -168,18 +191,15 @@ int keyring_load(const char *folder, struct keyring **ret_keyring, const char **
         struct stat st;
         struct buf text = {0};
 
-        if (stat(folder, &st) < 0)
-                return fail(ret_error, -errno, "no keyring at %s: %m", folder);
-        int r = check_private(folder, &st, ret_error);
-        if (r < 0)
-                return r;
+        bool sealed = false;
+        int fd = -1;
         if (snprintf(path, sizeof(path), "%s/" KEYRING_FILE, folder) >= (int)sizeof(path))
                 return fail(ret_error, -ENAMETOOLONG, "the keyring's path is too long");
-        int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-        if (fd < 0)
-                return fail(ret_error, -errno, "cannot open the keyring %s: %m", path);
+        int r = open_private(folder, path, &sealed, &fd, ret_error);
+        if (r < 0)
+                return r;
         r = fstat(fd, &st) < 0 ? fail(ret_error, -errno, "cannot read %s: %m", path)
-                               : check_private(path, &st, ret_error);
+                               : check_private(path, &st, sealed, ret_error);
         if (r == 0)
                 r = read_file(path, fd, &text, ret_error);
         close(fd);

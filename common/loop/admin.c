@@ -53,7 +53,7 @@ static bool is_loopback(const struct sockaddr_storage *address)
                IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)address)->sin6_addr);
 }
 
-int loop_admin_new(struct loop *loop, const char *address, const struct loop_admin_page *pages, void *arg,
+int loop_admin_new(struct loop *loop, const char *address, bool open, const struct loop_admin_page *pages, void *arg,
                    struct loop_admin **ret_admin, int *ret_port)
 {
         struct sockaddr_storage wanted;
@@ -61,7 +61,7 @@ int loop_admin_new(struct loop *loop, const char *address, const struct loop_adm
         int r = loop_address_parse(address, &wanted, &size);
         if (r < 0)
                 return r;
-        if (!is_loopback(&wanted))
+        if (!open && !is_loopback(&wanted))
                 return -EACCES;
         struct evhttp *http = evhttp_new(loop_base(loop));
         if (!http)

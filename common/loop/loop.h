@@ -55,7 +55,7 @@ struct loop_signal;
 struct loop_signal *loop_signal_new(struct loop *loop, int signal_number, loop_fn fn, void *arg);
 struct loop_signal *loop_signal_free(struct loop_signal *watch);
 
-/* --- the small admin port: evhttp on loopback, for /metrics, /livez, /readyz ---------------------------- */
+/* --- the small admin port: evhttp, on loopback if not told otherwise, for /metrics, /livez, /readyz ---------------------------- */
 
 struct loop_admin;
 struct loop_admin_page {
@@ -64,7 +64,7 @@ struct loop_admin_page {
         /* Appends the body and returns the status. */
         int (*serve)(void *arg, struct buf *body);
 };
-/* address: "127.0.0.1:0"; anything off loopback is -EACCES. ret_port: the port taken. */
-int loop_admin_new(struct loop *loop, const char *address, const struct loop_admin_page *pages, void *arg,
+/* address: "127.0.0.1:0"; anything off loopback is -EACCES unless open. ret_port: the port taken. */
+int loop_admin_new(struct loop *loop, const char *address, bool open, const struct loop_admin_page *pages, void *arg,
                    struct loop_admin **ret_admin, int *ret_port) MUST_USE;
 struct loop_admin *loop_admin_free(struct loop_admin *admin);

@@ -55,6 +55,7 @@ struct service {
         void *user;
         /* options */
         const char *store_url, *redis, *bus_address, *advertise, *curve, *keys, *admin_option, *clock_file, *log_level, *instance_option;
+        bool admin_open;
         struct config_list peers;
         int64_t read_threads, slow_threads, write_threads, write_batch;
 };
@@ -303,7 +304,7 @@ static int open_outside(struct service *s)
                                                              .self_instance = s->instance, .metrics = s->metrics},
                                 &s->client)) < 0)
                 return fail("a peer can't be used; give --peer SERVICE=ENDPOINT", NULL, r, outside_refusal("tcp://", r));
-        if ((r = loop_admin_new(s->loop, s->admin_option, pages, s, &s->admin, &port)) < 0)
+        if ((r = loop_admin_new(s->loop, s->admin_option, s->admin_open, pages, s, &s->admin, &port)) < 0)
                 return fail("can't open the admin port; give --admin a free loopback address", s->admin_option, r, NULL);
         int host = (int)(strrchr(s->admin_option, ':') - s->admin_option);
         snprintf(s->admin_address, sizeof(s->admin_address), "%.*s:%d", host, s->admin_option, port);
@@ -424,6 +425,7 @@ int service_main(const struct service_spec *spec, int argc, char **argv)
                 {"peer", "SERVICE=ENDPOINT", "a service known without the registry; may be repeated", CONFIG_LIST, &s.peers, 0, 0},
                 {"keys", "FOLDER", "the keyring (default: var/keys)", CONFIG_TEXT, &s.keys, 0, 0},
                 {"admin", "ADDRESS", "loopback port of /metrics, /livez, /readyz (default: 127.0.0.1:0)", CONFIG_TEXT, &s.admin_option, 0, 0},
+                {"admin-open", NULL, "--admin may be off loopback: only where a network policy says who reaches it", CONFIG_FLAG, &s.admin_open, 0, 0},
                 {"read-threads", "N", "threads of the read lane (default: 2)", CONFIG_INT, &s.read_threads, 1, 64},
                 {"slow-threads", "N", "threads of the slow lane: password hashing (default: 1)", CONFIG_INT, &s.slow_threads, 1, 64},
                 {"write-threads", "N", "threads of the write lane on PostgreSQL (default: 4); on SQLite there is one", CONFIG_INT, &s.write_threads, 1, 64},

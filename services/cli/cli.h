@@ -34,6 +34,7 @@ extern const struct command commands_keys[];
 extern const struct command commands_curve[];  /* keys curve */
 extern const struct command commands_call[];
 extern const struct command commands_scale[];
+extern const struct command commands_ready[];
 extern const struct command commands_contract[]; /* store contract */
 
 /* All return 0 or, after a line on standard error, the exit status (1 failed, 2 wrong use). */

@@ -17,6 +17,7 @@ struct gateway {
         /* options */
         const char *http, *tls_certificate, *tls_key, *redis, *bus_folder, *curve, *admin, *instance, *clock_file,
                 *log_level;
+        bool admin_open;
         struct config_list peers, cors_origins, proxy_blocks;
         int64_t threads, gateways, max_connections, rate_scale, header_timeout_ms, body_timeout_ms, keep_alive_ms,
                 write_timeout_ms;

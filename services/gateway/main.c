@@ -40,6 +40,7 @@ int main(int argc, char **argv)
                 {"curve", "FOLDER", "CURVE keys for services on other hosts: FOLDER/gateway is this process's (default: none)", CONFIG_TEXT, &g->curve, 0, 0},
                 {"peer", "SERVICE=ENDPOINT", "a service known without the registry; may be repeated", CONFIG_LIST, &g->peers, 0, 0},
                 {"admin", "ADDRESS", "loopback port of /metrics, /livez, /readyz (default: 127.0.0.1:0)", CONFIG_TEXT, &g->admin, 0, 0},
+                {"admin-open", NULL, "--admin may be off loopback: only where a network policy says who reaches it", CONFIG_FLAG, &g->admin_open, 0, 0},
                 {"instance", "ID", "this gateway's name (default: gateway-1)", CONFIG_TEXT, &g->instance, 0, 0},
                 {"threads", "N", "threads that serve (default: 1; 2 from 8 CPUs on)", CONFIG_INT, &g->threads, 1, GATEWAY_THREADS_MAX},
                 {"gateways", "N", "gateways that share the load: their share of rates while Redis is gone (default: 1)", CONFIG_INT, &g->gateways, 1, 1000},

@@ -177,7 +177,7 @@ static int open_workers(struct process *p, char address[128], int *ret_admin_por
         }
         if (g->listen != g->http)
                 snprintf(address, 128, "%s", g->http);
-        if ((r = loop_admin_new(p->loop, g->admin, admin_pages, p, &p->admin, ret_admin_port)) < 0)
+        if ((r = loop_admin_new(p->loop, g->admin, g->admin_open, admin_pages, p, &p->admin, ret_admin_port)) < 0)
                 return fail("the admin port can't be opened", r, "give --admin a free loopback address");
         return 0;
 }
