@@ -7,6 +7,7 @@ What follows a request later (counts, projections, numbering) is its cost too: a
 """
 import json
 import random
+import time
 
 from bench import parts, processes
 from support.people import person
@@ -36,9 +37,17 @@ def commits_wait(s):
     return waits
 
 
-def measure(s, load):
-    """load() → {"rate", "done", …}. What it cost, a request."""
+def idle(s, seconds=3):
+    """What each part uses in a second without any request."""
+    before, over = processes.Usage(s), time.monotonic() + seconds
+    wait_until("some idle seconds have passed", lambda: time.monotonic() > over, seconds + 5, 0.1)
+    return {part: us / seconds for part, us in processes.Usage(s).since(before)[0].items()}
+
+
+def measure(s, load, unloaded):
+    """load() → {"rate", "done", …}. What it cost, a request, beyond what each part uses anyway."""
     settle(s)
+    began = time.monotonic()
     wal, wait, before = processes.wal(s), commits_wait(s), processes.Usage(s)
     result = load()
     settle(s)
@@ -46,6 +55,8 @@ def measure(s, load):
     wal = [None if a is None else b - a for a, b in zip(wal, processes.wal(s))]
     wait = {k: v - wait.get(k, 0) for k, v in commits_wait(s).items()}
     n = result["done"]
+    took = time.monotonic() - began
+    cpu = {part: t - unloaded.get(part, 0) * took for part, t in cpu.items()}
     us = {part: t / n for part, t in sorted(cpu.items(), key=lambda kv: -kv[1]) if t / n > 0.005}
     row = {"rate": result["rate"], "requests": n, "us": us, "total_us": sum(us.values()),
            "written_bytes": {k: v / n for k, v in written.items() if v}, "commits": wal[2] / n, "syncs": wal[1] / n,
@@ -151,26 +162,30 @@ def run(engine):
     with parts.stack(engine, gateway_options=["--trusted-proxy=127.0.0.1/32"]) as s:
         world = parts.World(s)
         loads = Loads(world)
+        settle(s)
+        unloaded = idle(s)
         for name in LOADS:
             rate = None
             for pace in ("most", "half"):
                 path, order, connections = getattr(loads, name)()
                 if pace == "most":
                     parts.wrk(s.port, world.reads(), 1)  # what idle time let cool
-                row = measure(s, lambda: parts.wrk(s.port, path, parts.SECONDS, order, connections, rate))
+                row = measure(s, lambda: parts.wrk(s.port, path, parts.SECONDS, order, connections, rate), unloaded)
                 rate = row["rate"] / 2
                 note(name, pace, row)
         first = 10**6
-        note("member_import_row", "most", measure(s, lambda: parts.import_members(s, world.admin, first, IMPORTED, loads.codes, grouped=True)))
+        note("member_import_row", "most", measure(s, lambda: parts.import_members(s, world.admin, first, IMPORTED, loads.codes, grouped=True), unloaded))
         sizes = {f"{service}.{t}": {"rows": n, "bytes": size / n} for service in processes.SERVICES
                  for t, (n, size) in processes.tables(s, service).items() if n >= 1000}
         redis = processes.redis_info(s)
     keys = int(redis["db0"].split(",")[0].split("=")[1])
-    return rows, {"engine": engine, "tables": sizes, "redis_bytes_a_session": int(redis["used_memory"]) / keys, "sessions": keys}
+    return rows, {"engine": engine, "tables": sizes, "redis_bytes_a_session": int(redis["used_memory"]) / keys, "sessions": keys,
+                  "idle_us_a_second": unloaded}
 
 
 def show(row):
     by = ", ".join(f"{k} {v:.1f}" for k, v in row["us"].items() if v > row["total_us"] / 100)
     print(f"  {row['engine']} {row['load']} ({row['pace']}, {row['rate']:.0f}/s): {row['total_us']:.1f} us = {by}", flush=True)
-    print(f"      {sum(row['written_bytes'].values()):.0f} bytes to disk, {row['commits']:.3f} commits, {row['syncs']:.3f} syncs; "
+    wal = f", {row['wal_bytes']:.0f} of WAL" if "wal_bytes" in row else ""
+    print(f"      {sum(row['written_bytes'].values()):.0f} bytes to disk{wal}, {row['commits']:.3f} commits, {row['syncs']:.3f} syncs; "
           f"first to saturate: {row['first']}, at {row['first_per_s']:.0f}/s", flush=True)

@@ -34,7 +34,7 @@ def children(s):
 
 def server(s):
     """The stack's own PostgreSQL, or None."""
-    return getattr(s, "postgres", None)
+    return s.database
 
 
 def postgres_part(pid):
@@ -127,7 +127,7 @@ def tables(s, service):
                               "relnamespace = 'public'::regnamespace", service).splitlines()
         sizes = {name: int(size) for name, size in (row.split("|") for row in names)}
         return {t: (int(server(s).sql(f"SELECT count(*) FROM {t}", service)), size) for t, size in sizes.items()}
-    db = sqlite3.connect(f"file:{s.var}/store/{service}.db?mode=ro", uri=True)
+    db = sqlite3.connect(f"file:{s.store_file(service)}?mode=ro", uri=True)
     try:
         sizes = {}
         for table, size in db.execute("SELECT m.tbl_name, sum(d.pgsize) FROM dbstat d JOIN sqlite_master m USING (name) GROUP BY 1"):

@@ -57,9 +57,9 @@ def run(command):
     return r.stdout
 
 
-def initdb(data):
+def initdb(data, wal_segment_mib=1):
     run([BIN + "initdb", "-D", data, "-U", "admin", "-E", "UTF8", "--locale=C.UTF-8", "--locale-provider=icu",
-         "--icu-locale=und", "--wal-segsize=1", "--auth=trust", "--no-instructions"])
+         "--icu-locale=und", f"--wal-segsize={wal_segment_mib}", "--auth=trust", "--no-instructions"])
     with open(os.path.join(data, "pg_hba.conf"), "w") as f:
         f.write("local all,replication admin trust\nlocal replication all trust\nlocal all all scram-sha-256\n"
                 "host replication all 127.0.0.1/8 trust\nhost all all all scram-sha-256\n")
@@ -107,7 +107,7 @@ def send(data, signal_number):
 class Postgres:
     """listen: also on this TCP address (with port); settings: more of postgresql.conf."""
 
-    def __init__(self, listen=None, port=5432, settings=None, from_template=True, primary=None):
+    def __init__(self, listen=None, port=5432, settings=None, from_template=True, primary=None, wal_segment_mib=1):
         self.folder = tempfile.mkdtemp(prefix="nxpg", dir="/tmp")
         self.data, self.socket = os.path.join(self.folder, "data"), os.path.join(self.folder, "s")
         self.port, self.process, self.watcher = port, None, None
@@ -119,10 +119,10 @@ class Postgres:
             if primary:
                 run([BIN + "pg_basebackup", "-D", self.data, "-h", primary.socket, "-p", str(primary.port), "-U", "admin", "-R",
                      "-X", "stream", "-c", "fast", "--no-sync"])
-            elif from_template and template():
+            elif from_template and wal_segment_mib == 1 and template():
                 copy(template(), self.data)
             else:
-                initdb(self.data)
+                initdb(self.data, wal_segment_mib)
             with open(os.path.join(self.data, "postgresql.auto.conf" if primary else "postgresql.conf"), "a") as f:
                 f.write("".join(f"{k} = {v}\n" for k, v in (settings or {}).items()))
                 if listen:
