@@ -47,3 +47,10 @@ void mem_one_heap(void)
 {
         mallopt(M_ARENA_MAX, 1);
 }
+
+char *mem_strndup(const char *s, size_t n)
+{
+        char *copy = mem_zalloc(n + 1);
+        memcpy(copy, s, n);
+        return copy;
+}

@@ -41,6 +41,7 @@
 void *mem_zalloc(size_t size);
 void *mem_realloc(void *old, size_t size);
 char *mem_strdup(const char *s);
+char *mem_strndup(const char *s, size_t n); /* adds the NUL */
 void mem_freep(void *pointer_to_pointer);
 /* Gives what is free back to the system: for a thread that has been idle for a while. */
 void mem_rest(void);

@@ -201,6 +201,9 @@ static void on_reply(void *arg, const struct cache_reply *reply)
                 buf_done(&command.words);
                 return;
         }
+        /* It is no primary any more: whoever is shall be looked for. */
+        if (reply_is_error(reply, "READONLY") || reply_is_error(reply, "MASTERDOWN"))
+                connection_drop(cache->connection, -EROFS);
         command_finish(&command, 0, reply);
 }
 

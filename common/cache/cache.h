@@ -11,15 +11,26 @@
 
 struct cache;
 
+/* Who we are to Redis and to its sentinels; NULL: nobody in particular. */
+struct cache_auth {
+        char *user, *password; /* without a user: the default one */
+        char *sentinel_user, *sentinel_password;
+};
+/* From a file of mode 0600 with lines "password TEXT", "user NAME", "sentinel-password TEXT", "sentinel-user NAME". */
+int cache_auth_read(const char *path, struct cache_auth *ret_auth, const char **ret_error) MUST_USE;
+void cache_auth_done(struct cache_auth *auth); /* wipes */
+
 struct cache_options {
-        /* "unix:/path/redis.sock", "127.0.0.1:6379", "[::1]:6379"; a name is looked up once. */
+        /* "unix:/path/redis.sock", "127.0.0.1:6379", "[::1]:6379"; a name is looked up once. Or, for a primary that
+         * moves, its sentinels and its name among them: "sentinel://10.0.0.1:26379,10.0.0.2:26379/nuanxin". */
         const char *address;
-        const char *password; /* or NULL */
+        const struct cache_auth *auth; /* or NULL; copied */
         int64_t timeout_us;  /* of one command; 0: 1 s */
         size_t max_in_flight; /* 0: 4096; beyond it cache_command fails at once */
 };
 /* -EINVAL: no such address. Connects in the background and keeps reconnecting (5 ms to 1 s, 250 ms on a
- * unix socket); up only once Redis answers (PING), so not while it still loads its data. */
+ * unix socket); up only once Redis answers (PING), so not while it still loads its data, and behind sentinels
+ * only if it says that it is the primary. When they name another, the connection is lost and made anew there. */
 int cache_new(struct loop *loop, const struct cache_options *options, struct cache **ret_cache) MUST_USE;
 /* Not from a callback. Commands in flight get -ECANCELED; what their callbacks send is ignored. */
 struct cache *cache_free(struct cache *cache);

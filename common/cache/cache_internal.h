@@ -7,6 +7,20 @@
 
 #include "common/cache/cache.h"
 
+#include <sys/socket.h>
+
+/* --- addresses (address.c) ------------------------------------------------------------------------------ */
+
+struct address {
+        struct sockaddr_storage storage;
+        socklen_t size; /* 0: none */
+};
+int address_of_text(struct str text, struct address *ret) MUST_USE; /* as cache_options; a name is looked up: may block */
+int address_of_pair(struct str host, struct str port, struct address *ret) MUST_USE; /* figures only */
+bool address_equal(const struct address *a, const struct address *b);
+
+/* --- connections (connection.c) ------------------------------------------------------------------------- */
+
 struct connection;
 
 struct connection_ops {
@@ -31,6 +45,19 @@ void connection_drop(struct connection *connection, int error);
 /* A command as Redis takes it: the head, then its words. */
 void command_head(struct buf *out, size_t n_words);
 void command_word(struct buf *out, struct str word);
+
+/* --- sentinels (sentinel.c) ------------------------------------------------------------------------------ */
+
+struct sentinels;
+struct sentinels_ops {
+        void (*on_primary)(void *arg, const struct address *primary); /* another one than before */
+};
+/* text: what follows "sentinel://". Its sentinels' names are looked up once, here. */
+int sentinels_new(struct loop *loop, struct str text, const struct cache_options *options,
+                  const struct sentinels_ops *ops, void *arg, struct sentinels **ret_sentinels) MUST_USE;
+struct sentinels *sentinels_free(struct sentinels *sentinels); /* not from their callback */
+bool sentinels_know(const struct sentinels *sentinels, struct address *ret_primary);
+void sentinels_doubt(struct sentinels *sentinels); /* what they said last does not work: asks them again */
 
 /* --- replies (reply.c): hiredis's parser, building struct cache_reply ----------------------------------- */
 

@@ -8,13 +8,10 @@
 #include "common/base/id.h"
 #include "common/cache/cache_internal.h"
 
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 enum {
@@ -34,9 +31,9 @@ enum connection_state {
 
 struct connection {
         struct loop *loop;
-        struct sockaddr_storage address;
-        socklen_t address_size;
-        char *password;
+        struct address address;      /* none while the sentinels have not said where the primary is */
+        struct sentinels *sentinels; /* or NULL: the address is given */
+        char *user, *password;
         int64_t timeout_us;
         const struct connection_ops *ops;
         void *arg;
@@ -46,7 +43,7 @@ struct connection {
         struct loop_timer *timer;
         struct loop_turn turn;
         int64_t pause_us; /* the next one */
-        int greetings;    /* replies to the greeting that are still to come */
+        int greetings;    /* replies to the greeting that are still to come; the last is PING's, before it ROLE's */
         struct buf out;
         size_t out_sent;
         struct reply_reader *reader;
@@ -132,8 +129,17 @@ static void connection_greet(struct connection *connection)
         connection->state = CONNECTION_GREETING;
         connection->greetings = 1;
         if (connection->password) {
+                struct str words[3] = {STR("AUTH")};
+                size_t n = 1;
+                if (connection->user)
+                        words[n++] = str_of(connection->user);
+                words[n++] = str_of(connection->password);
                 connection->greetings++;
-                connection_send(connection, (struct str[]){STR("AUTH"), str_of(connection->password)}, 2);
+                connection_send(connection, words, n);
+        }
+        if (connection->sentinels) {
+                connection->greetings++;
+                connection_send(connection, (struct str[]){STR("ROLE")}, 1);
         }
         connection_send(connection, (struct str[]){STR("PING")}, 1);
         loop_timer_set(connection->timer, connection->timeout_us);
@@ -141,8 +147,13 @@ static void connection_greet(struct connection *connection)
 
 static void on_greeted(struct connection *connection, const struct cache_reply *reply)
 {
-        if (reply->kind != CACHE_TEXT) { /* a wrong password, or Redis is still loading its data */
-                connection->broken = -EACCES;
+        bool is_role = connection->sentinels && connection->greetings == 2;
+        if (is_role && reply->kind == CACHE_ARRAY && reply->n_items && str_is(reply->items[0].text, "master")) {
+                connection->greetings--;
+                return;
+        }
+        if (is_role || reply->kind != CACHE_TEXT) { /* a replica, a wrong password, or Redis still loads its data */
+                connection->broken = is_role ? -EROFS : -EACCES;
                 return;
         }
         if (--connection->greetings > 0)
@@ -215,7 +226,7 @@ static void connection_pause(struct connection *connection)
         int64_t half = connection->pause_us / 2;
         connection->state = CONNECTION_PAUSING;
         loop_timer_set(connection->timer, half + (int64_t)random % half);
-        int64_t max_us = connection->address.ss_family == AF_UNIX ? PAUSE_MAX_UNIX_US : PAUSE_MAX_TCP_US;
+        int64_t max_us = connection->address.storage.ss_family == AF_UNIX ? PAUSE_MAX_UNIX_US : PAUSE_MAX_TCP_US;
         connection->pause_us = connection->pause_us * 2 > max_us ? max_us : connection->pause_us * 2;
 }
 
@@ -224,6 +235,8 @@ static void connection_lost(struct connection *connection, int error)
         bool was_up = connection->state == CONNECTION_UP;
         connection_close(connection);
         connection_pause(connection);
+        if (connection->sentinels)
+                sentinels_doubt(connection->sentinels);
         if (was_up)
                 connection->ops->on_lost(connection->arg, error);
 }
@@ -257,7 +270,9 @@ static void on_ready(void *arg, int events)
 
 static void connection_open(struct connection *connection)
 {
-        int family = connection->address.ss_family, one = 1;
+        int family = connection->address.storage.ss_family, one = 1;
+        if (!connection->address.size)
+                return; /* on_primary will set the timer */
         connection->fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
         if (connection->fd < 0) {
                 connection_pause(connection);
@@ -268,7 +283,7 @@ static void connection_open(struct connection *connection)
         connection->reader = reply_reader_new();
         connection->watch = loop_fd_new(connection->loop, connection->fd, on_ready, connection);
         connection->state = CONNECTION_CONNECTING;
-        if (connect(connection->fd, (struct sockaddr *)&connection->address, connection->address_size) < 0 &&
+        if (connect(connection->fd, (struct sockaddr *)&connection->address.storage, connection->address.size) < 0 &&
             errno != EINPROGRESS) {
                 connection_lost(connection, -errno);
                 return;
@@ -288,35 +303,16 @@ static void on_timer(void *arg)
 
 /* --- life ----------------------------------------------------------------------------------------------- */
 
-static int address_unix(const char *path, struct connection *connection)
+/* The primary moved: what we are connected to is not it, whatever it thinks of itself. */
+static void on_primary(void *arg, const struct address *primary)
 {
-        struct sockaddr_un *address = (struct sockaddr_un *)&connection->address;
-        if (!*path || strlen(path) >= sizeof(address->sun_path))
-                return -EINVAL;
-        address->sun_family = AF_UNIX;
-        memcpy(address->sun_path, path, strlen(path));
-        connection->address_size = sizeof(*address);
-        return 0;
-}
-
-/* "host:port" or "[v6]:port"; a name is looked up once, here. */
-static int address_tcp(const char *text, struct connection *connection)
-{
-        const char *colon = strrchr(text, ':');
-        struct str host = {text, colon ? (size_t)(colon - text) : 0};
-        if (host.n > 2 && host.p[0] == '[' && host.p[host.n - 1] == ']')
-                host = (struct str){host.p + 1, host.n - 2};
-        char name[256];
-        if (host.n == 0 || host.n >= sizeof(name) || !colon[1])
-                return -EINVAL;
-        snprintf(name, sizeof(name), "%.*s", (int)host.n, host.p);
-        struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV}, *found;
-        if (getaddrinfo(name, colon + 1, &hints, &found) != 0)
-                return -EINVAL;
-        memcpy(&connection->address, found->ai_addr, found->ai_addrlen);
-        connection->address_size = found->ai_addrlen;
-        freeaddrinfo(found);
-        return 0;
+        struct connection *connection = arg;
+        connection->address = *primary;
+        connection->pause_us = PAUSE_MIN_US;
+        if (connection->state == CONNECTION_PAUSING)
+                loop_timer_set(connection->timer, 0);
+        else
+                connection_drop(connection, -ECONNRESET);
 }
 
 int connection_new(struct loop *loop, const struct cache_options *options, const struct connection_ops *ops,
@@ -324,15 +320,11 @@ int connection_new(struct loop *loop, const struct cache_options *options, const
 {
         struct connection *connection = mem_zalloc(sizeof(*connection));
         connection->fd = -1;
-        bool is_unix = str_starts(str_of(options->address), STR("unix:"));
-        int r = is_unix ? address_unix(options->address + strlen("unix:"), connection)
-                        : address_tcp(options->address, connection);
-        if (r < 0) {
-                free(connection);
-                return r;
-        }
         connection->loop = loop;
-        connection->password = options->password ? mem_strdup(options->password) : NULL;
+        if (options->auth && options->auth->password) {
+                connection->user = options->auth->user ? mem_strdup(options->auth->user) : NULL;
+                connection->password = mem_strdup(options->auth->password);
+        }
         connection->timeout_us = options->timeout_us > 0 ? options->timeout_us : CLOCK_SECOND_US;
         connection->ops = ops;
         connection->arg = arg;
@@ -340,6 +332,15 @@ int connection_new(struct loop *loop, const struct cache_options *options, const
         connection->turn = (struct loop_turn){.fn = on_turn_end, .arg = connection};
         connection->timer = loop_timer_new(loop, on_timer, connection);
         connection->state = CONNECTION_PAUSING;
+        struct str text = str_of(options->address), scheme = STR("sentinel://");
+        static const struct sentinels_ops ops_of_sentinels = {on_primary};
+        int r = !str_starts(text, scheme) ? address_of_text(text, &connection->address)
+                                          : sentinels_new(loop, (struct str){text.p + scheme.n, text.n - scheme.n}, options,
+                                                          &ops_of_sentinels, connection, &connection->sentinels);
+        if (r < 0) {
+                connection_free(connection);
+                return r;
+        }
         loop_timer_set(connection->timer, 0);
         *ret_connection = connection;
         return 0;
@@ -349,6 +350,7 @@ struct connection *connection_free(struct connection *connection)
 {
         if (!connection)
                 return NULL;
+        sentinels_free(connection->sentinels);
         connection_close(connection);
         loop_turn_cancel(connection->loop, &connection->turn);
         loop_timer_free(connection->timer);
@@ -356,6 +358,7 @@ struct connection *connection_free(struct connection *connection)
         if (connection->password)
                 explicit_bzero(connection->password, strlen(connection->password));
         free(connection->password);
+        free(connection->user);
         free(connection);
         return NULL;
 }

@@ -72,7 +72,7 @@ int operator_open(const struct operator_options *o, struct operator **ret_operat
         op->metrics = metric_registry_new();
         if ((r = outside_bus(o->curve, "operator", &op->bus, ret_error)) < 0)
                 return r;
-        if (o->redis && (r = cache_new(op->loop, &(struct cache_options){.address = o->redis}, &op->cache)) < 0) {
+        if (o->redis && (r = cache_new(op->loop, &(struct cache_options){.address = o->redis, .auth = o->redis_auth}, &op->cache)) < 0) {
                 *ret_error = "the address of --redis can't be used";
                 return r;
         }

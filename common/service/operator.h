@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "common/cache/cache.h"
 #include "common/json/transcode.h"
 
 #define OPERATOR_E_REFUSED 1 /* the service said no: see the refusal */
@@ -13,6 +14,7 @@ struct operator;
 struct operator_options {
         const char *bus;   /* folder of the services' sockets */
         const char *redis; /* the registry, for instances elsewhere; NULL: the folder's sockets only */
+        const struct cache_auth *redis_auth; /* or NULL */
         const char *curve; /* CURVE keys for those, the operator's in FOLDER/operator; or NULL */
         const char *const *peers; /* "membership=tcp://…", NULL-terminated, or NULL */
         int64_t deadline_us; /* of one call; 0: 30 s */

@@ -40,6 +40,7 @@ struct service {
         struct store *store;
         struct keyring *keyring;
         struct cache *cache;
+        struct cache_auth redis_auth;
         struct bus *bus;
         struct bus_server *bus_server;
         struct rpc_server *server;
@@ -54,7 +55,8 @@ struct service {
         struct buf hello;
         void *user;
         /* options */
-        const char *store_url, *redis, *bus_address, *advertise, *curve, *keys, *admin_option, *clock_file, *log_level, *instance_option;
+        const char *store_url, *redis, *redis_auth_file, *bus_address, *advertise, *curve, *keys, *admin_option,
+                *clock_file, *log_level, *instance_option;
         bool admin_open;
         struct config_list peers;
         int64_t read_threads, slow_threads, write_threads, write_batch;
@@ -283,7 +285,9 @@ static int open_outside(struct service *s)
         const char *error = NULL;
         int r, port;
 
-        if ((r = cache_new(s->loop, &(struct cache_options){.address = s->redis}, &s->cache)) < 0)
+        if (s->redis_auth_file && (r = cache_auth_read(s->redis_auth_file, &s->redis_auth, &error)) < 0)
+                return fail("--redis-auth can't be used", s->redis_auth_file, r, error);
+        if ((r = cache_new(s->loop, &(struct cache_options){.address = s->redis, .auth = &s->redis_auth}, &s->cache)) < 0)
                 return fail("Redis's address can't be used; give --redis", s->redis, r, NULL);
         if ((r = outside_bus(s->curve, s->spec->rpc->name, &s->bus, &error)) < 0)
                 return fail("the bus can't start", s->bus_address, r, error);
@@ -353,6 +357,7 @@ static void stop(struct service *s)
         loop_admin_free(s->admin);
         rpc_announcer_free(s->announcer);
         cache_free(s->cache);
+        cache_auth_done(&s->redis_auth);
         rpc_client_free(s->client);
         rpc_server_free(s->server);
         bus_server_free(s->bus_server);
@@ -418,7 +423,8 @@ int service_main(const struct service_spec *spec, int argc, char **argv)
         const struct config_option shared[] = {
                 {"instance", "ID", "this instance's name (default: the service's name and -1)", CONFIG_TEXT, &s.instance_option, 0, 0},
                 {"store", "URL", "sqlite:PATH (default: sqlite:var/store/SERVICE.db)", CONFIG_TEXT, &s.store_url, 0, 0},
-                {"redis", "ADDRESS", "unix:PATH or HOST:PORT (default: 127.0.0.1:6379)", CONFIG_TEXT, &s.redis, 0, 0},
+                {"redis", "ADDRESS", "unix:PATH, HOST:PORT or sentinel://HOST:PORT,…/NAME (default: 127.0.0.1:6379)", CONFIG_TEXT, &s.redis, 0, 0},
+                {"redis-auth", "PATH", "file of mode 0600 with lines password TEXT, user NAME, sentinel-password TEXT", CONFIG_TEXT, &s.redis_auth_file, 0, 0},
                 {"bus", "FOLDER", "where the socket goes, mode 0700, or an endpoint such as tcp://0.0.0.0:7001 (default: var/bus)", CONFIG_TEXT, &s.bus_address, 0, 0},
                 {"advertise", "ENDPOINT", "where other hosts find it, such as tcp://10.0.0.2:7001 (default: what --bus is bound to)", CONFIG_TEXT, &s.advertise, 0, 0},
                 {"curve", "FOLDER", "CURVE keys for tcp://: FOLDER/SERVICE is this process's (default: none, this host only)", CONFIG_TEXT, &s.curve, 0, 0},

@@ -18,7 +18,7 @@ struct service_spec {
         void (*stop)(void *state);
 };
 
-/* Shared options: --instance ID, --store URL, --redis ADDRESS, --bus ENDPOINT or FOLDER, --advertise ENDPOINT,
+/* Shared options: --instance ID, --store URL, --redis ADDRESS, --redis-auth PATH, --bus ENDPOINT or FOLDER, --advertise ENDPOINT,
  * --curve FOLDER, --keys FOLDER, --admin ADDRESS, --peer SERVICE=ENDPOINT, --read-threads N, --slow-threads N,
  * --write-threads N, --write-batch N, --clock-file PATH, --log-level LEVEL. Returns the process's exit status. */
 int service_main(const struct service_spec *spec, int argc, char **argv);

@@ -32,7 +32,8 @@
 #define WAIT_US  (30 * CLOCK_SECOND_US)
 
 struct seed {
-        const char *var, *data, *http;
+        const char *var, *data, *http, *redis, *redis_auth_file, *curve;
+        struct cache_auth redis_auth;
         struct operator *op;
         struct arena *arena;
         struct clock clock;
@@ -403,6 +404,9 @@ int main(int argc, char **argv)
         const struct config_option options[] = {
                 {"var", "FOLDER", "the stack's folder (default: var)", CONFIG_TEXT, &s.var, 0, 0},
                 {"data", "CSV", "organisations (default: deploy/data/hunan-divisions.csv)", CONFIG_TEXT, &s.data, 0, 0},
+                {"redis", "ADDRESS", "the registry, for services on other hosts", CONFIG_TEXT, &s.redis, 0, 0},
+                {"redis-auth", "PATH", "its password: see nuanxin --help", CONFIG_TEXT, &s.redis_auth_file, 0, 0},
+                {"curve", "FOLDER", "CURVE keys for services on other hosts; the operator's", CONFIG_TEXT, &s.curve, 0, 0},
                 {"http", "ADDRESS", "the gateway's address, for the examples (default: 127.0.0.1:8080)", CONFIG_TEXT, &s.http, 0, 0},
                 {0},
         };
@@ -418,8 +422,11 @@ int main(int argc, char **argv)
         const char *path = arena_printf(s.arena, "%s/credentials.json", s.var), *error = NULL;
         r = read_file(path, s.arena, 65536, &credentials);
         if (r == -ENOENT) {
-                const struct operator_options to = {.bus = arena_printf(s.arena, "%s/bus", s.var)};
+                const struct operator_options to = {.bus = arena_printf(s.arena, "%s/bus", s.var), .redis = s.redis,
+                                                    .redis_auth = &s.redis_auth, .curve = s.curve};
                 r = crypto_init();
+                if (r == 0 && s.redis_auth_file && (r = cache_auth_read(s.redis_auth_file, &s.redis_auth, &error)) < 0)
+                        fprintf(stderr, "--redis-auth %s: %s\n", s.redis_auth_file, error);
                 if (r == 0 && (r = operator_open(&to, &s.op, &error)) < 0)
                         fprintf(stderr, "can't reach the services: %s\n", error);
                 if (r == 0)
@@ -432,6 +439,7 @@ int main(int argc, char **argv)
         }
         if (r == 0)
                 r = print_welcome(&s, credentials);
+        cache_auth_done(&s.redis_auth);
         arena_free(s.arena);
         return r ? 1 : 0;
 }

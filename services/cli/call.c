@@ -14,10 +14,14 @@ int cli_open(struct cli *cli)
         const char *error = NULL;
         if (cli->op)
                 return 0;
+        if (cli->redis_auth_file && cache_auth_read(cli->redis_auth_file, &cli->redis_auth, &error) < 0) {
+                fprintf(stderr, "--redis-auth %s: %s\n", cli->redis_auth_file, error);
+                return 1;
+        }
         const char *curve = arena_printf(cli->arena, "%s/curve", cli->var);
         if (!cli->curve && access(arena_printf(cli->arena, "%s/operator/self.key", curve), F_OK) == 0)
                 cli->curve = curve;
-        const struct operator_options options = {.bus = cli->bus, .redis = cli->redis, .curve = cli->curve};
+        const struct operator_options options = {.bus = cli->bus, .redis = cli->redis, .redis_auth = &cli->redis_auth, .curve = cli->curve};
         if (operator_open(&options, &cli->op, &error) < 0) {
                 fprintf(stderr, "can't reach the services: %s; give --var the stack's folder\n", error);
                 return 1;

@@ -8,9 +8,10 @@
 #include "common/service/operator.h"
 
 struct cli {
-        const char *var, *bus, *redis, *curve, *keys;
+        const char *var, *bus, *redis, *redis_auth_file, *curve, *keys;
         bool json;
         struct config_list sets; /* --set field=value, for any request field */
+        struct cache_auth redis_auth;
         struct operator *op;     /* opened at the first call */
         struct arena *arena;     /* of the whole command */
 };

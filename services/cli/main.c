@@ -108,6 +108,7 @@ int main(int argc, char **argv)
                 {"var", "FOLDER", "the stack's folder: FOLDER/bus, FOLDER/keys (default: var)", CONFIG_TEXT, &cli.var, 0, 0},
                 {"bus", "FOLDER", "the services' sockets (default: VAR/bus)", CONFIG_TEXT, &cli.bus, 0, 0},
                 {"redis", "ADDRESS", "the registry, to find instances on other hosts", CONFIG_TEXT, &cli.redis, 0, 0},
+                {"redis-auth", "PATH", "file of mode 0600 with lines password TEXT, user NAME, sentinel-password TEXT", CONFIG_TEXT, &cli.redis_auth_file, 0, 0},
                 {"curve", "FOLDER", "CURVE keys for instances on other hosts (default: VAR/curve, if the operator's are there)", CONFIG_TEXT, &cli.curve, 0, 0},
                 {"keys", "FOLDER", "the keyring (default: VAR/keys)", CONFIG_TEXT, &cli.keys, 0, 0},
                 {"set", "FIELD=VALUE", "any field of the request, e.g. --set pageSize=200; may be repeated", CONFIG_LIST, &cli.sets, 0, 0},
@@ -133,6 +134,7 @@ int main(int argc, char **argv)
                 r = 1;
         }
         operator_close(cli.op);
+        cache_auth_done(&cli.redis_auth);
         arena_free(cli.arena);
         return r;
 }

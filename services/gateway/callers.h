@@ -70,6 +70,7 @@ struct caller {
 
 #define CALLERS_BUCKETS 16384
 #define CALLERS_SLOTS   4096
+#define CALLERS_CLOSED  1024
 
 struct batch;
 
@@ -84,6 +85,13 @@ struct callers_waiter {
 
 struct callers_metrics {
         struct metric *hits, *asked, *batches, *limited, *gone;
+};
+
+/* A session that was closed: the key in Redis. */
+struct closed {
+        char key[96];
+        size_t key_n;
+        int64_t at_us;
 };
 
 struct callers {
@@ -110,6 +118,8 @@ struct callers {
         struct callers_waiter *first, *last;
         struct loop_timer *sweep;
         struct cache_script ask, put, close, revoke, end_all;
+        struct closed closed[CALLERS_CLOSED]; /* a ring: the last ones */
+        size_t n_closed;
 };
 
 struct callers *callers_new(struct loop *loop, struct cache *cache, const struct clock *clock, int64_t rate_scale,

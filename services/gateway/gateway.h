@@ -8,6 +8,7 @@
 #include "common/base/config.h"
 #include "common/base/metric.h"
 #include "common/bus/bus.h"
+#include "common/cache/cache.h"
 #include "common/http/http.h"
 #include "services/gateway/forwarded.h"
 
@@ -15,7 +16,7 @@ struct pages; /* pages.h */
 
 struct gateway {
         /* options */
-        const char *http, *tls_certificate, *tls_key, *redis, *bus_folder, *curve, *admin, *instance, *clock_file,
+        const char *http, *tls_certificate, *tls_key, *redis, *redis_auth_file, *bus_folder, *curve, *admin, *instance, *clock_file,
                 *log_level;
         bool admin_open;
         struct config_list peers, cors_origins, proxy_blocks;
@@ -25,6 +26,7 @@ struct gateway {
         const char *listen; /* http, or a socket that is lent */
         struct http_limits limits;
         struct forwarded_proxies proxies;
+        struct cache_auth redis_auth;
         struct clock clock;
         struct metric_registry *metrics;
         struct bus *bus;

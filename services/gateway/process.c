@@ -149,6 +149,8 @@ static int open_shared(struct gateway *g)
                 return fail("--clock-file can't be read", r, g->clock_file);
         if ((r = crypto_init()) < 0)
                 return fail("libsodium can't start", r, NULL);
+        if (g->redis_auth_file && (r = cache_auth_read(g->redis_auth_file, &g->redis_auth, &error)) < 0)
+                return fail("--redis-auth can't be used", r, error);
         if ((r = outside_bus(g->curve, "gateway", &g->bus, &error)) < 0)
                 return fail("the bus can't start", r, error);
         g->listen = service_listen_address(g->http);
@@ -233,6 +235,7 @@ static void stop(struct process *p)
         loop_timer_free(p->watchdog);
         pages_free(p->gateway->pages);
         stream_tls_free(p->gateway->tls);
+        cache_auth_done(&p->gateway->redis_auth);
         bus_free(p->gateway->bus);
         metric_registry_free(p->gateway->metrics);
         loop_free(p->loop);

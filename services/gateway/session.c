@@ -10,6 +10,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#define CLOSED_AGAIN_US CLOCK_MINUTE_US
+
 /* KEYS[1]: the hash. ARGV: its life in ms, then fields and values. */
 static const char put_text[] =
         "redis.call('HSET', KEYS[1], unpack(ARGV, 2))\n"
@@ -73,16 +75,31 @@ void session_open(struct callers *c, struct str token, const Nuanxin__Internal__
         buf_done(&packed);
 }
 
+static void close_key(struct callers *c, struct str key, cache_reply_fn done, void *arg)
+{
+        struct str hex = {key.p + key.n - 64, 64};
+        const struct str args[] = {STR(SESSION_CHANNEL), hex};
+        c->close.text = close_text;
+        cache_eval(c->cache, &c->close, &key, 1, args, ARRAY_LEN(args), done, arg);
+}
+
 void session_close(struct callers *c, struct caller *caller, cache_reply_fn done, void *arg)
 {
-        char key[ASK_KEY_SIZE];
-        struct str k = {key, ask_identity_key(key, caller)};
-        struct str hex = {k.p + k.n - 64, 64};
-        const struct str args[] = {STR(SESSION_CHANNEL), hex};
-        caller_forget(caller, loop_now_us(c->loop));
-        callers_drop(c, hex);
-        c->close.text = close_text;
-        cache_eval(c->cache, &c->close, &k, 1, args, ARRAY_LEN(args), done, arg);
+        struct closed *closed = &c->closed[c->n_closed++ % CALLERS_CLOSED];
+        struct str key = {closed->key, ask_identity_key(closed->key, caller)};
+        closed->key_n = key.n;
+        closed->at_us = loop_now_us(c->loop);
+        caller_forget(caller, closed->at_us);
+        callers_drop(c, (struct str){key.p + key.n - 64, 64});
+        close_key(c, key, done, arg);
+}
+
+void session_close_again(struct callers *c)
+{
+        int64_t since = loop_now_us(c->loop) - CLOSED_AGAIN_US;
+        for (size_t i = 0; i < c->n_closed && i < CALLERS_CLOSED; i++)
+                if (c->closed[i].at_us >= since)
+                        close_key(c, (struct str){c->closed[i].key, c->closed[i].key_n}, NULL, NULL);
 }
 
 void session_keep_key(struct callers *c, const struct caller *caller)

@@ -21,6 +21,11 @@ void session_open(struct callers *callers, struct str token, const Nuanxin__Inte
 /* Forgets the caller's session everywhere. */
 void session_close(struct callers *callers, struct caller *caller, cache_reply_fn done, void *arg);
 
+/* Redis is there again, and may have lost its last moments (another one took over, or it fell): what this gateway
+ * closed in the last minute is closed there once more. Revocations need no such thing: membership's events say them
+ * again from a cursor that Redis lost with them. */
+void session_close_again(struct callers *callers);
+
 /* An API key that membership vouched for. */
 void session_keep_key(struct callers *callers, const struct caller *caller);
 

@@ -45,8 +45,10 @@ static void on_cache_state(void *arg, bool up)
 {
         struct worker *w = arg;
         callers_redis(w->callers, up);
-        if (up)
+        if (up) {
+                session_close_again(w->callers);
                 revocations_redis_back(w->revocations);
+        }
         log_write(up ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, up ? "Redis is there" : "Redis is gone", "thread=%d", w->index);
 }
 
@@ -129,10 +131,10 @@ static int connect_redis(struct worker *w, const char **ret_error)
         static const char *const channels[] = {SESSION_CHANNEL};
         static const struct cache_subscription_ops ops = {.on_message = on_told, .on_alive = on_alive};
         const struct gateway *g = w->gateway;
-        const struct cache_options options = {.address = g->redis, .timeout_us = REDIS_TIMEOUT_US, .max_in_flight = 65536};
+        const struct cache_options options = {.address = g->redis, .auth = &g->redis_auth, .timeout_us = REDIS_TIMEOUT_US, .max_in_flight = 65536};
         int r = cache_new(w->loop, &options, &w->cache);
         if (r < 0) {
-                *ret_error = "--redis: give unix:PATH or HOST:PORT";
+                *ret_error = "--redis: give unix:PATH, HOST:PORT or sentinel://HOST:PORT,…/NAME";
                 return r;
         }
         w->callers = callers_new(w->loop, w->cache, &g->clock, g->rate_scale, (int)(g->threads * g->gateways), g->metrics);

@@ -114,8 +114,9 @@ static void scene_init(struct scene *s)
 
 static void scene_connect(struct scene *s, int64_t timeout_us, size_t max_in_flight)
 {
+        const struct cache_auth auth = {.password = (char *)s->password};
         struct cache_options options = {.address = s->address,
-                                        .password = s->password,
+                                        .auth = &auth,
                                         .timeout_us = timeout_us,
                                         .max_in_flight = max_in_flight};
         CHECK_INT(cache_new(s->loop, &options, &s->cache), 0);
