@@ -2,11 +2,11 @@
  *
  * Redis's user and password from a file, so that they stand in no command line.
  */
+#include "common/base/private.h"
 #include "common/cache/cache.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum { FILE_MOST = 4096 };
@@ -39,11 +39,12 @@ int cache_auth_read(const char *path, struct cache_auth *ret_auth, const char **
         if (fd < 0)
                 return -errno;
         ssize_t n = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) ? read(fd, text, sizeof(text)) : -1;
+        bool sealed = file_is_sealed(fd);
         close(fd);
         if (n < 0)
                 return -EINVAL;
         *ret_error = "it must be for its owner only: chmod go= it";
-        if (st.st_mode & 077)
+        if (!file_is_private(&st, sealed))
                 return -EPERM;
         *ret_error = "its lines are: password TEXT; and where needed user NAME, sentinel-user NAME, sentinel-password TEXT";
         int r = n > FILE_MOST ? -EINVAL : 0;

@@ -114,6 +114,10 @@ static void on_refused(void *arg, int error)
 
 static void look_at(struct instance *i, int64_t now)
 {
+        if (i->silent && now - i->asked_us >= SILENCE_US) { /* who heard nothing of us will, when it listens again */
+                (void)!bus_link_send(i->link, buf_str(&i->fleet->hello), (struct str){0});
+                i->asked_us = now;
+        }
         if (!i->greeted || i->silent || !i->outstanding)
                 return;
         if (i->asked_us && now - i->asked_us >= SILENCE_US) {

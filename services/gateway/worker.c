@@ -131,7 +131,8 @@ static int connect_redis(struct worker *w, const char **ret_error)
         static const char *const channels[] = {SESSION_CHANNEL};
         static const struct cache_subscription_ops ops = {.on_message = on_told, .on_alive = on_alive};
         const struct gateway *g = w->gateway;
-        const struct cache_options options = {.address = g->redis, .auth = &g->redis_auth, .timeout_us = REDIS_TIMEOUT_US, .max_in_flight = 65536};
+        const struct cache_options options = {
+                .address = g->redis, .auth = &g->redis_auth, .timeout_us = REDIS_TIMEOUT_US, .max_in_flight = 65536};
         int r = cache_new(w->loop, &options, &w->cache);
         if (r < 0) {
                 *ret_error = "--redis: give unix:PATH, HOST:PORT or sentinel://HOST:PORT,…/NAME";
