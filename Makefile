@@ -11,6 +11,7 @@ VAR    ?= var
 STORE  ?=
 MEMBERS ?= 20000
 SECONDS_EACH ?= 60
+MINUTES ?= 30
 
 ifeq ($(origin CC),default)
 CC      := gcc
@@ -55,7 +56,7 @@ TOOLS_C  := $(wildcard deploy/*/main.c)
 TOOLS    := $(patsubst deploy/%/main.c,$(BUILD)/bin/nuanxin-%,$(TOOLS_C))
 UNIT     := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/*_test.c))
 
-.PHONY: help run demo all test unit lint bench fuzz lock deps clean programs unit-programs print-cppflags
+.PHONY: help run demo all test unit lint bench soak fuzz lock deps clean programs unit-programs print-cppflags
 .DEFAULT_GOAL := all
 .SECONDARY:
 .SUFFIXES:
@@ -87,6 +88,9 @@ lint: ## style, layering, names
 
 bench: ## the figures of the README, as ratios taken in one run
 	@deploy/install-deps --test && $(BUILD_ALL) && exec tests/bench/run
+
+soak: ## half of the maximum for MINUTES=30, and whether all stays flat: curves in build/soak.svg; STORE=postgresql
+	@deploy/install-deps --test && $(BUILD_ALL) && exec tests/bench/soak.py '$(MINUTES)' '$(or $(STORE),sqlite)'
 
 fuzz: ## fuzz every parser: SECONDS_EACH=60
 	@deploy/install-deps --test && exec tests/fuzz/run '$(SECONDS_EACH)'

@@ -80,11 +80,16 @@ def wrk(port, requests, seconds=SECONDS, order="random", connections=64, rate=No
     """rate: requests a second, evenly spaced; else as fast as they are answered."""
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", "tests/bench/requests.lua", f"http://127.0.0.1:{port}/"]
     r = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "REQUESTS": requests, "ORDER": order, "RATE": f"{rate:.3f}" if rate else ""})
-    m = re.search(r"RESULT requests=(\d+) us=(\d+) status=(\d+) sockets=(\d+) p50=(\d+) p99=(\d+) bytes=(\d+)", r.stdout)
-    assert m, r.stdout + r.stderr
+    result = wrk_result(r.stdout + r.stderr)
+    assert not result["wrong"], f"{result['wrong']} answers were refused or connections failed"
+    return result
+
+
+def wrk_result(output):
+    m = re.search(r"RESULT requests=(\d+) us=(\d+) status=(\d+) sockets=(\d+) p50=(\d+) p99=(\d+) bytes=(\d+)", output)
+    assert m, output
     n, us, status, sockets, p50, p99, size = map(int, m.groups())
-    assert not status and not sockets, f"{status} answers were refused, {sockets} connections failed"
-    return {"rate": n / (us / 1e6), "p50": p50, "p99": p99, "done": n, "bytes": size}
+    return {"rate": n / (us / 1e6), "p50": p50, "p99": p99, "done": n, "bytes": size, "wrong": status + sockets}
 
 
 def write_requests(name, rows):
