@@ -175,6 +175,8 @@ def browse(s):
 @story("two get a place, two wait; one cancels, and who waited first is promoted")
 def register(s):
     url = s.activity + "/registrations"
+    wait_until("activity has heard of them all", lambda: all(
+        s.app("GET", f"/v1/members/{m}/registrations").status == 200 for m in s.members), 10)
     s.registrations = [s.me(i, "POST", url, {}, Idempotency_Key=new_key()).ok() for i in range(4)]
     expect("who has a place", [r["state"] for r in s.registrations], ["REGISTERED", "REGISTERED", "WAITING", "WAITING"])
     expect("the order of arrival", [r["position"] for r in s.registrations], [1, 2, 3, 4])

@@ -65,7 +65,8 @@ def keys(s):
     os.chmod(keyring, 0o600)
     must_not_start(s, "damaged")
     os.unlink(keyring)
-    must_not_start(s, "put its backup back")
+    if s.engine == "sqlite":  # elsewhere the runner cannot know what the store holds
+        must_not_start(s, "put its backup back")
     shutil.copy(backup, keyring)
     os.chmod(keyring, 0o600)
     admin = starts_and_works(s)
