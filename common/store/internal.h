@@ -82,6 +82,7 @@ struct store_conn {
         const struct store_engine *engine;
         struct store_writer *writer; /* NULL: a reader */
         bool in_savepoint;
+        bool takes_time; /* until the transaction ends */
         char error[240];
         struct statements statements;
 };

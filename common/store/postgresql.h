@@ -79,6 +79,7 @@ int postgresql_wait_input(struct postgresql_conn *c, int64_t timeout_us) MUST_US
 /* Waits for the socket, bounded. 0: libpq has a result; STORE_E_UNAVAILABLE: it was lost. */
 int postgresql_wait_ready(struct postgresql_conn *c, int64_t patience_us) MUST_USE;
 #define PATIENCE_US        (5 * CLOCK_SECOND_US)   /* without a byte from the server */
+#define PATIENCE_READ_US   (2 * CLOCK_SECOND_US)   /* so that another instance may be asked within a request's time */
 #define PATIENCE_SCRIPT_US (900 * CLOCK_SECOND_US) /* an index over a large table takes its time */
 
 /* --- errors (postgresql_error.c) --- */

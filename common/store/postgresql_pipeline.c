@@ -145,7 +145,7 @@ int postgresql_collect(struct postgresql_conn *c)
         bool outside = c->transaction == TRANSACTION_NONE;
         int r = postgresql_unsynced(c) ? postgresql_sync(c) : 0;
         while (r == 0 && c->pending_first != c->pending_end) {
-                r = postgresql_wait_ready(c, PATIENCE_US);
+                r = postgresql_wait_ready(c, c->base.takes_time ? PATIENCE_SCRIPT_US : c->base.writer ? PATIENCE_US : PATIENCE_READ_US);
                 if (r == 0 && take_one(c) != 0)
                         r = give_up(c);
         }

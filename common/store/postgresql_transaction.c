@@ -48,7 +48,7 @@ int postgresql_begin(struct store_conn *conn)
         struct postgresql_conn *c = postgresql_of(conn);
         assert(c->transaction == TRANSACTION_NONE);
         c->failed = 0;
-        conn->in_savepoint = c->savepoint_due = false;
+        conn->in_savepoint = c->savepoint_due = conn->takes_time = false;
         postgresql_look(c);
         int r = postgresql_connect(c);
         if (r == 0)

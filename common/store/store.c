@@ -128,6 +128,11 @@ void store_set_isolation(struct store_conn *conn, enum store_isolation isolation
         conn->engine->set_isolation(conn, isolation);
 }
 
+void store_take_time(struct store_conn *conn)
+{
+        conn->takes_time = true;
+}
+
 int store_listen(struct store_conn *conn, const char *channel)
 {
         return conn->engine->listen(conn, channel);

@@ -138,6 +138,10 @@ bool store_in_transaction(const struct store_conn *conn); /* false after the eng
 enum store_isolation { STORE_SERIALIZABLE, STORE_READ_COMMITTED };
 void store_set_isolation(struct store_conn *conn, enum store_isolation isolation);
 
+/* The rest of this transaction may take minutes (counts made anew from all rows): a server that says nothing for seconds
+ * is not thought to be frozen. */
+void store_take_time(struct store_conn *conn);
+
 /* Shared stores only (-ENOTSUP): news between their processes. Whoever commits `SELECT pg_notify(channel, text)` wakes
  * those who listen. Outside a transaction. store_wait: 1: news came (the last text in ret_text, 64 bytes), 0: none within
  * that time, STORE_E_UNAVAILABLE: the connection was lost; listen again. */

@@ -84,6 +84,7 @@ int counts_rebuild(struct store_conn *db)
                 "CASE WHEN state = 2 THEN 1 ELSE 0 END AS waiting, 0 AS on_site, 0 AS online FROM registration "
                 "UNION ALL SELECT activity, 0, 0, CASE WHEN way = 4 THEN 0 ELSE 1 END, "
                 "CASE WHEN way = 4 THEN 1 ELSE 0 END FROM attendance) AS one GROUP BY activity";
+        store_take_time(db);
         int r = store_exec(db, clear, NULL);
         if (r == 0)
                 r = store_exec(db, fill, NULL);

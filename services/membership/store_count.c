@@ -83,6 +83,7 @@ int count_rebuild(struct store_conn *db)
             " JOIN count_own c ON c.organization = o.code GROUP BY a.code, c.what",
         };
         int r = 0;
+        store_take_time(db);
         for (size_t i = 0; i < ARRAY_LEN(steps) && r == 0; i++)
                 r = store_exec(db, steps[i], NULL);
         return r;
