@@ -16,6 +16,7 @@
 #define REST_US     (3 * CLOCK_SECOND_US) /* idle for so long: the caches are given back */
 #define RETRY_MS    1000
 
+#define GATHER_ROUNDS  3
 #define AGAIN_FOR_US   CLOCK_SECOND_US
 #define AGAIN_AFTER_US 30000
 #define TRY_EVERY_US   500000
@@ -58,7 +59,7 @@ static void note_reached(struct lane_thread *t, int r)
 
 /* --- reads ------------------------------------------------------------------------------------------------------ */
 
-/* From *now_us on, which becomes when it ended. STORE_E_UNAVAILABLE: it has no outcome. */
+/* From *now_us on, which becomes when it ended. STORE_E_UNAVAILABLE, STORE_E_GATHERED: it has no outcome. */
 static int read_one(struct store_conn *db, struct rpc_call *call, int64_t *now_us)
 {
         ProtobufCMessage *response;
@@ -66,7 +67,7 @@ static int read_one(struct store_conn *db, struct rpc_call *call, int64_t *now_u
         if (done_without(call, *now_us))
                 return 0;
         int r = call_handle(call, &response);
-        if (r == STORE_E_UNAVAILABLE)
+        if (r == STORE_E_UNAVAILABLE || r == STORE_E_GATHERED)
                 return r;
         if (r == 0)
                 call_answer(call, response);
@@ -92,15 +93,32 @@ static void read_none(struct call_list *calls)
         }
 }
 
-/* In one snapshot. Those without an outcome stay in calls. */
+/* Each once. Those whose queries were put down stay in calls, and if the store is away all that have no outcome. */
+static int read_round(struct lane_thread *t, struct call_list *calls, struct call_list *done, bool gather)
+{
+        struct call_list again = {0};
+        int r = store_gather(t->db, gather);
+        int64_t now_us = clock_monotonic_us();
+        while (r == 0 && calls->first && (r = read_one(t->db, calls->first, &now_us)) != STORE_E_UNAVAILABLE) {
+                call_list_add(r == STORE_E_GATHERED ? &again : done, call_list_take(calls));
+                r = 0;
+        }
+        call_list_join(&again, calls);
+        *calls = again;
+        return r;
+}
+
+/* In one snapshot. Where a query costs a round trip, those of several requests go together: a handler may run again, so
+ * it is run until it asks, and again when its answer is there; one that asks often goes on alone. Those without an
+ * outcome stay in calls. */
 static int read_some(struct lane_thread *t, struct call_list *calls, struct call_list *done)
 {
         int r = connect_thread(t);
         if (r == 0)
                 r = store_begin(t->db);
-        int64_t now_us = clock_monotonic_us();
-        while (r == 0 && calls->first && (r = read_one(t->db, calls->first, &now_us)) == 0)
-                call_list_add(done, call_list_take(calls));
+        bool gathers = calls->n > 1 && store_is_shared(t->server->options.store);
+        for (int round = 0; r == 0 && calls->first && round < 2 * GATHER_ROUNDS; round++)
+                r = read_round(t, calls, done, gathers && round < GATHER_ROUNDS);
         if (t->db)
                 store_rollback(t->db);
         note_reached(t, r);

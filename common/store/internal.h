@@ -29,6 +29,7 @@ struct store_engine {
         void (*set_isolation)(struct store_conn *conn, enum store_isolation isolation);
         int (*listen)(struct store_conn *conn, const char *channel);
         int (*wait)(struct store_conn *conn, int64_t timeout_us, char ret_text[64]);
+        int (*gather)(struct store_conn *conn, bool on);
         int (*savepoint)(struct store_conn *conn);
         int (*savepoint_release)(struct store_conn *conn);
         int (*savepoint_rollback)(struct store_conn *conn);

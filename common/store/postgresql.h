@@ -18,13 +18,20 @@ struct postgresql_store {
         const char **keywords, **values; /* as PQconnectdbParams takes them */
 };
 
+/* What a query comes to: neither result nor error while it is pending. */
+struct postgresql_answer {
+        PGresult *result;
+        int error; /* STORE_E_GATHERED: it was skipped since another failed, and may be sent again */
+};
+
 /* What one message that was sent waits for. */
 enum pending_kind { PENDING_PREPARE, PENDING_EXEC, PENDING_QUERY, PENDING_SAVEPOINT, PENDING_COMMIT, PENDING_SYNC };
 struct pending {
         enum pending_kind kind;
-        bool quiet;                   /* a failure of it is nobody's any more */
-        struct postgresql_rows *rows; /* PREPARE, QUERY; NULL: gone */
-        int64_t *ret_changed;         /* EXEC; or NULL */
+        bool quiet;                       /* a failure of it is nobody's any more */
+        struct postgresql_rows *rows;     /* PREPARE; NULL: gone */
+        struct postgresql_answer *answer; /* QUERY; NULL: gone */
+        int64_t *ret_changed;             /* EXEC; or NULL */
 };
 
 /* BEGIN: not yet; with the first statement; sent. */
@@ -44,6 +51,7 @@ struct postgresql_conn {
         bool committed;
         struct pending *pending;
         size_t pending_first, pending_end, pending_max;
+        struct gather *gather; /* NULL: it never gathered */
         unsigned ends; /* of results in a row: libpq has lost the thread at the second */
 };
 
@@ -51,9 +59,8 @@ struct postgresql_rows {
         struct store_rows base;
         uint32_t connection; /* on which it is prepared; 0: on none */
         uint32_t name;
-        PGresult *result;
-        int row, n_rows;
-        int error; /* instead of a result */
+        struct postgresql_answer own, *answer; /* its own, or one of the gathered */
+        int row;
         Oid types[]; /* of the parameters, as it was prepared; 0: the server's choice */
 };
 
@@ -89,9 +96,11 @@ int postgresql_error(struct postgresql_conn *c, const PGresult *result, bool *re
 
 /* --- the pipeline (postgresql_pipeline.c) --- */
 
-void postgresql_pend(struct postgresql_conn *c, enum pending_kind kind, struct postgresql_rows *rows, int64_t *ret_changed);
-/* A result has no place any more; freed: the statement neither. Outside a transaction its failure is nobody's then. */
-void postgresql_forget_rows(struct postgresql_conn *c, const struct postgresql_rows *rows, bool freed);
+void postgresql_pend(struct postgresql_conn *c, struct pending pending);
+/* An answer has no place any more. Outside a transaction a failure is nobody's then. */
+void postgresql_forget_answer(struct postgresql_conn *c, const struct postgresql_answer *answer);
+/* Nor has a statement. */
+void postgresql_forget_rows(struct postgresql_conn *c, const struct postgresql_rows *rows);
 /* Everything pending is nobody's any more. */
 void postgresql_hush(struct postgresql_conn *c);
 /* Sends a Sync; what went wrong before it ends there. */
@@ -131,7 +140,7 @@ int postgresql_query(struct store_conn *conn, const char *sql, struct store_rows
 /* --- results (postgresql_rows.c) --- */
 
 /* Takes the result over: 0, or -EINVAL if there is a column of a type that the store does not know. */
-int postgresql_rows_take(struct postgresql_rows *rows, PGresult *result) MUST_USE;
+int postgresql_answer_take(struct postgresql_conn *c, struct postgresql_answer *answer, PGresult *result) MUST_USE;
 int postgresql_next(struct store_rows *rows) MUST_USE;
 void postgresql_rows_close(struct store_rows *rows);
 void postgresql_rows_free(struct store_rows *rows);
@@ -141,6 +150,17 @@ struct str postgresql_bytes(const struct store_rows *rows, int column);
 bool postgresql_is_null(const struct store_rows *rows, int column);
 
 enum { TYPE_BOOL = 16, TYPE_BYTES = 17, TYPE_I64 = 20, TYPE_I16 = 21, TYPE_I32 = 23, TYPE_TEXT = 25 }; /* pg_type.dat */
+
+/* --- gathering (postgresql_gather.c) --- */
+
+int postgresql_gather(struct store_conn *conn, bool on) MUST_USE;
+/* The answer that such a query has, or is to be given. NULL: it is none of the gathered; *ret_wait: whoever asks comes
+ * back for it; *ret_send: after it has sent the query. */
+struct postgresql_answer *postgresql_gathered(struct postgresql_conn *c, const char *sql, const struct store_value *args,
+                                              size_t n_args, bool *ret_wait, bool *ret_send);
+/* The transaction ended. */
+void postgresql_gather_reset(struct postgresql_conn *c);
+void postgresql_gather_free(struct postgresql_conn *c);
 
 /* --- who writes, news, migrations (postgresql_store.c, postgresql_news.c) --- */
 

@@ -40,8 +40,8 @@ static void disconnect(struct postgresql_conn *c)
 {
         for (size_t i = c->pending_first; i < c->pending_end; i++) {
                 struct pending *p = &c->pending[i];
-                if (p->rows && p->kind == PENDING_QUERY)
-                        p->rows->error = STORE_E_UNAVAILABLE;
+                if (p->answer)
+                        p->answer->error = STORE_E_UNAVAILABLE;
         }
         c->pending_first = c->pending_end = 0;
         PQfinish(c->pg);
@@ -52,6 +52,7 @@ struct store_conn *postgresql_conn_close(struct store_conn *conn)
 {
         struct postgresql_conn *c = postgresql_of(conn);
         disconnect(c);
+        postgresql_gather_free(c);
         statements_done(conn);
         free(c->pending);
         free(c);

@@ -8,7 +8,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-void postgresql_pend(struct postgresql_conn *c, enum pending_kind kind, struct postgresql_rows *rows, int64_t *ret_changed)
+void postgresql_pend(struct postgresql_conn *c, struct pending pending)
 {
         if (c->pending_end == c->pending_max && c->pending_first) {
                 c->pending_end -= c->pending_first;
@@ -21,20 +21,30 @@ void postgresql_pend(struct postgresql_conn *c, enum pending_kind kind, struct p
                 if (!c->pending)
                         abort();
         }
-        c->pending[c->pending_end++] = (struct pending){.kind = kind, .rows = rows, .ret_changed = ret_changed};
+        c->pending[c->pending_end++] = pending;
 }
 
-void postgresql_forget_rows(struct postgresql_conn *c, const struct postgresql_rows *rows, bool freed)
+void postgresql_forget_answer(struct postgresql_conn *c, const struct postgresql_answer *answer)
 {
         for (size_t i = c->pending_first; i < c->pending_end; i++) {
                 struct pending *p = &c->pending[i];
-                if (p->rows != rows)
+                if (p->answer != answer)
                         continue;
-                if (c->transaction == TRANSACTION_NONE)
-                        p->quiet = true;
-                if (freed || p->kind == PENDING_QUERY)
-                        p->rows = NULL;
+                p->answer = NULL;
+                /* And of its preparation, just before it. */
+                for (size_t j = c->transaction == TRANSACTION_NONE ? i + 1 : 0; j-- > c->pending_first;)
+                        if (j == i || c->pending[j].kind == PENDING_PREPARE)
+                                c->pending[j].quiet = true;
+                        else
+                                break;
         }
+}
+
+void postgresql_forget_rows(struct postgresql_conn *c, const struct postgresql_rows *rows)
+{
+        for (size_t i = c->pending_first; i < c->pending_end; i++)
+                if (c->pending[i].rows == rows)
+                        c->pending[i].rows = NULL;
 }
 
 void postgresql_hush(struct postgresql_conn *c)
@@ -52,7 +62,7 @@ int postgresql_sync(struct postgresql_conn *c)
 {
         if (!PQpipelineSync(c->pg))
                 return postgresql_lost(c, NULL);
-        postgresql_pend(c, PENDING_SYNC, NULL, NULL);
+        postgresql_pend(c, (struct pending){.kind = PENDING_SYNC});
         return 0;
 }
 
@@ -69,7 +79,7 @@ static int take_success(struct postgresql_conn *c, const struct pending *p, PGre
                 take_changed(p, *result);
                 return 0;
         case PENDING_QUERY:
-                return p->rows ? postgresql_rows_take(p->rows, TAKE(*result)) : 0;
+                return p->answer ? postgresql_answer_take(c, p->answer, TAKE(*result)) : 0;
         case PENDING_SAVEPOINT:
                 c->savepoint_made = true;
                 return 0;
@@ -96,10 +106,10 @@ static int take_result(struct postgresql_conn *c, const struct pending *p, PGres
         PQclear(result);
         if (r == 0)
                 return 0;
-        if (p->rows && p->kind == PENDING_PREPARE)
+        if (p->rows)
                 p->rows->connection = 0;
-        if (p->rows && p->kind == PENDING_QUERY)
-                p->rows->error = r;
+        if (p->answer)
+                p->answer->error = status == PGRES_PIPELINE_ABORTED && c->gather ? STORE_E_GATHERED : r;
         if (!p->quiet && !c->failed)
                 c->failed = r;
         return drop ? STORE_E_UNAVAILABLE : 0;

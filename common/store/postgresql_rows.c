@@ -21,34 +21,33 @@ static bool is_text(Oid type)
                type == TYPE_VOID;
 }
 
-int postgresql_rows_take(struct postgresql_rows *rows, PGresult *result)
+int postgresql_answer_take(struct postgresql_conn *c, struct postgresql_answer *answer, PGresult *result)
 {
         for (int i = 0; i < PQnfields(result); i++) {
                 Oid type = PQftype(result, i);
                 if (is_integer(type) || is_text(type))
                         continue;
                 PQclear(result);
-                return conn_misuse(rows->base.conn, "a column is of a type that is not read here: CAST it to BIGINT or TEXT");
+                return conn_misuse(&c->base, "a column is of a type that is not read here: CAST it to BIGINT or TEXT");
         }
-        rows->result = result;
-        rows->n_rows = PQntuples(result);
-        rows->row = -1;
+        answer->result = result;
         return 0;
 }
 
 int postgresql_next(struct store_rows *base)
 {
         struct postgresql_rows *rows = (struct postgresql_rows *)base;
+        struct postgresql_answer *answer = rows->answer;
         assert(base->open);
         base->on_row = false;
-        if (!rows->result && !rows->error) {
+        if (!answer->result && !answer->error) {
                 int r = postgresql_collect(postgresql_of(base->conn));
-                if (r != 0 && !rows->error)
-                        rows->error = r;
+                if (r != 0 && !answer->error && !answer->result)
+                        answer->error = r;
         }
-        if (rows->error)
-                return rows->error == STORE_E_CONSTRAINT ? -EEXIST : rows->error;
-        if (rows->row + 1 >= rows->n_rows)
+        if (answer->error)
+                return answer->error == STORE_E_CONSTRAINT ? -EEXIST : answer->error;
+        if (rows->row + 1 >= PQntuples(answer->result))
                 return 0;
         rows->row++;
         base->on_row = true;
@@ -57,17 +56,17 @@ int postgresql_next(struct store_rows *base)
 
 void postgresql_rows_free(struct store_rows *base)
 {
-        struct postgresql_rows *rows = (struct postgresql_rows *)base;
-        postgresql_forget_rows(postgresql_of(base->conn), rows, true);
-        PQclear(rows->result);
+        postgresql_forget_rows(postgresql_of(base->conn), (struct postgresql_rows *)base);
 }
 
 void postgresql_rows_close(struct store_rows *base)
 {
         struct postgresql_rows *rows = (struct postgresql_rows *)base;
-        postgresql_forget_rows(postgresql_of(base->conn), rows, false);
-        PQclear(rows->result);
-        rows->result = NULL;
+        if (rows->answer == &rows->own) {
+                if (!rows->own.result && !rows->own.error)
+                        postgresql_forget_answer(postgresql_of(base->conn), &rows->own);
+                PQclear(rows->own.result);
+        }
         base->open = base->on_row = false;
         if (!base->cached)
                 statement_free(base);
@@ -79,7 +78,7 @@ bool postgresql_is_null(const struct store_rows *base, int column)
 {
         const struct postgresql_rows *rows = (const struct postgresql_rows *)base;
         assert(base->on_row);
-        return PQgetisnull(rows->result, rows->row, column);
+        return PQgetisnull(rows->answer->result, rows->row, column);
 }
 
 int64_t postgresql_i64(const struct store_rows *base, int column)
@@ -90,8 +89,8 @@ int64_t postgresql_i64(const struct store_rows *base, int column)
         uint16_t small;
         if (postgresql_is_null(base, column))
                 return 0;
-        const char *p = PQgetvalue(rows->result, rows->row, column);
-        switch (PQftype(rows->result, column)) {
+        const char *p = PQgetvalue(rows->answer->result, rows->row, column);
+        switch (PQftype(rows->answer->result, column)) {
         case TYPE_I64:
                 memcpy(&big, p, sizeof(big));
                 return (int64_t)be64toh(big);
@@ -114,9 +113,9 @@ struct str postgresql_bytes(const struct store_rows *base, int column)
         const struct postgresql_rows *rows = (const struct postgresql_rows *)base;
         if (postgresql_is_null(base, column))
                 return (struct str){0};
-        assert(is_text(PQftype(rows->result, column)));
-        return (struct str){PQgetvalue(rows->result, rows->row, column),
-                            (size_t)PQgetlength(rows->result, rows->row, column)};
+        assert(is_text(PQftype(rows->answer->result, column)));
+        return (struct str){PQgetvalue(rows->answer->result, rows->row, column),
+                            (size_t)PQgetlength(rows->answer->result, rows->row, column)};
 }
 
 struct str postgresql_text(const struct store_rows *base, int column)

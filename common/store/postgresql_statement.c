@@ -107,7 +107,7 @@ static int prepare(struct postgresql_conn *c, struct postgresql_rows *rows, cons
         if (!PQsendPrepare(c->pg, name_of(rows, name), rows->base.sql, (int)rows->base.n_args, rows->types))
                 return postgresql_lost(c, NULL);
         rows->connection = c->connection;
-        postgresql_pend(c, PENDING_PREPARE, rows, NULL);
+        postgresql_pend(c, (struct pending){.kind = PENDING_PREPARE, .rows = rows});
         return 0;
 }
 
@@ -154,7 +154,7 @@ int postgresql_control(struct postgresql_conn *c, const char *sql, enum pending_
                 return r;
         r = send_statement(c, rows, NULL);
         if (r == 0)
-                postgresql_pend(c, kind, NULL, NULL);
+                postgresql_pend(c, (struct pending){.kind = kind});
         drop_uncached(rows);
         return r;
 }
@@ -171,11 +171,25 @@ int postgresql_exec(struct store_conn *conn, const char *sql, int64_t *ret_chang
         if (r == 0)
                 r = send_statement(c, rows, args);
         if (r == 0)
-                postgresql_pend(c, PENDING_EXEC, NULL, ret_changed);
+                postgresql_pend(c, (struct pending){.kind = PENDING_EXEC, .ret_changed = ret_changed});
         drop_uncached(rows);
         if (r == 0 && (ret_changed || c->transaction == TRANSACTION_NONE || c->pending_end - c->pending_first > PENDING_MAX))
                 r = postgresql_collect(c);
         return r;
+}
+
+/* Sent, with its answer pending. */
+static int send_query(struct postgresql_conn *c, struct postgresql_rows *rows, const struct store_value *args,
+                      struct postgresql_answer *answer)
+{
+        int r = postgresql_enter(c);
+        if (r == 0)
+                r = send_statement(c, rows, args);
+        if (r != 0)
+                return r;
+        *answer = (struct postgresql_answer){0};
+        postgresql_pend(c, (struct pending){.kind = PENDING_QUERY, .answer = answer});
+        return c->transaction == TRANSACTION_NONE ? postgresql_sync(c) : 0; /* then it is a transaction of its own */
 }
 
 int postgresql_query(struct store_conn *conn, const char *sql, struct store_rows **ret_rows,
@@ -183,22 +197,22 @@ int postgresql_query(struct store_conn *conn, const char *sql, struct store_rows
 {
         struct postgresql_conn *c = postgresql_of(conn);
         struct postgresql_rows *rows;
+        bool wait = false, send = true;
         int r = find(c, sql, n_args, &rows);
         if (r != 0)
                 return r;
-        r = postgresql_enter(c);
-        if (r == 0)
-                r = send_statement(c, rows, args);
+        rows->answer = rows->base.cached ? postgresql_gathered(c, sql, args, n_args, &wait, &send) : NULL;
+        if (!rows->answer)
+                rows->answer = &rows->own;
+        if (send)
+                r = send_query(c, rows, args, rows->answer);
+        if (r == 0 && wait)
+                r = STORE_E_GATHERED;
         if (r != 0) {
                 drop_uncached(rows);
                 return r;
         }
-        postgresql_pend(c, PENDING_QUERY, rows, NULL);
-        if (c->transaction == TRANSACTION_NONE && (r = postgresql_sync(c)) != 0) { /* it is a transaction of its own */
-                drop_uncached(rows);
-                return r;
-        }
-        rows->error = 0;
+        rows->row = -1;
         rows->base.open = true;
         *ret_rows = &rows->base;
         return 0;

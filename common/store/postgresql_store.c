@@ -181,6 +181,7 @@ const struct store_engine postgresql_engine = {
         .set_isolation = postgresql_set_isolation,
         .listen = postgresql_listen,
         .wait = postgresql_wait,
+        .gather = postgresql_gather,
         .savepoint = postgresql_savepoint,
         .savepoint_release = postgresql_savepoint_release,
         .savepoint_rollback = postgresql_savepoint_rollback,

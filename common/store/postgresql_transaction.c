@@ -49,6 +49,7 @@ int postgresql_begin(struct store_conn *conn)
         assert(c->transaction == TRANSACTION_NONE);
         c->failed = 0;
         conn->in_savepoint = c->savepoint_due = conn->takes_time = false;
+        postgresql_gather_reset(c);
         postgresql_look(c);
         int r = postgresql_connect(c);
         if (r == 0)
@@ -75,7 +76,8 @@ void postgresql_rollback(struct store_conn *conn)
                 postgresql_abandon(c);
         c->transaction = TRANSACTION_NONE;
         c->failed = 0;
-        conn->in_savepoint = c->savepoint_due = false;
+        conn->in_savepoint = c->savepoint_due = conn->takes_time = false;
+        postgresql_gather_reset(c);
 }
 
 /* It was ended before: why. */

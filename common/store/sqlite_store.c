@@ -122,6 +122,13 @@ static int wait_for(struct store_conn *conn, int64_t timeout_us, char ret_text[6
         return conn_misuse(conn, "news need a shared store") ? -ENOTSUP : 0;
 }
 
+static int gather(struct store_conn *conn, bool on)
+{
+        (void)conn;
+        (void)on;
+        return 0;
+}
+
 static int writer_extra(struct store_writer *writer, struct store_conn **ret_conn)
 {
         (void)writer;
@@ -148,6 +155,7 @@ const struct store_engine sqlite_engine = {
         .set_isolation = set_isolation,
         .listen = listen_to,
         .wait = wait_for,
+        .gather = gather,
         .savepoint = sqlite_savepoint,
         .savepoint_release = sqlite_savepoint_release,
         .savepoint_rollback = sqlite_savepoint_rollback,

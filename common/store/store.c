@@ -143,6 +143,11 @@ int store_wait(struct store_conn *conn, int64_t timeout_us, char ret_text[64])
         return conn->engine->wait(conn, timeout_us, ret_text);
 }
 
+int store_gather(struct store_conn *conn, bool on)
+{
+        return conn->engine->gather(conn, on);
+}
+
 int store_savepoint(struct store_conn *conn)
 {
         return conn->engine->savepoint(conn);

@@ -21,6 +21,7 @@
 #define STORE_E_DEPOSED    4 /* a successor writes now: this process must not, ever again */
 #define STORE_E_UNAVAILABLE 5 /* the database is not reached (lost, restarting, failing over). The next store_begin tries
                                * to connect anew. From store_commit: whether it took effect is not known. */
+#define STORE_E_GATHERED 7    /* put down, to be answered together with others: run what asked again (store_gather) */
 #define STORE_E_OUTGROWN 6    /* a newer build has taken away from the schema what this one needs */
 
 struct store;
@@ -147,6 +148,12 @@ void store_take_time(struct store_conn *conn);
  * that time, STORE_E_UNAVAILABLE: the connection was lost; listen again. */
 int store_listen(struct store_conn *conn, const char *channel) MUST_USE;
 int store_wait(struct store_conn *conn, int64_t timeout_us, char ret_text[64]) MUST_USE;
+
+/* On a reader in a transaction: brings the answers of what has been put down so far, in one round trip, and puts down from
+ * now on (on), or no longer, each query that has no answer yet: it gives STORE_E_GATHERED. Whoever asked passes that on and
+ * is run again after the next store_gather, when the same query with the same arguments finds its answer at hand, to the
+ * end of the transaction. No effect where a query costs no round trip (SQLite). 0 or STORE_E_UNAVAILABLE. */
+int store_gather(struct store_conn *conn, bool on) MUST_USE;
 
 /* One savepoint at a time: a request inside a batch. -ECANCELED if there is no transaction any more. */
 int store_savepoint(struct store_conn *conn) MUST_USE;

@@ -243,6 +243,81 @@ static void test_a_failed_read_fails_alone(void)
         world_done(&w);
 }
 
+/* What a read handler does: 1, or why not. */
+static int read_age(struct store_conn *conn, const char *id, int64_t by, int64_t *ret_age)
+{
+        static const char sql[] = "SELECT age / $2 FROM person WHERE id = $1";
+        _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
+        int r = store_query(conn, sql, &rows, TEXTZ(id), I64(by));
+        if (r == 0)
+                r = store_next(rows);
+        if (r == 1)
+                *ret_age = store_i64(rows, 0);
+        return r;
+}
+
+static void test_gathered_reads(void)
+{
+        static const char trips[] = "SELECT age FROM person WHERE id = 'a'";
+        struct world w = world_new();
+        int64_t age = 0;
+        CHECK_INT(store_begin(w.db), 0);
+        CHECK_INT(add_person(w.db, "a", 10), 0);
+        CHECK_INT(add_person(w.db, "b", 20), 0);
+        CHECK_INT(store_commit(w.db), 0);
+        for (int round = 0; round < 2; round++) {
+                CHECK_INT(store_begin(w.reader), 0);
+                CHECK_INT(store_gather(w.reader, true), 0);
+                CHECK_INT(read_age(w.reader, "a", 1, &age), STORE_E_GATHERED);
+                CHECK_INT(read_age(w.reader, "b", 1, &age), STORE_E_GATHERED);
+                CHECK_INT(read_age(w.reader, "nobody", 1, &age), STORE_E_GATHERED);
+                CHECK_INT(read_age(w.reader, "a", 1, &age), STORE_E_GATHERED);
+                CHECK_INT(store_gather(w.reader, true), 0);
+                CHECK_INT(read_age(w.reader, "b", 1, &age), 1);
+                CHECK_INT(age, 20);
+                CHECK_INT(read_age(w.reader, "a", 1, &age), 1);
+                CHECK_INT(age, 10);
+                CHECK_INT(read_age(w.reader, "nobody", 1, &age), 0);
+                CHECK_INT(read_age(w.reader, "a", 2, &age), STORE_E_GATHERED); /* its second question */
+                CHECK_INT(store_gather(w.reader, false), 0);
+                CHECK_INT(read_age(w.reader, "a", 2, &age), 1);
+                CHECK_INT(age, 5);
+                CHECK_INT(read_age(w.reader, "a", 10, &age), 1); /* asked by itself */
+                CHECK_INT(age, 1);
+                /* One that fails takes those after it along, but not for long. */
+                CHECK_INT(store_gather(w.reader, true), 0);
+                CHECK_INT(read_age(w.reader, "b", 2, &age), STORE_E_GATHERED);
+                CHECK_INT(read_age(w.reader, "b", 0, &age), STORE_E_GATHERED);
+                CHECK_INT(read_age(w.reader, "b", 4, &age), STORE_E_GATHERED);
+                CHECK_INT(store_gather(w.reader, false), 0);
+                CHECK_INT(read_age(w.reader, "b", 2, &age), 1);
+                CHECK_INT(age, 10);
+                CHECK_INT(read_age(w.reader, "b", 0, &age), -EINVAL);
+                CHECK_INT(read_age(w.reader, "b", 4, &age), 1);
+                CHECK_INT(age, 5);
+                store_rollback(w.reader);
+        }
+        /* What was put down and never brought is forgotten with its transaction. */
+        CHECK_INT(store_begin(w.reader), 0);
+        CHECK_INT(store_gather(w.reader, true), 0);
+        CHECK_INT(read_age(w.reader, "b", 0, &age), STORE_E_GATHERED);
+        store_rollback(w.reader);
+        CHECK_INT(number(w.reader, trips), 10);
+        CHECK_INT(store_begin(w.reader), 0);
+        CHECK_INT(store_gather(w.reader, true), 0);
+        for (int i = 1; i < 200; i++) { /* of more than it holds the rest is asked at once */
+                int r = read_age(w.reader, "b", i, &age);
+                CHECK(r == STORE_E_GATHERED || r == 1);
+        }
+        CHECK_INT(store_gather(w.reader, false), 0);
+        for (int i = 1; i < 200; i++) {
+                CHECK_INT(read_age(w.reader, "b", i, &age), 1);
+                CHECK_INT(age, 20 / i);
+        }
+        store_rollback(w.reader);
+        world_done(&w);
+}
+
 static void test_two_writers(void)
 {
         static const char older[] = "UPDATE person SET age = $2 WHERE id = $1", age[] = "SELECT age FROM person WHERE id = 'a'";
@@ -488,6 +563,7 @@ int main(void)
                 {"what goes wrong with a statement that was put off is told later", test_what_is_put_off_is_told_later},
                 {"errors hold no data", test_errors_hold_no_data},
                 {"a read that fails fails alone", test_a_failed_read_fails_alone},
+                {"queries of many in one round trip", test_gathered_reads},
                 {"two who write at once: one runs again", test_two_writers},
                 {"connections that are ended: told, and made anew", test_ended_connections},
                 {"a server that crashes and comes back", test_a_crash_of_the_server},
