@@ -9,6 +9,7 @@ BUILD  ?= build$(if $(SAN),/$(SAN))
 HTTP   ?= 127.0.0.1:8080
 VAR    ?= var
 STORE  ?=
+PREFIX ?= /usr/local
 MEMBERS ?= 20000
 SECONDS_EACH ?= 60
 MINUTES ?= 30
@@ -56,7 +57,7 @@ TOOLS_C  := $(wildcard deploy/*/main.c)
 TOOLS    := $(patsubst deploy/%/main.c,$(BUILD)/bin/nuanxin-%,$(TOOLS_C))
 UNIT     := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/*_test.c))
 
-.PHONY: help run demo all test unit lint bench soak fuzz lock deps clean programs unit-programs print-cppflags
+.PHONY: help run demo all test unit lint bench soak fuzz lock deps install clean programs unit-programs print-cppflags
 .DEFAULT_GOAL := all
 .SECONDARY:
 .SUFFIXES:
@@ -100,6 +101,15 @@ lock: $(BUILD)/gen/contract.binpb $(BUILD)/bin/contract-compiler ## promise what
 
 deps: ## install what building and running needs (apt; says what it does)
 	@deploy/install-deps
+
+install: all ## put binaries and systemd units in place: PREFIX=/usr/local DESTDIR=
+	$(Q)install -d $(addprefix '$(DESTDIR)$(PREFIX)'/,bin lib/systemd/system lib/sysusers.d lib/tmpfiles.d share/doc/nuanxin)
+	$(Q)install -m 755 $(BINS) '$(DESTDIR)$(PREFIX)/bin/'
+	$(Q)for unit in deploy/systemd/*.service deploy/systemd/*.socket deploy/systemd/*.target; do \
+	    sed 's|/usr/local/|$(PREFIX)/|' $$unit >'$(DESTDIR)$(PREFIX)'/lib/systemd/system/$${unit##*/} || exit 1; done
+	$(Q)install -m 644 deploy/systemd/sysusers.conf '$(DESTDIR)$(PREFIX)/lib/sysusers.d/nuanxin.conf'
+	$(Q)install -m 644 deploy/systemd/tmpfiles.conf '$(DESTDIR)$(PREFIX)/lib/tmpfiles.d/nuanxin.conf'
+	$(Q)install -m 644 README.md deploy/README.zh-CN.md deploy/systemd/nuanxin-gateway-tls.conf '$(DESTDIR)$(PREFIX)/share/doc/nuanxin/'
 
 clean: ## remove what was built
 	rm -rf build
