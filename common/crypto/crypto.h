@@ -11,8 +11,8 @@ int crypto_init(void) MUST_USE; /* once a process */
 
 /* --- keyring ------------------------------------------------------------------------------------------------ */
 
-/* A folder (0700) with the file `keyring` (0600), text of one line an entry: master keys with ids (the newest
- * wraps, older ones unwrap), the key of the blind indexes, the ed25519 key that signs member cards. */
+/* A folder (0700) with the file `keyring` (0600), text of one line an entry: master keys with ids (one of them
+ * wraps, all unwrap), the key of the blind indexes, the ed25519 key that signs member cards. */
 struct keyring;
 #define KEYRING_E_EXISTS 1
 int keyring_create(const char *folder) MUST_USE; /* KEYRING_E_EXISTS if one is there */
@@ -20,7 +20,12 @@ int keyring_create(const char *folder) MUST_USE; /* KEYRING_E_EXISTS if one is t
 int keyring_load(const char *folder, struct keyring **ret_keyring, const char **ret_error) MUST_USE;
 struct keyring *keyring_free(struct keyring *keyring); /* wipes */
 DEFINE_CLEANUP(struct keyring *, keyring_free)
-int keyring_rotate(const char *folder) MUST_USE; /* adds a new active master key; older ones stay */
+/* A new master key in two steps, as several hosts need it: every copy opens with it before any copy seals with it.
+ * KEYRING_E_EXISTS: one is prepared already. */
+int keyring_prepare(const char *folder) MUST_USE;
+int keyring_activate(const char *folder) MUST_USE; /* the newest seals */
+int keyring_rotate(const char *folder) MUST_USE;   /* both at once; older keys stay */
+uint32_t keyring_newest_id(const struct keyring *keyring);
 uint32_t keyring_active_id(const struct keyring *keyring);
 size_t keyring_count(const struct keyring *keyring);
 
@@ -36,7 +41,8 @@ void person_key_new(struct person_key *key);
 void person_key_wrap(const struct keyring *keyring, const struct person_key *key, const char *person,
                      unsigned char out[WRAPPED_KEY_SIZE]);
 int person_key_unwrap(const struct keyring *keyring, struct str wrapped, const char *person,
-                      struct person_key *ret_key) MUST_USE; /* -EKEYREJECTED: damaged, other person, unknown key */
+                      struct person_key *ret_key) MUST_USE; /* -EKEYREJECTED: damaged, other person; -ENOKEY: sealed
+                                                               under a master key that this keyring has not */
 
 /* XChaCha20-Poly1305 with a random nonce; bound to where it stands: "table", "column", "row id". */
 #define SEAL_OVERHEAD (1 + 24 + 16)
@@ -44,7 +50,7 @@ struct str crypto_seal(struct arena *arena, const struct person_key *key, const 
                        const char *row, struct str plain);
 int crypto_open(struct arena *arena, const struct person_key *key, const char *table, const char *column,
                 const char *row, struct str sealed, struct str *ret_plain) MUST_USE;
-/* The same under the keyring itself, for what belongs to no person (stored answers). */
+/* The same under the keyring itself, for what belongs to no person (stored answers). -ENOKEY as above. */
 struct str keyring_seal(struct arena *arena, const struct keyring *keyring, const char *context, struct str plain);
 int keyring_open(struct arena *arena, const struct keyring *keyring, const char *context, struct str sealed,
                  struct str *ret_plain) MUST_USE;

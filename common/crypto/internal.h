@@ -17,7 +17,8 @@ struct master_key {
 };
 
 struct keyring {
-        struct master_key masters[MASTER_KEYS_MAX]; /* by rising id; the last is active */
+        struct master_key masters[MASTER_KEYS_MAX]; /* by rising id */
+        uint32_t active;                            /* which of them seals */
         size_t n_masters;
         unsigned char index_key[32]; /* from which each field's blind index key is derived */
         unsigned char card_public[CARD_PUBLIC_SIZE];

@@ -123,19 +123,38 @@ int keyring_create(const char *folder)
         int r = add_master(k);
         if (r < 0)
                 return r;
+        k->active = k->masters[0].id;
         randombytes_buf(k->index_key, sizeof(k->index_key));
         crypto_sign_ed25519_keypair(k->card_public, k->card_secret);
         return keyring_save(folder, k, true);
 }
 
-int keyring_rotate(const char *folder)
+int keyring_prepare(const char *folder)
+{
+        _cleanup_(keyring_freep) struct keyring *k = NULL;
+        const char *error;
+        int r = keyring_load(folder, &k, &error);
+        if (r == 0 && k->active != k->masters[k->n_masters - 1].id)
+                return KEYRING_E_EXISTS;
+        if (r == 0)
+                r = add_master(k);
+        return r == 0 ? keyring_save(folder, k, false) : r;
+}
+
+int keyring_activate(const char *folder)
 {
         _cleanup_(keyring_freep) struct keyring *k = NULL;
         const char *error;
         int r = keyring_load(folder, &k, &error);
         if (r == 0)
-                r = add_master(k);
+                k->active = k->masters[k->n_masters - 1].id;
         return r == 0 ? keyring_save(folder, k, false) : r;
+}
+
+int keyring_rotate(const char *folder)
+{
+        int r = keyring_prepare(folder);
+        return r == 0 || r == KEYRING_E_EXISTS ? keyring_activate(folder) : r;
 }
 
 static int check_private(const char *path, const struct stat *st, bool sealed, const char **ret_error)
@@ -216,6 +235,11 @@ int keyring_load(const char *folder, struct keyring **ret_keyring, const char **
 }
 
 uint32_t keyring_active_id(const struct keyring *k)
+{
+        return k->active;
+}
+
+uint32_t keyring_newest_id(const struct keyring *k)
 {
         return k->masters[k->n_masters - 1].id;
 }

@@ -123,7 +123,7 @@ static int master_open(unsigned char *out, const struct keyring *keyring, struct
                 return -EKEYREJECTED;
         const struct master_key *master = keyring_find(keyring, get_u32(p + 1));
         if (!master)
-                return -EKEYREJECTED;
+                return -ENOKEY;
         head_context(context, label, p, what);
         return box_open(out, master->bytes, context, (struct str){sealed.p + HEAD, sealed.n - HEAD});
 }

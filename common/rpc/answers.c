@@ -50,7 +50,12 @@ static int replay(struct write_lane *lane, struct rpc_call *call, const struct s
                 return 0;
         }
         struct str sealed = store_bytes(row, 2);
-        if (keyring_open(call->arena, call->server->options.keyring, context_of(call), sealed, &call->answer) != 0) {
+        int r = keyring_open(call->arena, call->server->options.keyring, context_of(call), sealed, &call->answer);
+        if (r == -ENOKEY) {
+                call_failed(call, r);
+                return 0;
+        }
+        if (r != 0) {
                 log_error("a stored answer does not open: is this the store's keyring?", "method=%s",
                           call->served->contract->name);
                 call_refuse(call, NUANXIN__PROBLEM__PROBLEM_INTERNAL);

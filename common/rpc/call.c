@@ -11,6 +11,8 @@
 #include "contract/internal_v1.h"
 #include <string.h>
 
+#define NO_KEY_RETRY_MS 1000
+
 #define ANSWER_MAX (4 * 1024 * 1024 - ENVELOPE_MAX_BYTES) /* with its envelope it must fit into a message of the bus */
 
 /* --- surroundings ----------------------------------------------------------------------------------------------- */
@@ -271,6 +273,13 @@ void call_unavailable(struct rpc_call *call, uint32_t retry_after_ms)
 void call_failed(struct rpc_call *call, int error)
 {
         const char *detail = call->db ? store_last_error(call->db) : "";
+        if (error == -ENOKEY) { /* another instance may have it */
+                log_error("this host's keyring lacks the master key that sealed this: copy the newest keyring here, then restart "
+                          "this instance",
+                          "method=%s", call->served->contract->name);
+                call_unavailable(call, NO_KEY_RETRY_MS);
+                return;
+        }
         log_error("a request failed", "method=%s error=%d store=\"%s\"", call->served->contract->name, error, detail);
         call_refuse(call, NUANXIN__PROBLEM__PROBLEM_INTERNAL);
 }

@@ -30,7 +30,8 @@ static int show(struct cli *cli, const char *folder, const char *advice)
                 return r;
         transcode_json_string(&name, str_of(folder));
         if (cli->json)
-                printf("{\"folder\":%s,\"keys\":%zu,\"active\":%u}\n", buf_z(&name), keyring_count(keyring), keyring_active_id(keyring));
+                printf("{\"folder\":%s,\"keys\":%zu,\"active\":%u,\"newest\":%u}\n", buf_z(&name), keyring_count(keyring),
+                       keyring_active_id(keyring), keyring_newest_id(keyring));
         else
                 printf("%s: %zu master keys, number %u seals\n%s", folder, keyring_count(keyring), keyring_active_id(keyring), advice);
         return 0;
@@ -61,7 +62,31 @@ static int run_rotate(struct cli *cli, const struct command *command, const char
                 fprintf(stderr, "can't add a key to %s: %s\n", cli->keys, strerror(r < 0 ? -r : EIO));
                 return 1;
         }
-        return show(cli, cli->keys, "It does so from the next start of each service on; older keys stay for what they sealed. Back it up:\n"
+        return show(cli, cli->keys, "It does so from the next start of each service on; older keys stay for what they sealed. On several hosts use\n"
+                                    "prepare and activate instead. Back it up:\n"
+                                    "nuanxin keys backup FOLDER\n");
+}
+
+/* On several hosts: first every copy of the keyring opens with the new key, then it seals. */
+static int run_prepare(struct cli *cli, const struct command *command, const char *const *operands, size_t n)
+{
+        (void)command, (void)operands, (void)n;
+        int r = keyring_prepare(cli->keys);
+        if (r == KEYRING_E_EXISTS)
+                fprintf(stderr, "%s has a prepared key already; next: nuanxin keys activate\n", cli->keys);
+        else if (r)
+                fprintf(stderr, "can't add a key to %s: %s\n", cli->keys, strerror(-r));
+        return r ? 1 : show(cli, cli->keys, "The new one only opens. Copy the folder to every host that runs a service, restart each instance there;\n"
+                                    "only when all have it: nuanxin keys activate\n");
+}
+
+static int run_activate(struct cli *cli, const struct command *command, const char *const *operands, size_t n)
+{
+        (void)command, (void)operands, (void)n;
+        int r = keyring_activate(cli->keys);
+        if (r)
+                fprintf(stderr, "can't change %s: %s\n", cli->keys, strerror(-r));
+        return r ? 1 : show(cli, cli->keys, "Copy the folder to every host once more and restart each instance there, in any order. Back it up:\n"
                                     "nuanxin keys backup FOLDER\n");
 }
 
@@ -125,6 +150,8 @@ const struct command commands_keys[] = {
         {"keys show", "", "which keys there are", NULL, {0}, NULL, run_show},
         {"keys create", "", "a new keyring in --keys (make run makes one by itself)", NULL, {0}, NULL, run_create},
         {"keys rotate", "", "a new master key for what is written from now on", NULL, {0}, NULL, run_rotate},
+        {"keys prepare", "", "the same for several hosts, first step: it only opens, until every host has a copy", NULL, {0}, NULL, run_prepare},
+        {"keys activate", "", "second step: it seals", NULL, {0}, NULL, run_activate},
         {"keys backup", "FOLDER", "copies the keyring and reads the copy back", NULL, {0}, NULL, run_backup},
         {0},
 };

@@ -159,7 +159,7 @@ def keys(s):
     expect("sealed with the first key", reveal(before), number)
     after = s.call("POST", "/v1/members", {"organization": VILLAGE, "name": "新会员", "idNumber": id_number(77), "phone": "13800138077"}, token=admin).ok()["id"]
     expect("sealed with the second", reveal(after), id_number(77))
-    expect("the keyring", ask(s, "keys", "show"), {"folder": os.path.join(s.var, "keys"), "keys": 2, "active": 2})
+    expect("the keyring", ask(s, "keys", "show"), {"folder": os.path.join(s.var, "keys"), "keys": 2, "active": 2, "newest": 2})
     shutil.rmtree(copy)
 
 

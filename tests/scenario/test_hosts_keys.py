@@ -183,4 +183,4 @@ def rotation(s):
     served()
 
 
-main(Hosts(redis_nodes=1, gateways=1))
+main(Hosts(redis_nodes=1, gateways=1, sentinels=0))

@@ -8,7 +8,7 @@
     with Hosts(namespaces=True) as s:      # each host is a network namespace behind one bridge, which can be cut off
         s.host("activity-1").cut()
 
-Instances of the two services, the gateways, two Redis and three sentinels. The stores are SQLite files that hosts of this
+Instances of the two services, the gateways, Redis and its sentinels (sentinels=0: one Redis by its address). The stores are SQLite files that hosts of this
 one machine share, or with database=… what urls it gives.
 """
 import contextlib
@@ -201,12 +201,12 @@ class Part:
 
 class Hosts(Stack):
     def __init__(self, namespaces=False, instances=None, gateways=2, redis_nodes=2, seed=True, gateway_options=(), service_options=(),
-                 databases=None, down_after_ms=1000, env=None):
+                 databases=None, down_after_ms=1000, sentinels=3, env=None):
         super().__init__(seed=seed, gateway_options=gateway_options, env=env, engine="sqlite")
         self.namespaces = namespaces
         self.counts = {"membership": 1, "activity": 1, **(instances or {})}
         self.n_gateways, self.n_redis, self.databases, self.down_after_ms = gateways, redis_nodes, databases, down_after_ms
-        self.service_options = list(service_options)
+        self.service_options, self.n_sentinels = list(service_options), sentinels
         self.var = os.path.join(self.folder, "v")
         self.hosts, self.parts = {}, {}
         pid = os.getpid()
@@ -329,7 +329,7 @@ class Hosts(Stack):
                 "redis-server", "--bind", host.address, "--port", "6379", "--dir", folder, "--appendonly", "yes", "--save", "",
                 "--requirepass", REDIS_PASSWORD, "--masterauth", REDIS_PASSWORD, "--repl-diskless-sync-delay", "0", "--replica-announce-ip", host.address, *replica]).start()
         sentinels = []
-        for i in range(1, 4):
+        for i in range(1, self.n_sentinels + 1):
             host = self.redis_hosts[i - 1] if i <= self.n_redis else self.add_host(f"sentinel-{i}", 50 + i)
             path = os.path.join(self.var, "redis", f"sentinel-{i}.conf")
             with open(path, "w") as f:
@@ -342,6 +342,9 @@ class Hosts(Stack):
             self.add_part(f"sentinel-{i}", host, ["redis-server", path, "--sentinel"]).start()
             sentinels.append(host)
         self.sentinel_hosts = sentinels
+        if not sentinels:
+            self.redis_address = f"{self.redis_hosts[0].address}:6379"
+            return
         self.redis_address = "sentinel://" + ",".join(h.address for h in sentinels) + "/nuanxin"
         wait_until("Redis and its sentinels know one another", self.redis_is_whole, 30, 0.1)
 

@@ -163,8 +163,8 @@ static void test_wrapped_keys(void)
         CHECK_INT(person_key_unwrap(k, w, "m-1 ", &got), -EKEYREJECTED);
         CHECK_INT(person_key_unwrap(k, (struct str){w.p, w.n - 1}, "m-1", &got), -EKEYREJECTED);
         for (size_t i = 0; i < sizeof(wrapped); i++) {
-                wrapped[i] ^= 0x80;
-                CHECK_INT(person_key_unwrap(k, w, "m-1", &got), -EKEYREJECTED);
+                wrapped[i] ^= 0x80; /* bytes 1 to 4 name the master key */
+                CHECK_INT(person_key_unwrap(k, w, "m-1", &got), i >= 1 && i < 5 ? -ENOKEY : -EKEYREJECTED);
                 wrapped[i] ^= 0x80;
         }
         drop_keyring(k);
@@ -207,6 +207,39 @@ static void test_rotation(void)
         drop_keyring(k);
 }
 
+static void test_rotation_in_two_steps(void)
+{
+        struct keyring *k = fresh_keyring(), *behind;
+        unsigned char wrapped[WRAPPED_KEY_SIZE];
+        struct person_key key, got;
+        const char *error;
+        person_key_new(&key);
+        CHECK_INT(keyring_load(folder, &behind, &error), 0); /* of a host that has no copy yet */
+
+        CHECK_INT(keyring_prepare(folder), 0);
+        CHECK_INT(keyring_prepare(folder), KEYRING_E_EXISTS);
+        k = load_again(k);
+        CHECK_INT(keyring_count(k), 2);
+        CHECK_INT(keyring_active_id(k), 1);
+        CHECK_INT(keyring_newest_id(k), 2);
+        person_key_wrap(k, &key, "m-1", wrapped);
+        CHECK_INT(wrapped[4], 1);
+        CHECK_INT(person_key_unwrap(behind, str_bytes(wrapped, WRAPPED_KEY_SIZE), "m-1", &got), 0);
+
+        struct keyring *prepared;
+        CHECK_INT(keyring_load(folder, &prepared, &error), 0);
+        CHECK_INT(keyring_activate(folder), 0);
+        k = load_again(k);
+        CHECK_INT(keyring_active_id(k), 2);
+        person_key_wrap(k, &key, "m-1", wrapped);
+        CHECK_INT(wrapped[4], 2);
+        CHECK_INT(person_key_unwrap(prepared, str_bytes(wrapped, WRAPPED_KEY_SIZE), "m-1", &got), 0);
+        CHECK_INT(person_key_unwrap(behind, str_bytes(wrapped, WRAPPED_KEY_SIZE), "m-1", &got), -ENOKEY);
+        keyring_free(prepared);
+        keyring_free(behind);
+        drop_keyring(k);
+}
+
 static void test_values_under_the_keyring(void)
 {
         _cleanup_(arena_freep) struct arena *a = arena_new(4096);
@@ -218,7 +251,7 @@ static void test_values_under_the_keyring(void)
         for (size_t i = 0; i < sealed.n; i++) {
                 struct str bad = arena_str(a, sealed);
                 ((char *)bad.p)[i] ^= 1;
-                CHECK_INT(keyring_open(a, k, "answer", bad, &opened), -EKEYREJECTED);
+                CHECK_INT(keyring_open(a, k, "answer", bad, &opened), i >= 1 && i < 5 ? -ENOKEY : -EKEYREJECTED);
                 CHECK_INT(keyring_open(a, k, "answer", (struct str){sealed.p, i}, &opened), -EKEYREJECTED);
         }
         drop_keyring(k);
@@ -396,6 +429,7 @@ int main(void)
                 {"a sealed value opens in its place only, unchanged", test_sealed_values},
                 {"a wrapped key unwraps for its person only, unchanged", test_wrapped_keys},
                 {"rotation keeps old values readable", test_rotation},
+                {"a prepared key opens first and seals later", test_rotation_in_two_steps},
                 {"values under the keyring open in their context only", test_values_under_the_keyring},
                 {"blind indexes differ by field, value and keyring", test_blind_index},
                 {"cards verify, expire, and cannot be forged or changed", test_cards},
