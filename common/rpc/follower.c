@@ -21,6 +21,7 @@
 #define PULL_WAIT_MS  10000
 #define PULL_DEADLINE (20 * CLOCK_SECOND_US)
 #define REST_LEAST    (CLOCK_SECOND_US / 10)
+#define REST_SHORT    (CLOCK_SECOND_US / 2) /* others were in the way, or the store away */
 #define REST_MOST     (10 * CLOCK_SECOND_US)
 
 static const struct metric_family position_family = {
@@ -107,10 +108,11 @@ static void follower_go(struct follower *f, enum follower_state state)
 static void load(struct follower *f);
 static void advance(struct follower *f);
 
-static void rest(struct follower *f, const char *why, int error)
+/* most_us: the longest that it rests, however often it failed. */
+static void rest(struct follower *f, int64_t most_us, const char *why, int error)
 {
         unsigned shift = f->failures < 7 ? f->failures : 7;
-        int64_t wait = REST_LEAST << shift < REST_MOST ? REST_LEAST << shift : REST_MOST;
+        int64_t wait = REST_LEAST << shift < most_us ? REST_LEAST << shift : most_us;
         metric_add(f->failed, 1);
         if (++f->failures % 8 == 2) /* the first may be a start or a takeover */
                 log_warn(why, "consumer=%s source=%s error=%d failures=%u", f->consumer->name, f->consumer->source, error,
@@ -288,7 +290,8 @@ static void on_applied(void *arg, int result)
                 return;
         }
         if (result != 0) {
-                rest(f, "a consumer could not apply its events", result);
+                bool passes = result == STORE_E_RETRY || result == STORE_E_UNAVAILABLE || result == -ESTALE;
+                rest(f, passes ? REST_SHORT : REST_MOST, "a consumer could not apply its events", result);
                 return;
         }
         f->failures = 0;
@@ -321,7 +324,7 @@ static void on_pulled(void *arg, const struct rpc_result *result)
         if (f->state == FOLLOWER_STOPPED || result->error == -ECANCELED)
                 return;
         if (result->error != 0 || result->problem != NUANXIN__PROBLEM__PROBLEM_NONE) {
-                rest(f, "a consumer could not pull its events", result->error ? result->error : (int)result->problem);
+                rest(f, REST_MOST, "a consumer could not pull its events", result->error ? result->error : (int)result->problem);
                 return;
         }
         f->answer.n = 0;

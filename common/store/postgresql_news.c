@@ -35,6 +35,7 @@ int postgresql_wait(struct store_conn *conn, int64_t timeout_us, char ret_text[6
         struct postgresql_conn *c = postgresql_of(conn);
         int64_t until_us = clock_monotonic_us() + timeout_us;
         for (;;) {
+                postgresql_take_ready(c); /* an answer that nobody waited for stands before the news */
                 if (!c->pg)
                         return STORE_E_UNAVAILABLE;
                 if (take_news(c, ret_text))

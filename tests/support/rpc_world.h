@@ -1,271 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A serving half for a unit test, over a real store: a loop, a tiny service, and requests that come from no socket.
- * The tiny service keeps "things": what a request does is said by its key ("refuse", "kept", "fail", …).
+ * A serving half for a unit test, over a real store (a file, or with NX_POSTGRES a schema of its own in that database): a
+ * loop, the tiny service of rpc_things.h, and requests that come from no socket.
  */
 #pragma once
 
 #include "common/rpc/envelope.h"
 #include "common/rpc/schema.h"
-#include "common/rpc/server.h"
-#include "tests/support/check.h"
+#include "tests/support/rpc_things.h"
 
-#include "contract/internal_v1.h"
-#include "contract/membership_v1.h"
 #include <fcntl.h>
 #include <ftw.h>
 #include <unistd.h>
-
-typedef Nuanxin__Internal__V1__PullSnapshotRequest Ask;
-typedef Nuanxin__Internal__V1__PullSnapshotResponse Told;
-typedef Nuanxin__Internal__V1__Principal Who;
-
-#define WORLD_PATH STR("/43/4301/430102/")
-
-/* One answer as it left. */
-struct got {
-        bool there;
-        Nuanxin__Internal__V1__Reply reply;
-        struct str payload;
-};
-
-#define WORLD_ANSWERS 4096
-struct world {
-        char root[64];
-        struct loop *loop;
-        bool own_loop;
-        void (*reply)(void *arg, const struct bus_peer *to, struct str envelope, struct str payload); /* or NULL */
-        void *reply_arg;
-        const struct rpc_service *service;
-        struct rpc_client *client; /* whom its consumers pull by; the test's */
-        struct store *store;
-        struct keyring *keyring;
-        struct metric_registry *metrics;
-        struct rpc_server *server;
-        struct loop_timer *timer;
-        struct arena *arena;
-        struct clock clock;
-        struct got got[WORLD_ANSWERS];
-        size_t n_sent, n_got, awaited;
-        bool late, drained;
-        /* What the tiny service does to test code. */
-        _Atomic int runs, failures_left, unfollowed_left;
-};
-
-/* --- the tiny service ------------------------------------------------------------------------------------------- */
-
-static inline int thing_count(struct rpc_call *call, const char *name, int64_t *ret_n)
-{
-        static const char sql[] = "SELECT n FROM thing WHERE name = $1";
-        _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
-        int r = store_query(rpc_db(call), sql, &rows, TEXTZ(name));
-        if (r == 0)
-                r = store_next(rows);
-        *ret_n = r == 1 ? store_i64(rows, 0) : 0;
-        return r == 1 ? 0 : r;
-}
-
-static inline int thing_add(struct rpc_call *call, const char *name)
-{
-        static const char sql[] = "INSERT INTO thing (name, n) VALUES ($1, 1) "
-                                  "ON CONFLICT (name) DO UPDATE SET n = thing.n + 1";
-        OrganizationChanged event = NUANXIN__MEMBERSHIP__V1__ORGANIZATION_CHANGED__INIT;
-        int r = store_exec(rpc_db(call), sql, NULL, TEXTZ(name));
-        event.code = (char *)name;
-        return r == 0 ? rpc_emit(call, &membership_v1_organization_changed_msg, &event, name, "43") : r;
-}
-
-static inline int put(struct rpc_call *call, const Ask *ask, Told *told)
-{
-        struct world *w = rpc_state(call);
-        w->runs++;
-        int r = strcmp(ask->key, "forget") == 0 ? 0 : rpc_require(call, WORLD_PATH);
-        if (r == 0)
-                r = thing_add(call, ask->topic);
-        rpc_audit_subject(call, ask->topic, "43");
-        if (r == 0 && strcmp(ask->key, "refuse") == 0)
-                return rpc_refuse(call, NUANXIN__PROBLEM__PROBLEM_PRECONDITION_FAILED, "because");
-        if (r == 0 && strcmp(ask->key, "kept") == 0)
-                return rpc_refuse_kept(call, NUANXIN__PROBLEM__PROBLEM_PRECONDITION_FAILED);
-        if (r == 0 && strcmp(ask->key, "fail") == 0)
-                return -EINVAL;
-        if (r == 0 && strcmp(ask->key, "nospace") == 0 && w->failures_left-- > 0)
-                return -ENOSPC;
-        if (r == 0 && strcmp(ask->key, "due") == 0)
-                r = rpc_due_add(call, "remind", ask->topic, rpc_now(call) + 3600 * CLOCK_SECOND_US, STR("again"));
-        if (r == 0)
-                r = thing_count(call, ask->topic, &told->position);
-        told->next_key = rpc_new_id(call); /* differs each time it runs */
-        return r;
-}
-
-static inline int enter(struct rpc_call *call, const Ask *ask, Told *told)
-{
-        int r = thing_add(call, ask->topic);
-        return r == 0 ? thing_count(call, ask->topic, &told->position) : r;
-}
-
-/* "43,430102" */
-static inline char *scope(struct rpc_call *call)
-{
-        const char *codes[64];
-        char *text = (char *)"";
-        size_t n = rpc_scope(call, codes);
-        for (size_t i = 0; i < n; i++)
-                text = arena_printf(rpc_arena(call), "%s%s%s", text, i ? "," : "", codes[i]);
-        return text;
-}
-
-static inline int page(struct rpc_call *call, const Ask *ask, Told *told)
-{
-        struct str from;
-        int r = rpc_page_start(call, ask->key, STR("filter"), &from);
-        told->position = (int64_t)from.n;
-        told->next_key = rpc_page_token(call, STR("filter"), STR("\0key"));
-        told->epoch = rpc_page_token(call, STR("another"), STR("\0key"));
-        return r;
-}
-
-#define WORLD_HUGE ((size_t)4 << 20) /* more than a message of the bus holds */
-
-static inline int get(struct rpc_call *call, const Ask *ask, Told *told)
-{
-        int r = strcmp(ask->key, "own") == 0 ? rpc_require_member(call, ask->topic, WORLD_PATH)
-                                             : rpc_require(call, WORLD_PATH);
-        if (r == 0 && strcmp(ask->key, "scope") == 0)
-                told->next_key = scope(call);
-        if (r == 0 && strcmp(ask->key, "huge") == 0) {
-                told->next_key = arena_zalloc(rpc_arena(call), WORLD_HUGE + 1);
-                memset(told->next_key, 'x', WORLD_HUGE);
-        }
-        if (r == 0 && strcmp(ask->topic, "page") == 0)
-                return page(call, ask, told);
-        return r == 0 ? thing_count(call, ask->topic, &told->position) : r;
-}
-
-static inline int await(struct rpc_call *call, const Ask *ask, Told *told)
-{
-        rpc_require_nothing(call);
-        int r = thing_count(call, ask->topic, &told->position);
-        if (r != 0 || told->position || rpc_deadline_near(call))
-                return r;
-        return rpc_later(call, 0);
-}
-
-static inline int nothing(struct rpc_call *call, const Ask *ask, Told *told)
-{
-        (void)call;
-        (void)ask;
-        (void)told;
-        return 0;
-}
-
-static inline int prepare(struct rpc_call *call, const Ask *ask)
-{
-        CHECK(rpc_db(call) != NULL);
-        if (strcmp(ask->key, "refuse") == 0)
-                return rpc_refuse(call, NUANXIN__PROBLEM__PROBLEM_PRECONDITION_FAILED);
-        rpc_prepared_set(call, arena_printf(rpc_arena(call), "slowly %s", ask->topic));
-        return 0;
-}
-
-static inline int slow(struct rpc_call *call, const Ask *ask, Told *told)
-{
-        (void)ask;
-        int r = rpc_require(call, WORLD_PATH);
-        if (r == 0)
-                r = thing_add(call, rpc_prepared(call));
-        return r == 0 ? thing_count(call, rpc_prepared(call), &told->position) : r;
-}
-
-static inline int remind(struct rpc_call *call, const char *key, struct str payload)
-{
-        struct world *w = rpc_state(call);
-        CHECK(str_is(payload, "again"));
-        int r = thing_add(call, arena_printf(rpc_arena(call), "due %s", key));
-        return r == 0 && w->failures_left-- > 0 ? -EINVAL : r;
-}
-
-static inline int things(struct rpc_call *call, const char *key, unsigned limit)
-{
-        static const char sql[] = "SELECT name FROM thing WHERE name > $1 ORDER BY name LIMIT $2";
-        _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
-        OrganizationChanged event = NUANXIN__MEMBERSHIP__V1__ORGANIZATION_CHANGED__INIT;
-        int r = store_query(rpc_db(call), sql, &rows, TEXTZ(key), I64(limit));
-        while (r == 0 && (r = store_next(rows)) == 1) {
-                event.code = store_text_dup(rows, 0, rpc_arena(call));
-                r = rpc_snapshot_add(call, &membership_v1_organization_changed_msg, &event, event.code, "43",
-                                     event.code);
-        }
-        return r;
-}
-
-static inline int follow(struct rpc_call *call, const struct rpc_event *events, size_t n)
-{
-        static const char sql[] = "INSERT INTO seen (seq, subject) VALUES ($1, $2)"; /* twice is an error */
-        struct world *w = rpc_state(call);
-        int r = 0;
-        for (size_t i = 0; i < n && r == 0; i++)
-                r = store_exec(rpc_db(call), sql, NULL, I64(events[i].seq), TEXTZ(events[i].subject));
-        return r == 0 && w->unfollowed_left && w->unfollowed_left-- ? -EINVAL : r;
-}
-
-/* The codes that begin with 43 are below 43, and so on. */
-static inline int world_path(struct rpc_call *call, struct str code, struct str *ret_path)
-{
-        struct buf path = {0};
-        for (size_t n = 2; n <= code.n; n += 2)
-                buf_printf(&path, "/%.*s", (int)n, code.p);
-        buf_add_char(&path, '/');
-        *ret_path = arena_str(rpc_arena(call), buf_str(&path));
-        buf_done(&path);
-        return code.n >= 2 && code.p[0] == '4' ? 0 : rpc_refuse(call, NUANXIN__PROBLEM__PROBLEM_NOT_FOUND);
-}
-
-#define WORLD_METHOD(id_, name_, lane_, permission_)                                                         \
-        {                                                                                                    \
-                .id = (id_), .input_hash = 7, .name = "test." name_, .service = "test",                      \
-                .input = &internal_v1_pull_snapshot_request_msg,                                             \
-                .output = &internal_v1_pull_snapshot_response_msg, .permission = (permission_),              \
-                .permission_id = -1, .lane = NUANXIN__LANE__##lane_                                          \
-        }
-enum { PUT = 1, GET, AWAIT, SLOW, SECRET, OPEN, AT };
-static struct contract_method world_contract[] = {
-        [PUT] = WORLD_METHOD(PUT, "Put", WRITE, "member.write"),
-        [GET] = WORLD_METHOD(GET, "Get", READ, "member.read"),
-        [AWAIT] = WORLD_METHOD(AWAIT, "Await", READ, "signedIn"),
-        [SLOW] = WORLD_METHOD(SLOW, "Slow", SLOW_WRITE, "member.write"),
-        [SECRET] = WORLD_METHOD(SECRET, "Secret", WRITE, "member.write"),
-        [OPEN] = WORLD_METHOD(OPEN, "Open", WRITE, "public"),
-        [AT] = WORLD_METHOD(AT, "At", READ, "member.read"),
-};
-static const struct rpc_method world_methods[] = {
-        {&world_contract[PUT], (rpc_handle)put, NULL},
-        {&world_contract[GET], (rpc_handle)get, NULL},
-        {&world_contract[AWAIT], (rpc_handle)await, NULL},
-        {&world_contract[SLOW], (rpc_handle)slow, (rpc_prepare)prepare},
-        {&world_contract[SECRET], (rpc_handle)put, NULL},
-        {&world_contract[OPEN], (rpc_handle)enter, NULL},
-        {&world_contract[AT], (rpc_handle)nothing, NULL},
-        {0},
-};
-static const struct store_migration world_schema[] = {
-        {"test/001", "CREATE TABLE thing (name @text PRIMARY KEY, n @int NOT NULL) @strict;"
-                     "CREATE TABLE seen (seq @int PRIMARY KEY, subject @text NOT NULL) @strict;"},
-        {0},
-};
-static const struct rpc_consumer world_consumers[] = {
-        {.source = "test", .name = "test.seen", .apply = follow},
-        {0},
-};
-static const struct rpc_due_kind world_due[] = {{"remind", remind}, {0}};
-static const struct rpc_snapshot world_snapshots[] = {{"thing", things}, {0}};
-static const struct rpc_service world_service = {.name = "test",
-                                                 .methods = world_methods,
-                                                 .consumers = world_consumers,
-                                                 .snapshots = world_snapshots,
-                                                 .due = world_due,
-                                                 .organization_path = world_path};
 
 /* --- its world -------------------------------------------------------------------------------------------------- */
 
@@ -321,7 +67,7 @@ static inline void world_start(struct world *w)
         world_contract[AT].at = "topic";
         world_contract[OPEN].session = NUANXIN__SESSION_EFFECT__SESSION_OPEN;
         const struct rpc_server_options options = {.service = w->service,
-                                                   .instance = "one",
+                                                   .instance = w->instance ? w->instance : "one",
                                                    .loop = w->loop,
                                                    .store = w->store,
                                                    .keyring = w->keyring,
@@ -343,20 +89,64 @@ static inline void world_shift(struct world *w, int64_t us)
         close(fd);
 }
 
-static inline struct world *world_make(struct loop *loop, const struct rpc_service *service)
+static inline const char *world_postgres(void)
 {
-        struct world *w = mem_zalloc(sizeof(*w));
+        return getenv("NX_POSTGRES");
+}
+
+/* As somebody else at the database. */
+static inline void world_sql(const char *sql)
+{
+        const char *error = "";
+        _cleanup_(store_closep) struct store *store = NULL;
+        _cleanup_(store_writer_releasep) struct store_writer *writer = NULL;
+        world_must(store_open(world_postgres(), NULL, &store, &error), "database", error);
+        world_must(store_writer_acquire(store, "other", false, &writer, &error), "database", error);
+        struct store_conn *db = store_writer_conn(writer);
+        world_must(store_begin(db), "begin", store_last_error(db));
+        world_must(store_exec(db, sql, NULL), sql, store_last_error(db));
+        world_must(store_commit(db), sql, store_last_error(db));
+}
+
+static inline void world_open_store(struct world *w)
+{
+        static int worlds;
+        char url[512], sql[80];
+        const char *error = "";
+        if (w->beside) {
+                snprintf(url, sizeof(url), "%s&options=-csearch_path%%3D%s", world_postgres(), w->schema);
+        } else if (world_postgres()) {
+                snprintf(w->schema, sizeof(w->schema), "world_%d_%d", getpid(), worlds++);
+                snprintf(sql, sizeof(sql), "CREATE SCHEMA %s", w->schema);
+                world_sql(sql);
+                snprintf(url, sizeof(url), "%s&options=-csearch_path%%3D%s", world_postgres(), w->schema);
+        } else {
+                snprintf(url, sizeof(url), "sqlite:%s/test.db", w->root);
+        }
+        world_must(store_open(url, NULL, &w->store, &error), "store", error);
+}
+
+static inline struct keyring *world_keyring(const char *folder)
+{
+        struct keyring *keyring;
         char path[128];
         const char *error = "";
+        snprintf(path, sizeof(path), "%s/keys", folder);
+        world_must(crypto_init(), "crypto", NULL);
+        world_must(keyring_create(path), "keyring", NULL);
+        world_must(keyring_load(path, &keyring, &error), "keyring", error);
+        return keyring;
+}
+
+static inline struct world *world_fill(struct world *w, struct loop *loop, const struct rpc_service *service)
+{
+        char path[128];
         w->service = service;
         snprintf(w->root, sizeof(w->root), "/tmp/nuanxin-rpc-XXXXXX");
         world_must(mkdtemp(w->root) ? 0 : -errno, "folder", NULL);
-        snprintf(path, sizeof(path), "%s/keys", w->root);
-        world_must(crypto_init(), "crypto", NULL);
-        world_must(keyring_create(path), "keyring", NULL);
-        world_must(keyring_load(path, &w->keyring, &error), "keyring", error);
-        snprintf(path, sizeof(path), "sqlite:%s/test.db", w->root);
-        world_must(store_open(path, NULL, &w->store, &error), "store", error);
+        if (!w->keyring)
+                w->keyring = world_keyring(w->root);
+        world_open_store(w);
         world_shift(w, 0);
         snprintf(path, sizeof(path), "%s/clock", w->root);
         world_must(clock_init(&w->clock, path), "clock", NULL);
@@ -370,9 +160,25 @@ static inline struct world *world_make(struct loop *loop, const struct rpc_servi
         return w;
 }
 
+static inline struct world *world_make(struct loop *loop, const struct rpc_service *service)
+{
+        return world_fill(mem_zalloc(sizeof(struct world)), loop, service);
+}
+
 static inline struct world *world_new(void)
 {
         return world_make(NULL, &world_service);
+}
+
+/* Another instance on the same (shared) store; it ends before the first. */
+static inline struct world *world_beside(struct world *first, struct loop *loop, const char *instance)
+{
+        struct world *w = mem_zalloc(sizeof(*w));
+        w->beside = true;
+        w->instance = instance;
+        w->keyring = first->keyring;
+        snprintf(w->schema, sizeof(w->schema), "%s", first->schema);
+        return world_fill(w, loop, first->service);
 }
 
 static inline int world_unlink(const char *path, const struct stat *st, int type, struct FTW *ftw)
@@ -399,8 +205,14 @@ static inline void world_done(struct world *w)
                 loop_free(w->loop);
         metric_registry_free(w->metrics);
         store_close(w->store);
-        keyring_free(w->keyring);
+        if (!w->beside)
+                keyring_free(w->keyring);
         arena_free(w->arena);
+        if (w->schema[0] && !w->beside) {
+                char sql[80];
+                snprintf(sql, sizeof(sql), "DROP SCHEMA %s CASCADE", w->schema);
+                world_sql(sql);
+        }
         nftw(w->root, world_unlink, 8, FTW_DEPTH | FTW_PHYS);
         free(w);
 }
@@ -445,7 +257,7 @@ static inline size_t world_send(struct world *w, const struct question *q)
         _cleanup_(arena_freep) struct arena *arena = arena_new(4096);
         struct buf packed = {0}, wire = {0};
         char key[40];
-        snprintf(key, sizeof(key), "own-%zu", w->n_sent);
+        snprintf(key, sizeof(key), "%.20s-%zu", w->instance ? w->instance : "own", w->n_sent);
         ask.topic = (char *)(q->topic ? q->topic : "a");
         ask.key = (char *)(q->key ? q->key : "");
         ask.limit = 1;
@@ -506,14 +318,24 @@ static inline int64_t world_position(struct world *w, const struct got *got)
         return world_told(w, got)->position;
 }
 
-/* One number from the store, by a reader of its own. */
+static inline int64_t world_read(struct store_conn *reader, const char *sql)
+{
+        _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
+        return store_query(reader, sql, &rows) == 0 && store_next(rows) == 1 ? store_i64(rows, 0) : -1;
+}
+
+/* One number from the store, by a reader of its own; on a shared store once all events have their positions. */
 static inline int64_t world_number(struct world *w, const char *sql)
 {
         _cleanup_(store_conn_closep) struct store_conn *reader = NULL;
         if (store_reader_open(w->store, &reader) != 0)
                 return -1;
-        _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
-        return store_query(reader, sql, &rows) == 0 && store_next(rows) == 1 ? store_i64(rows, 0) : -1;
+        for (int i = 0; i < 1000 && store_is_shared(w->store); i++) {
+                if (world_read(reader, "SELECT COUNT(*) FROM rpc_arrival") == 0)
+                        break;
+                usleep(5000);
+        }
+        return world_read(reader, sql);
 }
 
 /* Turns the loop until that number is n. */

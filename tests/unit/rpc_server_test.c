@@ -10,7 +10,7 @@
 
 #define PROBLEM(got) ((int)(got)->reply.problem)
 #define P(name)      NUANXIN__PROBLEM__PROBLEM_##name
-#define THINGS       "SELECT COALESCE(SUM(n), 0) FROM thing"
+#define THINGS       "SELECT CAST(COALESCE(SUM(n), 0) AS BIGINT) FROM thing"
 #define EVENTS       "SELECT COUNT(*) FROM rpc_outbox"
 #define AUDITED      "SELECT COUNT(*) FROM rpc_audit"
 #define ANSWERS      "SELECT COUNT(*) FROM rpc_answer"
