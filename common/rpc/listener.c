@@ -32,7 +32,7 @@ static void channel_of(const struct rpc_server *server, char out[80])
 
 int listener_tell(struct write_lane *lane, int64_t head, bool vacant)
 {
-        static const char sql[] = "SELECT pg_notify($1, $2)";
+        static const char sql[] = "SELECT CAST(pg_notify($1, $2) AS TEXT)";
         char channel[80], text[64];
         _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
         channel_of(lane->server, channel);

@@ -220,7 +220,7 @@ static void test_pull(void)
         CHECK_INT(told->head, 5);
         CHECK(!told->reset);
         CHECK_INT(told->events[1]->seq, 2);
-        CHECK_TEXT(told->events[1]->subject, "a0001");
+        CHECK(strncmp(told->events[1]->subject, "a000", 4) == 0); /* several wrote at once, where several may */
         CHECK_TEXT(told->events[1]->type, "nuanxin.membership.v1.OrganizationChanged");
         ask.epoch = told->epoch;
         ask.after = 5;
@@ -281,7 +281,7 @@ static void test_audit_and_status(void)
         ask.limit = 2;
         told = peer_ask(w, &internal_v1_list_audit, &ask);
         CHECK_INT(told->n_entries, 2);
-        CHECK(strncmp(told->entries[0]->subject, "a000", 4) == 0);
+        CHECK(strncmp(told->entries[0]->subject, "a000", 4) == 0); /* likewise */
         CHECK_INT(told->next_before, 2);
         ask.before = told->next_before;
         told = peer_ask(w, &internal_v1_list_audit, &ask);
