@@ -344,7 +344,8 @@ static int start_server(struct service *s)
                 .service = s->spec->rpc, .instance = s->instance, .loop = s->loop, .store = s->store,
                 .keyring = s->keyring, .clock = &s->clock, .metrics = s->metrics, .state = s->user,
                 .read_threads = (int)s->read_threads, .slow_threads = (int)s->slow_threads,
-                .write_threads = (int)s->write_threads, .write_batch = (int)s->write_batch, .lane_queue = 8192, .answers_kept_us = CLOCK_DAY_US,
+                .write_threads = (int)s->write_threads, .write_batch = (int)s->write_batch,
+                .lane_queue = 8192, .answers_kept_us = CLOCK_DAY_US,
                 .gateway_answers_kept_us = 10 * CLOCK_MINUTE_US, .reply = send_reply, .reply_arg = s,
         };
         int r = rpc_server_new(&options, &s->server);
@@ -434,8 +435,8 @@ int service_main(const struct service_spec *spec, int argc, char **argv)
                 {"admin-open", NULL, "--admin may be off loopback: only where a network policy says who reaches it", CONFIG_FLAG, &s.admin_open, 0, 0},
                 {"read-threads", "N", "threads of the read lane (default: 2)", CONFIG_INT, &s.read_threads, 1, 64},
                 {"slow-threads", "N", "threads of the slow lane: password hashing (default: 1)", CONFIG_INT, &s.slow_threads, 1, 64},
-                {"write-threads", "N", "threads of the write lane on PostgreSQL (default: 4); on SQLite there is one", CONFIG_INT, &s.write_threads, 1, 64},
-                {"write-batch", "N", "most requests of one commit (default: 256; on PostgreSQL at most 32)", CONFIG_INT, &s.write_batch, 1, 4096},
+                {"write-threads", "N", "threads of the write lane on PostgreSQL (default: 4)", CONFIG_INT, &s.write_threads, 1, 64},
+                {"write-batch", "N", "most requests of one commit (default: 256; PostgreSQL: 32)", CONFIG_INT, &s.write_batch, 1, 4096},
                 {"clock-file", "PATH", "for tests: 8 bytes, an int64 of microseconds added to the time", CONFIG_TEXT, &s.clock_file, 0, 0},
                 {"log-level", "LEVEL", "debug, info, warning or error (default: info)", CONFIG_TEXT, &s.log_level, 0, 0},
                 {0},
