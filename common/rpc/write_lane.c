@@ -139,7 +139,7 @@ static void housekeep(struct write_lane *lane, bool idle)
 {
         int64_t now = clock_monotonic_us();
         if (now - lane->beat_us >= BEAT_US) {
-                store_writer_heartbeat(lane->all->writer);
+                write_lane_check_deposed(store_writer_heartbeat(lane->all->writer));
                 lane->beat_us = now;
         }
         if (!load(lane))

@@ -17,7 +17,7 @@
 #define DRAIN_GRACE_US   (200 * 1000ll)              /* callers have heard of it by then */
 #define DRAIN_LONGEST_US (20 * CLOCK_SECOND_US)
 #define FAREWELL_US      (20 * 1000ll)               /* the registry's last commands leave */
-#define WRITER_STUCK_US  (10 * CLOCK_SECOND_US)
+#define WRITER_STUCK_US  (5 * CLOCK_SECOND_US)
 #define AWAY_SAID_US     CLOCK_SECOND_US
 #define THREAD_STUCK_US  (60 * CLOCK_SECOND_US)      /* shared store: several waits for a slow database in a row are no bug */
 

@@ -20,9 +20,10 @@
 
 #define SCHEMA_POLL_US  (50 * 1000ll)
 #define WATCH_EVERY_US  CLOCK_SECOND_US
-#define FROZEN_AFTER_US (10 * CLOCK_SECOND_US)
-#define LATE_AFTER_US   (3 * CLOCK_SECOND_US)
-#define LATE_LOOKS      5 /* in a row: a machine that slept as a whole has ended nobody */
+#define FROZEN_AFTER_US (5 * CLOCK_SECOND_US) /* its callers wait for 10 s: what they asked is still done */
+#define LATE_AFTER_US   (2 * CLOCK_SECOND_US)
+#define LATE_LOOKS      4 /* in a row: a machine that slept as a whole has ended nobody */
+#define SAY_LOOKS       60
 #define WAKE_SIGNAL     SIGUSR1
 
 #define DATABASE_EVERY_US (CLOCK_SECOND_US / 2)
@@ -43,6 +44,7 @@ struct takeover {
 static int migrate(struct takeover *t, struct store_writer *writer)
 {
         const char *error = NULL;
+        service_notify("EXTEND_TIMEOUT_USEC=3600000000"); /* a large table takes its time */
         int r = rpc_migrate(store_writer_conn(writer), t->o.migrations, &error);
         if (r)
                 log_error("the schema can't be brought up to date", "error=\"%s\"", error ? error : strerror(r < 0 ? -r : EIO));
@@ -202,7 +204,7 @@ static void name_of(const char *process, char name[32])
                 fclose(f);
 }
 
-/* The same program as ours, and not another process that got the number in a container of its own? */
+/* The same program as ours, and not another process that got the number meanwhile? */
 static bool is_our_kind(int pid)
 {
         char process[16], name[32], own[32];
@@ -237,8 +239,12 @@ static void watch_writer(void *arg)
         loop_timer_set(t->watch_timer, WATCH_EVERY_US);
         bool late = store_writer_observe(t->o.store, &pid, &still_us) == 0 && still_us >= LATE_AFTER_US;
         t->late_looks = late ? t->late_looks + 1 : 0;
-        if (still_us >= FROZEN_AFTER_US && t->late_looks >= LATE_LOOKS && pid > 1 && pid != getpid())
+        if (still_us < FROZEN_AFTER_US || t->late_looks < LATE_LOOKS)
+                return;
+        if (pid > 1 && pid != getpid())
                 end_frozen(t, pid);
+        else if (t->late_looks == LATE_LOOKS || t->late_looks % SAY_LOOKS == 0)
+                log_error("the writer stands still, in another container: end it there", "for_ms=%lld", (long long)(still_us / 1000));
 }
 
 /* The lock, at once; else the wait for it. */

@@ -17,7 +17,7 @@ struct store_engine {
         struct store_writer *(*writer_release)(struct store_writer *writer);
         int (*writer_extra)(struct store_writer *writer, struct store_conn **ret_conn);
         int64_t (*writer_epoch)(const struct store_writer *writer);
-        void (*writer_heartbeat)(struct store_writer *writer);
+        int (*writer_heartbeat)(struct store_writer *writer);
         int (*writer_observe)(struct store *store, int *ret_pid, int64_t *ret_still_us);
 
         int (*reader_open)(struct store *store, struct store_conn **ret_conn);

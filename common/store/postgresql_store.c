@@ -107,9 +107,10 @@ static int64_t writer_epoch(const struct store_writer *writer)
         return 0;
 }
 
-static void writer_heartbeat(struct store_writer *writer)
+static int writer_heartbeat(struct store_writer *writer)
 {
         (void)writer;
+        return 0;
 }
 
 static int writer_observe(struct store *store, int *ret_pid, int64_t *ret_still_us)

@@ -15,6 +15,7 @@ struct sqlite_store {
         char *vfs; /* NULL: the system's */
         int64_t cache_kib;
         bool no_sync;
+        int file; /* the database file, for the writer's lock on it: open before and after all that SQLite opens */
 };
 
 /* Makes the names in path's folder durable. */
@@ -83,7 +84,8 @@ int sqlite_writer_acquire(struct store *store, const char *instance, bool wait, 
                           const char **ret_error) MUST_USE;
 struct store_writer *sqlite_writer_release(struct store_writer *writer);
 int64_t sqlite_writer_epoch(const struct store_writer *writer);
-void sqlite_writer_heartbeat(struct store_writer *writer);
+int sqlite_writer_heartbeat(struct store_writer *writer) MUST_USE;
+void sqlite_writer_moves(struct store_writer *writer); /* called within long statements: a heartbeat, if one is due */
 int sqlite_writer_observe(struct store *store, int *ret_pid, int64_t *ret_still_us) MUST_USE;
 /* Does the lock file still stand where it was locked? 0 or STORE_E_DEPOSED, which is for ever. */
 int sqlite_writer_check_lock(struct store_writer *writer) MUST_USE;

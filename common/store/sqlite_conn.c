@@ -18,6 +18,8 @@
  * with an old snapshot at a takeover. */
 #define BUSY_MS 3000
 
+#define PROGRESS_STEPS 100000 /* of SQLite's machine, a few milliseconds */
+
 /* Pages in the log (4 KiB each) after which the next transaction begins with a checkpoint: its answers are
  * out by then, so commits stay flat. Beyond the limit readers are waited for, shortly: a log that never ends
  * slows every read. */
@@ -117,6 +119,14 @@ static int set_up(struct store_conn *conn, const struct sqlite_store *store)
         return result == SQLITE_OK ? 0 : sqlite_error(conn, result);
 }
 
+/* A long statement moves too. */
+static int on_progress(void *userdata)
+{
+        const struct store_conn *conn = userdata;
+        sqlite_writer_moves(conn->writer);
+        return 0;
+}
+
 static int set_up_writer(struct store_conn *conn)
 {
         sqlite3_stmt *stmt = NULL;
@@ -132,6 +142,7 @@ static int set_up_writer(struct store_conn *conn)
                 return r;
         sqlite3_wal_autocheckpoint(sqlite_handle(conn), 0);
         sqlite3_wal_hook(sqlite_handle(conn), on_wal_commit, conn);
+        sqlite3_progress_handler(sqlite_handle(conn), PROGRESS_STEPS, on_progress, conn);
         result = sqlite3_exec(sqlite_handle(conn), "PRAGMA journal_size_limit=67108864", NULL, NULL, NULL);
         return result == SQLITE_OK ? 0 : sqlite_error(conn, result);
 }

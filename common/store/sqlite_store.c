@@ -57,6 +57,22 @@ static int make_file(const char *path, const char **ret_error)
         return r == 0 ? sqlite_sync_folder(path, ret_error) : r;
 }
 
+/* Whoever opens the file by one name must find the log of whoever opens it by another: both stand in its folder. */
+static int check_one_name(const char *real, const struct stat *st, const char **ret_error)
+{
+        struct statx file, folder;
+        _cleanup_(mem_freep) char *above = mem_strdup(real);
+        above[strrchr(real, '/') - real + 1] = '\0';
+        if (st->st_nlink > 1)
+                return store_fail(ret_error, -EMLINK,
+                                  "%s has another name (a hard link), by which it would have another log: remove one", real);
+        if (statx(AT_FDCWD, real, 0, STATX_MNT_ID, &file) == 0 && statx(AT_FDCWD, above, 0, STATX_MNT_ID, &folder) == 0 &&
+            (file.stx_mask & folder.stx_mask & STATX_MNT_ID) && file.stx_mnt_id != folder.stx_mnt_id)
+                return store_fail(ret_error, -EXDEV,
+                                  "%s is a mount of its own, so its log would stand elsewhere: mount its folder", real);
+        return 0;
+}
+
 int sqlite_open(struct str path, const struct store_options *options, struct store **ret_store,
                 const char **ret_error)
 {
@@ -79,7 +95,16 @@ int sqlite_open(struct str path, const struct store_options *options, struct sto
         if (!real)
                 return store_fail(ret_error, -errno, "cannot resolve %s: %m", path.p);
 
+        int file = -1;
+        r = check_one_name(real, &st, ret_error);
+        if (r == 0 && (file = open(real, O_RDWR | O_CLOEXEC)) < 0)
+                r = store_fail(ret_error, -errno, "cannot open %s: %m", real);
+        if (r < 0) {
+                free(real);
+                return r;
+        }
         struct sqlite_store *store = mem_zalloc(sizeof(*store));
+        store->file = file;
         store->base.engine = &sqlite_engine;
         store->path = real;
         if (asprintf(&store->lock_path, "%s.lock", real) < 0)
@@ -94,6 +119,7 @@ int sqlite_open(struct str path, const struct store_options *options, struct sto
 static struct store *close_store(struct store *base)
 {
         struct sqlite_store *store = (struct sqlite_store *)base;
+        close(store->file);
         free(store->path);
         free(store->lock_path);
         free(store->vfs);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Who may write: an OFD lock on PATH.lock, held for life, and the epoch in the database that each takeover
- * raises. The lock file's text is for those who wait: "PID MONOTONIC-MICROSECONDS INSTANCE".
+ * Who may write: two OFD locks, held for life, and the epoch in the database that each takeover raises. One lock is on the
+ * database file itself, on a byte that nobody else uses: it holds whatever becomes of names. The other is on PATH.lock,
+ * which builds before this one know alone; its text is for those who wait:
+ * "PID MONOTONIC-MICROSECONDS PID-NAMESPACE INSTANCE". A writer whose PATH.lock was taken away gives up within a second.
  */
 #include "common/store/sqlite.h"
 #include "common/base/clock.h"
@@ -20,8 +22,11 @@ struct sqlite_writer {
         dev_t device; /* of the lock file that was locked */
         ino_t inode;
         int64_t epoch;
-        bool deposed;
+        int64_t beat_us;
+        bool file_locked, deposed;
 };
+
+#define BEAT_LEAST_US (CLOCK_SECOND_US / 2) /* of the heartbeats that a long statement gives */
 
 static const char *lock_path_of(const struct sqlite_writer *w)
 {
@@ -29,6 +34,23 @@ static const char *lock_path_of(const struct sqlite_writer *w)
 }
 
 static const struct flock whole_file = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+
+/* A byte that no file reaches. The descriptor is the store's, since closing any would drop the locks that SQLite holds
+ * on the file in this process. */
+static struct flock the_byte(short type)
+{
+        return (struct flock){.l_type = type, .l_whence = SEEK_SET, .l_start = INT64_C(1) << 62, .l_len = 1};
+}
+
+static int lock_database(struct sqlite_writer *w, bool wait)
+{
+        struct flock lock = the_byte(F_WRLCK);
+        int file = ((const struct sqlite_store *)w->base.store)->file;
+        if (fcntl(file, wait ? F_OFD_SETLKW : F_OFD_SETLK, &lock) < 0)
+                return errno == EAGAIN || errno == EACCES ? STORE_E_LOCKED : -errno;
+        w->file_locked = true;
+        return 0;
+}
 
 /* Opens and locks. STORE_E_LOCKED; -EINTR if a signal came while it waited; -ESTALE if the file was replaced
  * meanwhile, so that what is locked now is nobody's. */
@@ -60,10 +82,12 @@ static int lock_once(struct sqlite_writer *w, bool wait)
 
 static int lock_file(struct sqlite_writer *w, bool wait, const char **ret_error)
 {
-        int r;
-        do
-                r = lock_once(w, wait);
-        while (r == -ESTALE);
+        int r = lock_database(w, wait);
+        if (r == 0) {
+                do
+                        r = lock_once(w, wait);
+                while (r == -ESTALE);
+        }
         if (r == STORE_E_LOCKED)
                 return store_fail(ret_error, r, "another process writes %s", ((struct sqlite_store *)w->base.store)->path);
         if (r < 0)
@@ -103,6 +127,23 @@ static int raise_epoch(struct sqlite_writer *w)
         return r == STORE_E_RETRY ? -EBUSY : r;
 }
 
+/* Numbers of processes mean something within their namespace. 0: unknown. */
+static int64_t pid_namespace(void)
+{
+        struct stat st;
+        return stat("/proc/self/ns/pid", &st) == 0 ? (int64_t)st.st_ino : 0;
+}
+
+static void beat(struct sqlite_writer *w)
+{
+        char text[160];
+        w->beat_us = clock_monotonic_us();
+        int n = snprintf(text, sizeof(text), "%d %" PRId64 " %" PRId64 " %.100s\n", getpid(), w->beat_us, pid_namespace(),
+                         w->instance);
+        ssize_t written = pwrite(w->lock, text, (size_t)n, 0);
+        (void)written; /* within the file's first block, so even a full disk takes it after the first time */
+}
+
 int sqlite_writer_acquire(struct store *store, const char *instance, bool wait, struct store_writer **ret_writer,
                           const char **ret_error)
 {
@@ -117,7 +158,7 @@ int sqlite_writer_acquire(struct store *store, const char *instance, bool wait, 
         int r = lock_file(w, wait, ret_error);
         if (r != 0)
                 return r;
-        sqlite_writer_heartbeat(writer);
+        beat(w);
         r = sqlite_conn_open(store, writer, &w->base.conn, ret_error);
         if (r != 0)
                 return r;
@@ -151,6 +192,11 @@ struct store_writer *sqlite_writer_release(struct store_writer *writer)
                 (void)r; /* if the text stays: without the lock it says nothing */
                 close(w->lock);
         }
+        if (w->file_locked) {
+                struct flock lock = the_byte(F_UNLCK);
+                int r = fcntl(((const struct sqlite_store *)w->base.store)->file, F_OFD_SETLK, &lock);
+                (void)r; /* it goes with the store's descriptor, at the latest */
+        }
         free(w->instance);
         free(w);
         return NULL;
@@ -161,21 +207,24 @@ int64_t sqlite_writer_epoch(const struct store_writer *writer)
         return ((const struct sqlite_writer *)writer)->epoch;
 }
 
-void sqlite_writer_heartbeat(struct store_writer *writer)
+int sqlite_writer_heartbeat(struct store_writer *writer)
 {
-        const struct sqlite_writer *w = (const struct sqlite_writer *)writer;
-        char text[160];
-        int n = snprintf(text, sizeof(text), "%d %" PRId64 " %.100s\n", getpid(), clock_monotonic_us(),
-                         w->instance);
-        ssize_t written = pwrite(w->lock, text, (size_t)n, 0);
-        (void)written; /* within the file's first block, so even a full disk takes it after the first time */
+        beat((struct sqlite_writer *)writer);
+        return sqlite_writer_check_lock(writer);
+}
+
+void sqlite_writer_moves(struct store_writer *writer)
+{
+        struct sqlite_writer *w = (struct sqlite_writer *)writer;
+        if (clock_monotonic_us() - w->beat_us >= BEAT_LEAST_US)
+                beat(w);
 }
 
 int sqlite_writer_observe(struct store *store, int *ret_pid, int64_t *ret_still_us)
 {
         struct flock lock = whole_file;
         char text[160];
-        int64_t pid = 0, beat = 0;
+        int64_t pid = 0, last = 0, namespace = 0, own = pid_namespace();
         int fd = open(((struct sqlite_store *)store)->lock_path, O_RDWR | O_CLOEXEC);
         if (fd < 0 && errno != ENOENT)
                 return -errno;
@@ -185,15 +234,16 @@ int sqlite_writer_observe(struct store *store, int *ret_pid, int64_t *ret_still_
                 close(fd);
 
         struct str rest = {text, n > 0 ? (size_t)n : 0};
-        struct str first = str_cut(&rest, ' '), second = str_cut(&rest, ' ');
+        struct str first = str_cut(&rest, ' '), second = str_cut(&rest, ' '), third = str_cut(&rest, ' ');
         if (!held || str_to_i64(first, 1, INT32_MAX, &pid) < 0 ||
-            str_to_i64(second, 0, INT64_MAX, &beat) < 0) {
+            str_to_i64(second, 0, INT64_MAX, &last) < 0) {
                 *ret_pid = 0;
                 *ret_still_us = 0;
                 return 0;
         }
-        int64_t still = clock_monotonic_us() - beat;
-        *ret_pid = (int)pid;
+        int64_t still = clock_monotonic_us() - last;
+        bool elsewhere = str_to_i64(third, 1, INT64_MAX, &namespace) == 0 && own && namespace != own;
+        *ret_pid = elsewhere ? 0 : (int)pid;
         *ret_still_us = still > 0 ? still : 0;
         return 0;
 }

@@ -76,9 +76,9 @@ int64_t store_writer_epoch(const struct store_writer *writer)
         return writer->engine->writer_epoch(writer);
 }
 
-void store_writer_heartbeat(struct store_writer *writer)
+int store_writer_heartbeat(struct store_writer *writer)
 {
-        writer->engine->writer_heartbeat(writer);
+        return writer->engine->writer_heartbeat(writer);
 }
 
 int store_writer_observe(struct store *store, int *ret_pid, int64_t *ret_still_us)

@@ -94,7 +94,7 @@ int store_contract(struct store_conn *writer, const struct store_migration *migr
 
 /* Shared: everybody is a writer, at once, and the lock, the epoch, the heartbeat and observing have no part.
  *
- * On SQLite one process writes: it holds an OFD lock on PATH.lock for life. Its pid and a heartbeat stand in
+ * On SQLite one process writes: it holds OFD locks on the database and on PATH.lock for life. Its pid and a heartbeat stand in
  * that file, so a waiting process can tell who writes and whether it still moves. */
 struct store_writer;
 
@@ -111,9 +111,10 @@ struct store_conn *store_writer_conn(struct store_writer *writer); /* for the wr
 /* Shared: one more connection that writes, for a thread of its own; close it before the writer. Else -ENOTSUP. */
 int store_writer_extra(struct store_writer *writer, struct store_conn **ret_conn) MUST_USE;
 int64_t store_writer_epoch(const struct store_writer *writer);
-/* The holder calls it each second from the thread that writes. */
-void store_writer_heartbeat(struct store_writer *writer);
-/* A process that waits: the holder's pid (0: unknown) and for how long its heartbeat has stood still. */
+/* The holder calls it each second from the thread that writes; long statements do so by themselves. STORE_E_DEPOSED: the
+ * lock file is not the one that was locked. */
+int store_writer_heartbeat(struct store_writer *writer) MUST_USE;
+/* A process that waits: the holder's pid (0: unknown, or of another PID namespace) and for how long its heartbeat has stood still. */
 int store_writer_observe(struct store *store, int *ret_pid, int64_t *ret_still_us) MUST_USE;
 
 /* --- connections and transactions ------------------------------------------------------------------------ */

@@ -32,6 +32,7 @@ struct child {
         int64_t pause_us, ready_us;
         int failures;
         bool ending; /* no restart */
+        bool silent; /* a sign of life is overdue */
         char log_path[256], end[24], words[512];
         off_t log_start; /* where this process's log begins: the file has earlier ones too */
 };
@@ -107,10 +108,14 @@ static void on_restart(void *arg)
         }
 }
 
+/* It is given a second more: if the machine slept as a whole, what it says now is still to be read. */
 static void on_silence(void *arg)
 {
         struct child *c = arg;
-        if (c->pid && c->state != CHILD_STARTING) {
+        if (c->pid && c->state != CHILD_STARTING && !c->silent) {
+                c->silent = true;
+                loop_timer_set(c->watchdog_timer, CLOCK_SECOND_US);
+        } else if (c->pid && c->state != CHILD_STARTING) {
                 log_error("a process stands still: ending it", "name=%s pid=%d", c->o.name, (int)c->pid);
                 kill(c->pid, SIGKILL);
         }
@@ -254,8 +259,10 @@ void child_notified(struct child *c, struct str message)
                         c->ready_us = clock_monotonic_us();
                         set_state(c, CHILD_READY);
                 }
-                if (c->o.watchdog_us && (str_is(line, "WATCHDOG=1") || str_is(line, "READY=1")))
+                if (c->o.watchdog_us && (str_is(line, "WATCHDOG=1") || str_is(line, "READY=1"))) {
+                        c->silent = false;
                         loop_timer_set(c->watchdog_timer, c->o.watchdog_us);
+                }
         }
 }
 

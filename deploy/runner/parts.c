@@ -8,7 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 
-#define WATCHDOG_US (10 * CLOCK_SECOND_US)
+#define WATCHDOG_US (5 * CLOCK_SECOND_US)
 
 const char *const scaled_names[N_SCALED] = {"membership", "activity", "gateway"};
 

@@ -48,7 +48,7 @@ static void test_the_holder_can_be_observed(void)
                 usleep(1000);
         CHECK_INT(store_writer_observe(w.store, &pid, &before), 0);
         CHECK(before >= 20000);
-        store_writer_heartbeat(w.writer);
+        CHECK_INT(store_writer_heartbeat(w.writer), 0);
         int64_t beat = clock_monotonic_us();
         CHECK_INT(store_writer_observe(w.store, &pid, &after), 0);
         CHECK(after <= clock_monotonic_us() - beat + 1000);
@@ -79,20 +79,56 @@ static void test_a_raised_epoch_deposes(void)
 static void test_a_replaced_lock_file_deposes(void)
 {
         struct world w = world_new();
+        struct store *other = NULL;
         struct store_writer *second = NULL;
         const char *error = NULL;
+        CHECK_INT(store_open(world_url, NULL, &other, &error), 0);
+        CHECK_INT(store_writer_heartbeat(w.writer), 0);
         world_unlink(".lock");
-        CHECK_INT(store_writer_acquire(w.store, "two", false, &second, &error), 0);
-        CHECK_INT(store_writer_epoch(second), 2);
+        CHECK_INT(store_writer_acquire(other, "two", false, &second, &error), STORE_E_LOCKED); /* never two at once */
+        CHECK_INT(store_writer_heartbeat(w.writer), STORE_E_DEPOSED);
         CHECK_INT(store_begin(w.db), STORE_E_DEPOSED);
+        w.writer = store_writer_release(w.writer);
+        CHECK_INT(store_writer_acquire(other, "two", false, &second, &error), 0);
+        CHECK_INT(store_writer_epoch(second), 2);
         CHECK_INT(store_begin(store_writer_conn(second)), 0);
         CHECK_INT(add_person(store_writer_conn(second), "a", 1), 0);
         CHECK_INT(store_commit(store_writer_conn(second)), 0);
-        CHECK_INT(store_begin(w.db), STORE_E_DEPOSED);
-        w.writer = store_writer_release(w.writer);
-        CHECK_INT(store_begin(store_writer_conn(second)), 0); /* the successor goes on */
-        CHECK_INT(store_commit(store_writer_conn(second)), 0);
         store_writer_release(second);
+        store_close(other);
+        world_done(&w);
+}
+
+static void test_a_file_of_two_names_is_refused(void)
+{
+        struct world w = world_new();
+        struct store *other = NULL;
+        const char *error = NULL;
+        CHECK_INT(link(world_path, world_file(".also")), 0);
+        CHECK_INT(store_open(world_url, NULL, &other, &error), -EMLINK);
+        CHECK(strstr(error, "hard link") != NULL);
+        world_unlink(".also");
+        CHECK_INT(store_open(world_url, NULL, &other, &error), 0);
+        store_close(other);
+        world_done(&w);
+}
+
+static void test_a_long_statement_moves(void)
+{
+        static const char sql[] = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1) "
+                                  "INSERT INTO person (id, age) SELECT 'x' || i, i FROM n WHERE i = -1";
+        struct world w = world_new();
+        int pid;
+        int64_t still = 0, took = 0;
+        CHECK_INT(store_begin(w.db), 0);
+        for (int64_t n = 5000000; took < CLOCK_SECOND_US; n *= 2) {
+                int64_t from = clock_monotonic_us();
+                CHECK_INT(store_exec(w.db, sql, NULL, I64(n)), 0);
+                CHECK_INT(store_writer_observe(w.store, &pid, &still), 0);
+                took = clock_monotonic_us() - from;
+        }
+        CHECK(still < took / 2 + CLOCK_SECOND_US / 4);
+        CHECK_INT(store_commit(w.db), 0);
         world_done(&w);
 }
 
@@ -204,6 +240,8 @@ int main(void)
                 {"others can tell who writes and whether it moves", test_the_holder_can_be_observed},
                 {"a raised epoch deposes the writer, for ever", test_a_raised_epoch_deposes},
                 {"a replaced lock file deposes the writer", test_a_replaced_lock_file_deposes},
+                {"a file of two names is refused", test_a_file_of_two_names_is_refused},
+                {"a long statement moves", test_a_long_statement_moves},
                 {"a successor finds all that a killed writer acknowledged", test_the_successor_of_a_killed_writer},
                 {"a takeover settles the whole log or fails", test_a_takeover_settles_the_log_or_fails},
                 {"network file systems are refused", test_network_file_systems},
