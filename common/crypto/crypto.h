@@ -55,6 +55,20 @@ struct str keyring_seal(struct arena *arena, const struct keyring *keyring, cons
 int keyring_open(struct arena *arena, const struct keyring *keyring, const char *context, struct str sealed,
                  struct str *ret_plain) MUST_USE;
 
+/* A long text under the keyring, block by block (XChaCha20-Poly1305 as libsodium's secretstream): a block that is changed,
+ * missing, doubled, or of another text does not open, and the last one is marked, so that an end is one. */
+struct seal_stream;
+#define SEAL_STREAM_HEAD     (1 + 4 + 24 + 32 + 16 + 24) /* goes in front of the blocks: the text's own key, sealed; the start */
+#define SEAL_STREAM_OVERHEAD 17                          /* a block is so much longer than what is in it */
+struct seal_stream *seal_stream_new(const struct keyring *keyring, const char *context, unsigned char head[SEAL_STREAM_HEAD]);
+int seal_stream_open(const struct keyring *keyring, const char *context, const unsigned char head[SEAL_STREAM_HEAD],
+                     struct seal_stream **ret_stream) MUST_USE; /* -EKEYREJECTED: damaged, or a key that is not in this keyring */
+struct seal_stream *seal_stream_free(struct seal_stream *stream); /* wipes */
+DEFINE_CLEANUP(struct seal_stream *, seal_stream_free)
+void seal_stream_push(struct seal_stream *stream, struct str plain, bool last, unsigned char *out);
+/* out: sealed.n - SEAL_STREAM_OVERHEAD bytes. -EKEYREJECTED; -ENODATA after the last. */
+int seal_stream_pull(struct seal_stream *stream, struct str sealed, unsigned char *out, bool *ret_last) MUST_USE;
+
 /* Blind index: keyed BLAKE2b-256 of a normalised value, a key per field name ("member.id_number"). */
 #define BLIND_INDEX_SIZE 32
 void crypto_blind_index(const struct keyring *keyring, const char *field, struct str value,
@@ -73,6 +87,8 @@ void password_pretend(struct str password);
 void token_new(char out[TOKEN_TEXT_SIZE]);
 void sha256_hex(char out[65], struct str s);
 void sha256(unsigned char out[32], struct str s);
+/* SipHash-2-4 with 128 bits: a short keyed sum of a row, for comparing what was copied. */
+void keyed_sum128(unsigned char out[16], const unsigned char key[16], struct str s);
 bool secret_equal(struct str a, struct str b); /* constant time for equal lengths */
 /* base64url without padding (RFC 4648, section 5). */
 struct str base64url_encode(struct arena *arena, struct str s);

@@ -9,6 +9,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "common/rpc/move.h"
 
 /* --- one request in the transaction ----------------------------------------------------------------------------- */
 
@@ -93,9 +94,23 @@ static int write_job(struct write_lane *lane, struct rpc_call *call)
         return store_savepoint_rollback(lane->db);
 }
 
+/* Nothing is done: a request goes to who may write, a job comes back later. */
+static void turn_away(struct rpc_call *call)
+{
+        call->result = -EAGAIN;
+        if (call->job)
+                return;
+        call_unavailable(call, WRITE_RETRY_MS);
+        call->not_writer = true;
+}
+
 static int write_one(struct write_lane *lane, struct rpc_call *call)
 {
         call_begin(call, lane->db, lane);
+        if (move_holds(lane) && !move_is_step(call)) {
+                turn_away(call);
+                return 0;
+        }
         return call->job ? write_job(lane, call) : write_request(lane, call);
 }
 

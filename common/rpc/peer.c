@@ -168,5 +168,7 @@ const struct rpc_method peer_methods[] = {
         INTERNAL_V1_GET_STATUS(handle_get_status),
         INTERNAL_V1_LIST_AUDIT(handle_list_audit),
         INTERNAL_V1_CONTRACT_STORE(handle_contract_store),
+        INTERNAL_V1_MOVE_STORE(handle_move_store),
+        INTERNAL_V1_LEAVE_STORE(handle_leave_store),
         {0},
 };

@@ -8,6 +8,7 @@
 
 #include "common/base/log.h"
 #include "common/rpc/follower.h"
+#include "common/rpc/move.h"
 #include "common/rpc/leader.h"
 
 #include <stdlib.h>
@@ -125,6 +126,17 @@ static void job_end(struct rpc_call *call)
         check_drained(server);
 }
 
+static void see_use(struct rpc_server *server)
+{
+        int use = atomic_load(&server->use);
+        if (use == server->use_seen)
+                return;
+        server->use_seen = use;
+        atomic_store(&server->is_writer, server->writers && use != STORE_HELD && use != STORE_MOVED);
+        if (server->options.changed)
+                server->options.changed(server->options.reply_arg, use == STORE_MOVED);
+}
+
 static void on_done(void *arg)
 {
         struct rpc_server *server = arg;
@@ -141,6 +153,7 @@ static void on_done(void *arg)
                         job_end(call);
                 else
                         call_end(call);
+        see_use(server);
         int64_t head = atomic_load(&server->outbox_head);
         if (head > server->outbox_seen) {
                 server->outbox_seen = head;
@@ -184,6 +197,14 @@ void server_news(struct rpc_server *server, int64_t head)
 }
 
 /* --- the beginning of a call ------------------------------------------------------------------------------------ */
+
+void server_use(struct rpc_server *server, int state)
+{
+        pthread_mutex_lock(&server->done_lock);
+        atomic_store(&server->use, state);
+        post_done(server);
+        pthread_mutex_unlock(&server->done_lock);
+}
 
 bool server_is_draining(const struct rpc_server *server)
 {
@@ -237,7 +258,8 @@ static bool refuse_early(struct rpc_server *server, struct rpc_call *call)
 {
         bool writes = call->served && call->served->contract->lane != NUANXIN__LANE__READ;
         struct lane *lane = !writes ? &server->read : call->served->method->prepare ? &server->slow : &server->write;
-        if (server_is_draining(server) || (writes && !server->writers)) {
+        bool held = writes && !atomic_load(&server->is_writer) && !move_is_step(call);
+        if (server_is_draining(server) || (writes && !server->writers) || held) {
                 call_unavailable(call, RETRY_MS);
                 call->not_writer = true; /* nothing was done: ask another instance */
         } else if (!call->served) { /* an older or newer build: callers that read our Hello do not come here */

@@ -79,6 +79,9 @@ struct rpc_server_options {
         int write_batch;    /* 256; on a shared store at most 32 */
         size_t lane_queue;  /* 8192 requests waiting in a lane; then 503 */
         int64_t answers_kept_us, gateway_answers_kept_us; /* 24 h, 10 min */
+        /* The loop's thread: whether this instance may write has changed for a moment (a store is being moved), or for ever:
+         * gone says that its store is out of use, so that it has nothing to serve. */
+        void (*changed)(void *arg, bool gone);
         /* Sends a reply pair; lent bytes. On the loop's thread. */
         void (*reply)(void *arg, const struct bus_peer *to, struct str envelope, struct str payload);
         void *reply_arg;

@@ -42,6 +42,8 @@ struct rpc_server {
         struct write_lanes *writers; /* NULL until rpc_server_become_writer */
 
         atomic_bool is_writer;
+        _Atomic int use;  /* enum store_state, as the last commit left it */
+        int use_seen;     /* the loop's: what was told of it */
         atomic_bool hears_news; /* of every commit, at once */
         bool readable;
         atomic_bool draining;
@@ -73,6 +75,9 @@ void server_submit_job(struct rpc_server *server, const struct job *job);
 void server_finished(struct rpc_server *server, struct call_list *calls);
 /* Any thread: the outbox has grown to head, durably; what is known already is no news. */
 void server_news(struct rpc_server *server, int64_t head);
+
+/* Any thread: what is done with the store as a whole has changed (enum store_state). */
+void server_use(struct rpc_server *server, int state);
 
 /* table.c: -EINVAL: a table that cannot be right (logged). */
 int table_make(struct rpc_server *server) MUST_USE;

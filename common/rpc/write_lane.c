@@ -9,6 +9,7 @@
 #include "common/base/log.h"
 #include "common/rpc/leader.h"
 #include "common/rpc/listener.h"
+#include "common/rpc/move.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -45,6 +46,7 @@ bool write_lane_lost(const struct write_lane *lane, int result)
 int write_lane_transaction(struct write_lane *lane, int (*run)(struct write_lane *lane, void *arg), void *arg)
 {
         int64_t outbox_next = lane->outbox_next, audit_next = lane->audit_next;
+        const struct store_use use = lane->use;
         lane->outcome_unknown = false;
         int r = store_begin(lane->db);
         if (r == 0)
@@ -60,10 +62,12 @@ int write_lane_transaction(struct write_lane *lane, int (*run)(struct write_lane
                 store_rollback(lane->db);
                 lane->outbox_next = outbox_next;
                 lane->audit_next = audit_next;
+                lane->use = use;
                 write_lane_check_deposed(r);
                 return r;
         }
         lane->dirty = true;
+        move_committed(lane, use.state);
         if (lane->outbox_next != outbox_next && lane->shared)
                 leader_wake(lane->all->leader);
         else if (lane->outbox_next != outbox_next)
@@ -89,6 +93,8 @@ static int load_all(struct write_lane *lane, void *arg)
                 r = numbers_load(lane);
         if (r == 0)
                 r = due_load(lane);
+        if (r == 0)
+                r = move_load(lane);
         return r;
 }
 
@@ -109,6 +115,7 @@ static bool load(struct write_lane *lane)
                 return false;
         }
         lane->loaded = true;
+        move_committed(lane, STORE_IN_USE);
         server_news(lane->server, lane->outbox_next - 1);
         return true;
 }
@@ -144,6 +151,9 @@ static void housekeep(struct write_lane *lane, bool idle)
         }
         if (!load(lane))
                 return;
+        move_watch(lane);
+        if (move_holds(lane))
+                return;
         if (clock_now_us(lane->server->options.clock) >= lane->due_next_us)
                 due_run(lane);
         sweep(lane, now);
@@ -163,7 +173,7 @@ static void housekeep(struct write_lane *lane, bool idle)
 /* How long the thread may sleep without missing anything. */
 static int64_t patience(const struct write_lane *lane)
 {
-        if (!lane->loaded)
+        if (!lane->loaded || move_holds(lane))
                 return DUE_POLL_US;
         if (lane->due_next_us == INT64_MAX)
                 return BEAT_US;

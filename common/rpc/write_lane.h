@@ -8,6 +8,7 @@
 #pragma once
 
 #include "common/rpc/server_internal.h"
+#include "common/store/whole.h"
 
 struct leader;
 struct listener;
@@ -27,6 +28,7 @@ struct write_lane {
         bool dirty;          /* committed something since the last checkpoint */
         int64_t beat_us, swept_us;
         int64_t busy_us; /* last with work; 0: has rested since */
+        struct store_use use; /* SQLite: what a move asked; taken back with the transaction */
         struct buf sweep_key; /* where the sweep of answers goes on */
         int64_t answers_since_sweep;
         uint32_t commit_us; /* the last commit's duration */

@@ -24,6 +24,7 @@
 enum service_state {
         SERVICE_STARTING, /* no schema yet: nothing is served */
         SERVICE_READY,    /* serves; writes if the takeover said so */
+        SERVICE_MOVED,    /* its store's data is elsewhere: serves nothing, and says so until it is ended */
         SERVICE_DRAINING, /* told its callers; finishes what it has */
         SERVICE_ENDING,   /* the loop is about to stop */
 };
@@ -77,7 +78,7 @@ static void pack_hello(struct service *s)
         hello.instance = s->instance;
         hello.build = (char *)contract_build;
         hello.may_write = rpc_server_is_writer(s->server);
-        hello.draining = s->state >= SERVICE_DRAINING;
+        hello.draining = s->state > SERVICE_READY;
         hello.n_accepts = rpc_server_accepts(s->server, accepts, MOST);
         for (size_t i = 0; i < hello.n_accepts; i++)
                 pointers[i] = &accepts[i];
@@ -94,7 +95,7 @@ static void announce(struct service *s)
         pack_hello(s);
         bus_server_broadcast(s->bus_server, buf_str(&s->hello), (struct str){0});
         if (s->announcer)
-                rpc_announcer_set(s->announcer, rpc_server_is_writer(s->server), s->state >= SERVICE_DRAINING);
+                rpc_announcer_set(s->announcer, rpc_server_is_writer(s->server), s->state > SERVICE_READY);
 }
 
 static void on_pair(void *arg, const struct bus_peer *from, struct str bytes, struct bus_frame *payload)
@@ -140,7 +141,7 @@ static void on_schema(void *arg)
 static void on_writer(void *arg, struct store_writer *writer)
 {
         struct service *s = arg;
-        if (s->state >= SERVICE_DRAINING) { /* the next in line shall not wait for our end */
+        if (s->state > SERVICE_READY) { /* the next in line shall not wait for our end */
                 store_writer_release(writer);
                 return;
         }
@@ -151,6 +152,31 @@ static void on_writer(void *arg, struct store_writer *writer)
                 log_info("this instance writes now", "epoch=%lld", (long long)store_writer_epoch(writer));
         on_schema(s);
         announce(s);
+}
+
+static void drained_for_good(void *arg)
+{
+        (void)arg; /* until the signal to end */
+}
+
+static void on_moved(void *arg, const char *where)
+{
+        struct service *s = arg;
+        if (s->state > SERVICE_READY)
+                return;
+        log_error("this store is out of use: nothing is served from it", "store=\"%s\" why=\"%s\"", s->store_url, where);
+        s->state = SERVICE_MOVED;
+        announce(s);
+        rpc_server_drain(s->server, drained_for_good, s);
+}
+
+static void on_changed(void *arg, bool gone)
+{
+        struct service *s = arg;
+        if (gone)
+                on_moved(arg, "it was moved");
+        else if (s->state == SERVICE_READY)
+                announce(s);
 }
 
 /* --- the end ----------------------------------------------------------------------------------------------------------- */
@@ -250,10 +276,14 @@ static int serve_livez(void *arg, struct buf *body)
 static int serve_readyz(void *arg, struct buf *body)
 {
         struct service *s = arg;
-        static const char *const words[] = {"starting: waiting for the store's schema\n", "ok\n", "draining\n", "ending\n"};
+        static const char *const words[] = {"starting: waiting for the store's schema\n", "ok\n",
+                                            "the store's data was moved elsewhere: start it with the --store that the move was made to\n",
+                                            "draining\n", "ending\n"};
         bool shared = store_is_shared(s->store);
         int64_t away_us = rpc_server_away_us(s->server);
-        if (s->state == SERVICE_STARTING && shared) {
+        if (s->state == SERVICE_STARTING && takeover_filling(s->takeover)) {
+                buf_add_z(body, "starting: the database is being filled\n");
+        } else if (s->state == SERVICE_STARTING && shared) {
                 buf_add_z(body, "starting: waiting for the database\n");
         } else if (s->state == SERVICE_READY && away_us > AWAY_SAID_US) {
                 buf_printf(body, "the database has not been reached for %lld s\n", (long long)(away_us / CLOCK_SECOND_US));
@@ -347,6 +377,7 @@ static int start_server(struct service *s)
                 .write_threads = (int)s->write_threads, .write_batch = (int)s->write_batch,
                 .lane_queue = 8192, .answers_kept_us = CLOCK_DAY_US,
                 .gateway_answers_kept_us = 10 * CLOCK_MINUTE_US, .reply = send_reply, .reply_arg = s,
+                .changed = on_changed,
         };
         int r = rpc_server_new(&options, &s->server);
         return r < 0 ? fail("the lanes can't start", NULL, r, NULL) : 0;
@@ -394,7 +425,7 @@ static int run(struct service *s)
                 return r;
         const struct takeover_options takeover = {
                 .loop = s->loop, .store = s->store, .instance = s->instance, .migrations = s->spec->rpc->migrations,
-                .on_writer = on_writer, .on_schema = on_schema, .arg = s,
+                .on_writer = on_writer, .on_schema = on_schema, .on_moved = on_moved, .arg = s,
         };
         if ((r = takeover_new(&takeover, &s->takeover)) < 0)
                 return r;

@@ -8,6 +8,7 @@
 #include "common/base/log.h"
 #include "common/rpc/schema.h"
 #include "common/service/service.h"
+#include "common/store/whole.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -26,6 +27,7 @@
 #define SAY_LOOKS       60
 #define WAKE_SIGNAL     SIGUSR1
 
+#define FILLED_POLL_US    (10 * 1000)
 #define DATABASE_EVERY_US (CLOCK_SECOND_US / 2)
 #define SAY_EVERY_US      CLOCK_MINUTE_US
 
@@ -37,7 +39,8 @@ struct takeover {
         int64_t said_us; /* that the database is waited for */
         pthread_t thread;
         bool thread_runs;
-        atomic_bool ending;
+        atomic_bool ending, filling;
+        char moved[400]; /* where to; handed over from the thread by the post */
         struct store_writer *writer; /* handed over from the thread by the post */
 };
 
@@ -49,6 +52,14 @@ static int migrate(struct takeover *t, struct store_writer *writer)
         if (r)
                 log_error("the schema can't be brought up to date", "error=\"%s\"", error ? error : strerror(r < 0 ? -r : EIO));
         return r > 0 ? -EIO : r;
+}
+
+static void was_moved(void *arg)
+{
+        struct takeover *t = arg;
+        loop_timer_clear(t->schema_timer);
+        loop_timer_clear(t->watch_timer);
+        t->o.on_moved(t->o.arg, t->moved);
 }
 
 static void became_writer(void *arg)
@@ -73,6 +84,11 @@ static void *wait_for_lock(void *arg)
         while (r == -EBUSY || r == -EINTR);
         if (r == -ECANCELED)
                 return NULL;
+        if (r == STORE_E_MOVED) {
+                snprintf(t->moved, sizeof(t->moved), "%s", error);
+                loop_post(t->o.loop, was_moved, t);
+                return NULL;
+        }
         if (r == 0) {
                 t->writer = writer;
                 r = migrate(t, writer);
@@ -102,6 +118,23 @@ static void rest(struct takeover *t)
                 usleep(SCHEMA_POLL_US);
 }
 
+/* While a copy is made into the database. Whoever makes it sees that an instance waits. */
+static void wait_until_filled(struct takeover *t)
+{
+        _cleanup_(store_conn_closep) struct store_conn *conn = NULL;
+        struct store_use use = {.state = STORE_FILLING};
+        atomic_store(&t->filling, true);
+        while (!atomic_load(&t->ending) && (use.state == STORE_FILLING || use.state == STORE_FILLED)) {
+                int r = conn ? 0 : store_waiter_open(t->o.store, &conn);
+                if (r == 0)
+                        r = store_use_read(conn, &use);
+                if (r != 0 && r != -EAGAIN)
+                        break; /* whoever comes to it again says what is wrong */
+                usleep(FILLED_POLL_US);
+        }
+        atomic_store(&t->filling, false);
+}
+
 /* A conflict is another instance's migration of the same schema: what it has done is not done again. */
 static void *wait_for_database(void *arg)
 {
@@ -113,6 +146,11 @@ static void *wait_for_database(void *arg)
                 r = writer ? 0 : store_writer_acquire(t->o.store, t->o.instance, false, &writer, &error);
                 if (r == 0)
                         r = rpc_migrate(store_writer_conn(writer), t->o.migrations, &error);
+                if (r == STORE_E_FILLING) {
+                        say_waiting(t, error);
+                        wait_until_filled(t);
+                        continue;
+                }
                 if (r == STORE_E_UNAVAILABLE || r == STORE_E_RETRY) {
                         if (r == STORE_E_UNAVAILABLE)
                                 say_waiting(t, error);
@@ -177,6 +215,11 @@ static void look_for_schema(void *arg)
 
         if (r == 0)
                 r = rpc_schema_fits(conn, t->o.migrations, &error);
+        if (r == STORE_E_MOVED) {
+                snprintf(t->moved, sizeof(t->moved), "the store was moved");
+                was_moved(t);
+                return;
+        }
         if (r == STORE_E_OUTGROWN) {
                 log_error("this build is too old for the store", "error=\"%s\"", error);
                 _exit(1);
@@ -258,6 +301,11 @@ static int take_lock(struct takeover *t)
                         became_writer(t);
                 return r;
         }
+        if (r == STORE_E_MOVED) {
+                snprintf(t->moved, sizeof(t->moved), "%s", error);
+                was_moved(t);
+                return 0;
+        }
         if (r == STORE_E_LOCKED || r == -EBUSY) {
                 log_info("standing by: another instance writes", NULL);
                 return start_waiting(t);
@@ -279,6 +327,11 @@ int takeover_new(const struct takeover_options *options, struct takeover **ret_t
         }
         *ret_takeover = t;
         return 0;
+}
+
+bool takeover_filling(const struct takeover *t)
+{
+        return t && atomic_load(&t->filling);
 }
 
 struct takeover *takeover_free(struct takeover *t)

@@ -19,9 +19,13 @@ struct takeover_options {
         void (*on_writer)(void *arg, struct store_writer *writer);
         /* On the loop's thread: the schema is there, so reads can be served (also without being the writer). */
         void (*on_schema)(void *arg);
+        /* On the loop's thread: the store is out of use, its data is elsewhere: a line for a person says where. */
+        void (*on_moved)(void *arg, const char *where);
         void *arg;
 };
 /* Tries at once, so that the only instance is the writer when this returns (on_writer was called); else, and on a shared
  * store, waits in a thread of its own. */
 int takeover_new(const struct takeover_options *options, struct takeover **ret_takeover) MUST_USE;
+/* Is the store being filled by a copy, whose end this process waits for? */
+bool takeover_filling(const struct takeover *takeover);
 struct takeover *takeover_free(struct takeover *takeover);

@@ -63,6 +63,7 @@ extern const struct store_engine sqlite_engine, postgresql_engine;
 /* An engine's own structs begin with these. */
 struct store {
         const struct store_engine *engine;
+        bool tool;
 };
 struct store_writer {
         const struct store_engine *engine;

@@ -3,6 +3,7 @@
  * From store.h to the engine that the store's address names.
  */
 #include "common/store/internal.h"
+#include "common/store/whole.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -30,12 +31,18 @@ int store_open(const char *url, const struct store_options *options, struct stor
 {
         static const struct store_options defaults = {0};
         struct str rest = str_of(url), scheme = str_cut(&rest, ':');
+        int r;
+        if (!options)
+                options = &defaults;
         if (str_is(scheme, "sqlite") && rest.n)
-                return sqlite_open(rest, options ? options : &defaults, ret_store, ret_error);
-        if (str_is(scheme, "postgresql") && rest.n)
-                return postgresql_open(url, ret_store, ret_error);
-        /* Not the address itself: it may be one with a password, misspelt. */
-        return store_fail(ret_error, -EINVAL, "the store's address must be sqlite:PATH or postgresql://…");
+                r = sqlite_open(rest, options, ret_store, ret_error);
+        else if (str_is(scheme, "postgresql") && rest.n)
+                r = postgresql_open(url, ret_store, ret_error);
+        else /* Not the address itself: it may be one with a password, misspelt. */
+                return store_fail(ret_error, -EINVAL, "the store's address must be sqlite:PATH or postgresql://…");
+        if (r == 0)
+                (*ret_store)->tool = options->tool;
+        return r;
 }
 
 struct store *store_close(struct store *store)
@@ -50,10 +57,28 @@ bool store_is_shared(const struct store *store)
 
 /* --- who may write --------------------------------------------------------------------------------------- */
 
+/* Is it a service's to use? */
+static int check_use(const struct store *store, struct store_conn *conn, const char **ret_error)
+{
+        struct store_use use;
+        if (store->tool)
+                return 0;
+        int r = store_use_read(conn, &use);
+        if (r != 0)
+                return store_fail(ret_error, r, "cannot read what the store is used for: %s", conn->error);
+        return store_use_check(&use, ret_error);
+}
+
 int store_writer_acquire(struct store *store, const char *instance, bool wait, struct store_writer **ret_writer,
                          const char **ret_error)
 {
-        return store->engine->writer_acquire(store, instance, wait, ret_writer, ret_error);
+        _cleanup_(store_writer_releasep) struct store_writer *writer = NULL;
+        int r = store->engine->writer_acquire(store, instance, wait, &writer, ret_error);
+        if (r == 0)
+                r = check_use(store, writer->conn, ret_error);
+        if (r == 0)
+                *ret_writer = TAKE(writer);
+        return r;
 }
 
 struct store_writer *store_writer_release(struct store_writer *writer)
@@ -90,7 +115,13 @@ int store_writer_observe(struct store *store, int *ret_pid, int64_t *ret_still_u
 
 int store_reader_open(struct store *store, struct store_conn **ret_conn)
 {
-        return store->engine->reader_open(store, ret_conn);
+        _cleanup_(store_conn_closep) struct store_conn *conn = NULL;
+        int r = store->engine->reader_open(store, &conn);
+        if (r == 0)
+                r = check_use(store, conn, NULL);
+        if (r == 0)
+                *ret_conn = TAKE(conn);
+        return r == STORE_E_FILLING ? -EAGAIN : r;
 }
 
 struct store_conn *store_conn_close(struct store_conn *conn)

@@ -23,6 +23,8 @@
                                * to connect anew. From store_commit: whether it took effect is not known. */
 #define STORE_E_GATHERED 7    /* put down, to be answered together with others: run what asked again (store_gather) */
 #define STORE_E_OUTGROWN 6    /* a newer build has taken away from the schema what this one needs */
+#define STORE_E_FILLING  7    /* a copy is being made into it (a move, a restore): not yet to be used */
+#define STORE_E_MOVED    8    /* its data is elsewhere now: never to be used again */
 
 struct store;
 struct store_conn;
@@ -31,6 +33,7 @@ struct store_rows;
 struct store_options {
         int64_t cache_kib;  /* page cache of a connection; 0: 4096 */
         const char *vfs;    /* SQLite VFS name for fault tests, or NULL */
+        bool tool;          /* opened for copying all of it: STORE_E_FILLING and STORE_E_MOVED do not stop it */
         bool unsafe_no_sync; /* synchronous=OFF: only to show that a test notices */
 };
 

@@ -10,6 +10,7 @@
 struct cli {
         const char *var, *bus, *redis, *redis_auth_file, *curve, *keys;
         bool json;
+        int64_t instances;       /* store move */
         struct config_list sets; /* --set field=value, for any request field */
         struct cache_auth redis_auth;
         struct operator *op;     /* opened at the first call */
@@ -37,6 +38,8 @@ extern const struct command commands_call[];
 extern const struct command commands_scale[];
 extern const struct command commands_ready[];
 extern const struct command commands_contract[]; /* store contract */
+extern const struct command commands_transfer[]; /* backup, restore, store move */
+const char *transfer_about(const struct command *command); /* what its own --help says; NULL: not of these */
 
 /* All return 0 or, after a line on standard error, the exit status (1 failed, 2 wrong use). */
 int cli_open(struct cli *cli) MUST_USE;

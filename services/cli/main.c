@@ -10,7 +10,7 @@
 #include <stdio.h>
 
 static const struct command *const groups[] = {commands_peer, commands_scale, commands_ready, commands_data, commands_people,
-                                              commands_keys, commands_curve, commands_contract, commands_call};
+                                              commands_keys, commands_curve, commands_contract, commands_transfer, commands_call};
 
 static const char about_head[] = "Looks at a running stack and works with its data, as the operator of this machine.\n\ncommands:\n";
 
@@ -100,9 +100,26 @@ static int run_command(struct cli *cli, const struct config_list *given)
         return 2;
 }
 
+/* The command whose own --help is asked for; NULL: none, or one that has none. */
+static const struct command *find_asked(int argc, char **argv)
+{
+        struct config_list given = {0};
+        bool help = false;
+        for (int i = 1; i < argc && given.n < 3; i++) {
+                help = help || strcmp(argv[i], "--help") == 0;
+                if (argv[i][0] != '-')
+                        given.items[given.n++] = argv[i];
+        }
+        for (size_t g = 0; g < ARRAY_LEN(groups) && help; g++)
+                for (const struct command *c = groups[g]; c->words; c++)
+                        if (transfer_about(c) && matches(c, &given))
+                                return c;
+        return NULL;
+}
+
 int main(int argc, char **argv)
 {
-        struct cli cli = {.var = "var"};
+        struct cli cli = {.var = "var", .instances = -1};
         struct config_list given = {0};
         const struct config_option options[] = {
                 {"var", "FOLDER", "the stack's folder: FOLDER/bus, FOLDER/keys (default: var)", CONFIG_TEXT, &cli.var, 0, 0},
@@ -112,6 +129,7 @@ int main(int argc, char **argv)
                 {"curve", "FOLDER", "CURVE keys for instances on other hosts (default: VAR/curve, if the operator's are there)", CONFIG_TEXT, &cli.curve, 0, 0},
                 {"keys", "FOLDER", "the keyring (default: VAR/keys)", CONFIG_TEXT, &cli.keys, 0, 0},
                 {"set", "FIELD=VALUE", "any field of the request, e.g. --set pageSize=200; may be repeated", CONFIG_LIST, &cli.sets, 0, 0},
+                {"instances", "N", "store move: so many must wait on the target before the switch (default: 1)", CONFIG_INT, &cli.instances, 0, 1000},
                 {"json", NULL, "answers as JSON, for programs", CONFIG_FLAG, &cli.json, 0, 0},
                 {0},
         };
@@ -119,7 +137,10 @@ int main(int argc, char **argv)
 
         log_init("nuanxin", LOG_LEVEL_ERROR);
         cli.arena = arena_new(1 << 16);
-        int r = config_parse("nuanxin COMMAND [operands] [options]", about_text(cli.arena), tables, 1, argc, argv, &given);
+        const struct command *asked = find_asked(argc, argv);
+        const char *usage = asked ? arena_printf(cli.arena, "nuanxin %s %s [options]", asked->words, asked->operands)
+                                  : "nuanxin COMMAND [operands] [options]";
+        int r = config_parse(usage, asked ? transfer_about(asked) : about_text(cli.arena), tables, 1, argc, argv, &given);
         if (r == 0) {
                 if (!cli.bus)
                         cli.bus = arena_printf(cli.arena, "%s/bus", cli.var);
