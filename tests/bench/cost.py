@@ -6,6 +6,7 @@ half of that rate, where batches are smaller and a request is dearer. Capacity i
 What follows a request later (counts, projections, numbering) is its cost too: a measure ends when all has followed.
 """
 import json
+import os
 import random
 import time
 
@@ -14,12 +15,17 @@ from support.people import person
 from support.story import wait_until
 from support.world import make_activity
 
+ENGINES = os.environ.get("BENCH_ENGINES", "sqlite,postgresql").split(",")
+costs = []  # a row a load and pace
+growth = []  # bytes a row of each table, by engine
 ACCOUNTS = 40  # that sign in with a password: each may do so 20 times at once
 IMPORTED = 20000
 
 
 def followed(s):
     every = [c for i in json.loads(s.cli("status", "--json").stdout) for c in i.get("consumers", [])]
+    if s.database and any(s.rows(service, "SELECT 1 FROM rpc_arrival LIMIT 1") for service in processes.SERVICES):
+        return False  # events that have no number yet
     return every and all(int(c.get("position", 0)) >= int(c.get("head", 0)) for c in every)
 
 
@@ -151,13 +157,18 @@ class Loads:
 LOADS = ("member_read", "organization_page", "counts_read", "checkin", "registration", "exchange", "login")
 
 
-def run(engine):
-    """Rows of costs on this engine, and bytes a row of each table that has enough of them."""
-    rows = []
+def part_cost():
+    for engine in ENGINES:
+        measure_all(engine)
+
+
+def measure_all(engine):
+    """Every load on this engine, and bytes a row of each table that has enough of them."""
+    print(f"cost of a request by part, {engine}", flush=True)
 
     def note(name, pace, row):
-        rows.append({"load": name, "engine": engine, "pace": pace, **row})
-        show(rows[-1])
+        costs.append({"load": name, "engine": engine, "pace": pace, **row})
+        show(costs[-1])
 
     with parts.stack(engine, gateway_options=["--trusted-proxy=127.0.0.1/32"]) as s:
         world = parts.World(s)
@@ -179,8 +190,8 @@ def run(engine):
                  for t, (n, size) in processes.tables(s, service).items() if n >= 1000}
         redis = processes.redis_info(s)
     keys = int(redis["db0"].split(",")[0].split("=")[1])
-    return rows, {"engine": engine, "tables": sizes, "redis_bytes_a_session": int(redis["used_memory"]) / keys, "sessions": keys,
-                  "idle_us_a_second": unloaded}
+    growth.append({"engine": engine, "tables": sizes, "redis_bytes_a_session": int(redis["used_memory"]) / keys, "sessions": keys,
+                   "idle_us_a_second": unloaded})
 
 
 def show(row):

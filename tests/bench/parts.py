@@ -19,7 +19,6 @@ from support.story import wait_until
 from support.world import make_activity, make_members, operation_done
 
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "5"))
-ENGINES = os.environ.get("BENCH_ENGINES", "sqlite").split(",")
 SECONDS = int(os.environ.get("BENCH_SECONDS", "4"))
 GROWTH = int(os.environ.get("BENCH_GROWTH_MEMBERS", "3200000"))
 SESSIONS = int(os.environ.get("BENCH_SESSIONS", "10000"))
@@ -29,8 +28,6 @@ REVOCATION_BOUND_S = 5.0
 POSTGRES = {"shared_buffers": "256MB", "max_wal_size": "2GB", "min_wal_size": "512MB", "log_min_duration_statement": "-1"}
 OUT = os.path.join(ROOT, "build", "bench")
 figures = []
-costs = []  # rows of cost.py
-growth = []  # bytes a row of each table, by engine
 
 
 def figure(name, value, must=None, aim=None, smaller=False, note=""):
@@ -136,8 +133,8 @@ class World:
                           for i, m in enumerate(self.members)], 64)
         self.tokens = [a.ok()["token"] for a in answers]
 
-    def reads(self):
-        return write_requests("reads", [("GET", f"/v1/members/{m['id']}", t, "") for m, t in zip(self.members, self.tokens)])
+    def reads(self, name="reads"):
+        return write_requests(name, [("GET", f"/v1/members/{m['id']}", t, "") for m, t in zip(self.members, self.tokens)])
 
 
 def part_read(world):
@@ -171,18 +168,19 @@ def revocation(world):
         load.wait()
 
 
+def checkin_rows(world, activities):
+    rows = []
+    for _ in range(activities):
+        activity = make_activity(world.s, world.admin, mode="ONLINE")["id"]
+        rows += [("POST", f"/v1/activities/{activity}/checkins", t, '{"online":"%s"}' % m["id"])
+                 for m, t in zip(world.members[1:], world.tokens[1:])]
+    return rows
+
+
 def part_checkin(world):
     print("check-in: durable, through the gateway, against the same rows straight into SQLite", flush=True)
     per_round = 1 + 15000 * SECONDS // SESSIONS
-    files = []
-    for number in range(ROUNDS + 1):
-        rows = []
-        for _ in range(per_round):
-            activity = make_activity(world.s, world.admin, mode="ONLINE")["id"]
-            rows += [("POST", f"/v1/activities/{activity}/checkins", t, '{"online":"%s"}' % m["id"])
-                     for m, t in zip(world.members[1:], world.tokens[1:])]
-        files.append(write_requests(f"checkins{number}", rows))
-    rounds = iter(files)
+    rounds = iter([write_requests(f"checkins{n}", checkin_rows(world, per_round)) for n in range(ROUNDS + 1)])
     wrk(world.s.port, next(rounds), 1, "once")  # warm
     top, ours = interleaved(lambda: ceiling("checkin"), lambda: wrk(world.s.port, next(rounds), SECONDS, "once"))
     figure("store_ceiling_per_s", top, note="check-ins/s straight into SQLite: one thread, group commit, FULL")
@@ -382,36 +380,3 @@ def part_instructions():
     for name in ("gateway", "membership"):
         few, many = (count_instructions(name, n) for n in (1000, 4000))
         figure("instructions_per_read_" + name, (many - few) / 3000)
-
-
-def part_cost():
-    from bench import cost
-    for engine in ENGINES:
-        print(f"cost of a request by part, {engine}", flush=True)
-        rows, sizes = cost.run(engine)
-        costs.extend(rows)
-        growth.append(sizes)
-
-
-LOADED = {"read": part_read, "checkin": part_checkin, "p99": part_p99}
-ALONE = {"idle": part_idle, "ready": part_ready, "import": part_import, "growth": part_growth, "instructions": part_instructions, "cost": part_cost}
-PARTS = {**LOADED, **ALONE}
-
-
-def run(wanted):
-    """Runs the parts; yields (name, error) for each that failed."""
-    loaded = [p for p in wanted if p in LOADED]
-    if loaded:
-        with Stack() as s:
-            world = World(s)
-            for name in loaded:
-                try:
-                    LOADED[name](world)
-                except Exception as e:
-                    yield name, e
-    for name in wanted:
-        if name in ALONE:
-            try:
-                ALONE[name]()
-            except Exception as e:
-                yield name, e

@@ -119,9 +119,10 @@ def folder_mib(path):
 
 
 def behind(s):
-    """Events that those who follow have still to apply; the most of any."""
+    """Events that those who follow have still to apply, the most of any; and on PostgreSQL those that have no number yet."""
     every = [c for i in json.loads(s.cli("status", "--json").stdout) for c in i.get("consumers", [])]
-    return max(int(c.get("head", 0)) - int(c.get("position", 0)) for c in every)
+    arrived = [s.rows(service, "SELECT COUNT(*) FROM rpc_arrival")[0][0] for service in processes.SERVICES] if s.database else []
+    return max([int(c.get("head", 0)) - int(c.get("position", 0)) for c in every] + arrived)
 
 
 def sample(s):
@@ -190,20 +191,23 @@ def series(lines, name):
     return [(x["minute"], x["values"][name]) for x in lines if name in x["values"]]
 
 
-def draw(lines, heading):
+def draw(lines, heading, minutes):
     def of(start, label=""):
         return {name[len(start):] or label: series(lines, name) for name in lines[-1]["values"] if name.startswith(start)}
 
+    memory = of("MiB of ")
+    database = {"all its processes": memory.pop("postgresql")} if "postgresql" in memory else {}
     panels = [("requests a second", of("requests/s", "all")), ("latency p50, ms", of("p50 ms of ")), ("latency p99, ms", of("p99 ms of ")),
-              ("memory (PSS), MiB", of("MiB of ")), ("open descriptors", of("descriptors of ")), ("threads; processes of postgresql", of("threads of ")),
+              ("memory (PSS), MiB", memory), ("memory of postgresql (PSS), MiB", database), ("open descriptors", of("descriptors of ")), ("threads; processes of postgresql", of("threads of ")),
               ("Redis, memory used, MiB", of("Redis MiB", "used")), ("write-ahead logs, MiB", of("WAL MiB", "all")),
               ("events behind (outbox lag)", of("events behind", "most of any")), ("stores, MiB (they grow)", of("store MiB", "all"))]
+    panels = [p for p in panels if p[1]]
     for panel in panels:
         if "login" in panel[1] and panel[0].startswith("latency"):
             panel[1].pop("login")  # a password's hash takes 50 ms by design: drawn beside the others they would be one line
     panels.append(("latency of signing in with a password, ms", {p: series(lines, f"{p} ms of login") for p in ("p50", "p99")}))
     with open(PICTURE + ".new", "w") as f:
-        f.write(curves.picture(heading, panels, max(lines[-1]["minute"], 0.1)))
+        f.write(curves.picture(heading, panels, minutes))
     os.replace(PICTURE + ".new", PICTURE)
 
 
@@ -216,8 +220,8 @@ def conclude():
         return False
     wrong = sum(x["values"]["wrong answers"] for x in lines)
     requests = statistics.mean(x["values"]["requests/s"] for x in lines)
-    heading = f"{lines[-1]['minute']:.0f} of {head['minutes']:g} minutes on {head['engine']}, {requests:,.0f} requests a second: half of {head['maximum']:,.0f}"
-    draw(lines, heading)
+    heading = f"{lines[-1]['minute']:.1f} of {head['minutes']:g} minutes on {head['engine']}, {requests:,.0f} requests a second: half of {head['maximum']:,.0f}"
+    draw(lines, heading, head["minutes"])
     print(heading)
     verdicts = judge(lines)
     for name, moved, middle, allowed, flat in verdicts:
@@ -251,7 +255,7 @@ def soak(minutes, engine):
             n += 1
             if n % 5 == 0:
                 with open(LINES) as f:
-                    draw([json.loads(line) for line in f][1:], f"{minute:.0f} of {minutes:g} minutes on {engine}")
+                    draw([json.loads(line) for line in f][1:], f"{minute:.0f} of {minutes:g} minutes on {engine}", minutes)
 
 
 def main():
