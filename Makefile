@@ -57,7 +57,7 @@ TOOLS_C  := $(wildcard deploy/*/main.c)
 TOOLS    := $(patsubst deploy/%/main.c,$(BUILD)/bin/nuanxin-%,$(TOOLS_C))
 UNIT     := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/*_test.c))
 
-.PHONY: help run demo all test unit lint bench soak fuzz lock deps install clean programs unit-programs print-cppflags
+.PHONY: help run demo all test unit hosts lint bench soak fuzz lock deps install clean programs unit-programs print-cppflags
 .DEFAULT_GOAL := all
 .SECONDARY:
 .SUFFIXES:
@@ -83,6 +83,9 @@ test: ## everything that must hold, as `tests/run` does; ends with `N passed, N 
 
 unit: $(UNIT) ## the unit tests only
 	@set -e; for t in $(UNIT); do $$t; done
+
+hosts: ## several hosts as network namespaces (root): each part killed, frozen, cut off, slowed down, moved; some minutes
+	@deploy/install-deps --test && $(BUILD_ALL) && NX_HOSTS_ALL=1 exec tests/scenario/test_hosts_faults.py
 
 lint: ## style, layering, names
 	@exec tests/lint/run

@@ -190,6 +190,11 @@ struct fleet *fleet_free(struct fleet *f)
         return NULL;
 }
 
+bool fleet_is_self(const struct fleet *f, struct str service)
+{
+        return str_is(service, f->o.self_service);
+}
+
 int fleet_add(struct fleet *f, const char *service, const char *endpoint, bool configured,
               struct instance **ret_instance)
 {

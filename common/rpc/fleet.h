@@ -62,6 +62,7 @@ struct fleet_options {
         void *arg;
 };
 struct fleet *fleet_new(const struct fleet_options *options);
+bool fleet_is_self(const struct fleet *fleet, struct str service); /* is it the service that calls? */
 struct fleet *fleet_free(struct fleet *fleet);
 
 /* Finds or makes the instance of a service at an endpoint. -ENAMETOOLONG; -ENOSPC: too many are known; errors of the

@@ -55,6 +55,8 @@ static int add_instance(struct registry *g, struct str name, struct str endpoint
         if (!service.n || !name.n || memchr(name.p, ':', name.n) || memchr(endpoint.p, '\0', endpoint.n))
                 return -EINVAL;
         int r = fleet_add(g->fleet, arena_str(g->arena, service).p, arena_str(g->arena, endpoint).p, false, &i);
+        if (r == -ENOKEY && fleet_is_self(g->fleet, service))
+                return 0; /* keys say whom a role calls, and that is not itself */
         if (r == 0)
                 i->listed = true;
         return r;

@@ -42,8 +42,8 @@ def enter_namespaces():
         subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
         return True
     inside = ["unshare", "--net", "--mount", "--pid", "--fork", "--mount-proc", "--propagation", "private", "--kill-child", "--"]
-    probe = ("set -e; mkdir -p /run/netns; mount -t tmpfs none /run/netns; ip netns add a; ip link add b type bridge; "
-             "ip link add v type veth peer name w netns a; ip link set v master b")
+    probe = ("set -e; mkdir -p /run/netns; mount -t tmpfs none /run/netns; ip netns add probe; ip link add nxb type bridge; "
+             "ip link add nxv type veth peer name nxw netns probe; ip link set nxv master nxb")
     if os.geteuid() != 0 or subprocess.run([*inside, "sh", "-c", probe], capture_output=True).returncode:
         return False
     r = subprocess.run([*inside, sys.executable, *sys.argv], env={**os.environ, "NX_IN_NAMESPACES": "1"})

@@ -62,7 +62,7 @@ def initdb(data, wal_segment_mib=1):
          "--icu-locale=und", f"--wal-segsize={wal_segment_mib}", "--auth=trust", "--no-instructions"])
     with open(os.path.join(data, "pg_hba.conf"), "w") as f:
         f.write("local all,replication admin trust\nlocal replication all trust\nlocal all all scram-sha-256\n"
-                "host replication all 127.0.0.1/8 trust\nhost all all all scram-sha-256\n")
+                "host replication all 127.0.0.1/8 trust\nhost replication all samenet trust\nhost all all all scram-sha-256\n")
     with open(os.path.join(data, "postgresql.conf"), "a") as f:
         f.write("".join(f"{k} = {v}\n" for k, v in SETTINGS.items()))
 
@@ -105,12 +105,12 @@ def send(data, signal_number):
 
 
 class Postgres:
-    """listen: also on this TCP address (with port); settings: more of postgresql.conf."""
+    """listen: also on this TCP address (with port); prefix: a command that runs it elsewhere; settings: more of postgresql.conf."""
 
-    def __init__(self, listen=None, port=5432, settings=None, from_template=True, primary=None, wal_segment_mib=1):
+    def __init__(self, listen=None, port=5432, settings=None, from_template=True, primary=None, wal_segment_mib=1, prefix=()):
         self.folder = tempfile.mkdtemp(prefix="nxpg", dir="/tmp")
         self.data, self.socket = os.path.join(self.folder, "data"), os.path.join(self.folder, "s")
-        self.port, self.process, self.watcher = port, None, None
+        self.port, self.process, self.watcher, self.prefix = port, None, None, list(prefix)
         os.mkdir(self.socket)
         own(self.folder)
         own(self.socket)
@@ -151,7 +151,7 @@ class Postgres:
     def start(self):
         log = open(os.path.join(self.folder, "log"), "ab")
         self.process = subprocess.Popen(
-            as_owner([BIN + "postgres", "-D", self.data, "-k", self.socket, "-p", str(self.port)]), cwd="/",
+            self.prefix + as_owner([BIN + "postgres", "-D", self.data, "-k", self.socket, "-p", str(self.port)]), cwd="/",
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         log.close()
         deadline = time.monotonic() + 60
