@@ -291,6 +291,11 @@ bool leader_leads(const struct leader *l)
         return atomic_load_explicit(&l->leads, memory_order_relaxed);
 }
 
+int64_t leader_arrivals(const struct leader *l)
+{
+        return leader_leads(l) ? metric_get(l->waiting) : 0;
+}
+
 static void set_and_wake(struct leader *l, bool *flag)
 {
         pthread_mutex_lock(&l->lock);

@@ -16,6 +16,7 @@ struct leader *leader_new(struct write_lanes *lanes);
 struct leader *leader_free(struct leader *leader); /* after leader_resign; joins; takes NULL */
 
 bool leader_leads(const struct leader *leader);
+int64_t leader_arrivals(const struct leader *leader); /* events without a position, as last counted; 0 if it does not lead */
 void leader_wake(struct leader *leader);   /* there are events to number */
 void leader_vacant(struct leader *leader); /* nobody leads: try now */
 /* Gives the lease away at once, for good: the process ends. */

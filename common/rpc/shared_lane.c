@@ -4,7 +4,7 @@
  * again (a conflict), and the database may be away for a while (a restart, a failover). Neither is a failure of a request:
  *
  *   a conflict      the batch runs again, whole, a few times; then its requests one by one, each until its deadline.
- *                   Whoever runs again here takes turns: what has met a conflict would meet the next one too.
+ *                   Shortly after a conflict the lanes take turns: what has met one would meet the next.
  *   not reached     what was taken is held, and tried again, until a request's deadline is so near that another attempt
  *                   could outlast it; then it is answered as unavailable, to be repeated by the caller.
  *   outcome unknown the connection was lost while it was committed: what is found by its key is not done again.
@@ -20,8 +20,9 @@
 
 #include <stdlib.h>
 
-#define WHOLE_TRIES    3
+#define WHOLE_TRIES    2
 #define ALONE_TRIES    20
+#define CONTENDED_US   50000
 #define PAUSE_LEAST_US 500 /* after a conflict; doubles */
 #define PAUSE_MOST_US  20000
 #define AWAY_LEAST_US  50000 /* while the store is not reached; doubles */
@@ -113,18 +114,28 @@ static int attempt(struct write_lane *lane, struct call_list *calls, struct call
         return r;
 }
 
-/* Up to so many times. Those that run again do so one lane after the other. */
+/* Shortly after a conflict the lanes take turns: what met one would meet the next. */
+static int attempt_in_turn(struct write_lane *lane, struct call_list *calls, struct call_list *done)
+{
+        bool in_turn = clock_monotonic_us() < atomic_load(&lane->all->contended_until_us);
+        if (in_turn)
+                pthread_mutex_lock(&lane->all->turn);
+        int r = attempt(lane, calls, done);
+        if (r == STORE_E_RETRY)
+                atomic_store(&lane->all->contended_until_us, clock_monotonic_us() + CONTENDED_US);
+        if (in_turn)
+                pthread_mutex_unlock(&lane->all->turn);
+        return r;
+}
+
+/* Up to so many times. */
 static int attempts(struct write_lane *lane, struct call_list *calls, int tries, struct call_list *done)
 {
         int64_t pause = PAUSE_LEAST_US;
-        int r = attempt(lane, calls, done);
-        for (int i = 1; r == STORE_E_RETRY && i < tries && calls->first; i++) {
-                if (!pause_for(lane, pause))
-                        return r;
+        int r = attempt_in_turn(lane, calls, done);
+        for (int i = 1; r == STORE_E_RETRY && i < tries && calls->first && pause_for(lane, pause); i++) {
                 pause = 2 * pause < PAUSE_MOST_US ? 2 * pause : PAUSE_MOST_US;
-                pthread_mutex_lock(&lane->all->turn);
-                r = attempt(lane, calls, done);
-                pthread_mutex_unlock(&lane->all->turn);
+                r = attempt_in_turn(lane, calls, done);
         }
         return r;
 }

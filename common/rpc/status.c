@@ -5,6 +5,7 @@
 #include "common/rpc/peer.h"
 
 #include "common/rpc/follower.h"
+#include "common/rpc/leader.h"
 #include "common/rpc/write_lane.h"
 
 #define AUDIT_SCAN 200000 /* rows that one call looks at: it shares the read lane */
@@ -50,6 +51,7 @@ int handle_get_status(struct rpc_call *call, const Nuanxin__Internal__V1__GetSta
         status->service = (char *)server->service->name;
         status->instance = (char *)server->options.instance;
         status->may_write = rpc_server_is_writer(server);
+        status->leads = rpc_server_leads(server);
         status->draining = server_is_draining(server);
         status->contract = (char *)contract_hash;
         status->build = (char *)contract_build;

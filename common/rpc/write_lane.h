@@ -48,7 +48,8 @@ struct write_lanes {
         struct store_writer *writer;
         struct leader *leader;     /* NULL on SQLite: who writes leads */
         struct listener *listener; /* likewise: who writes knows */
-        pthread_mutex_t turn; /* shared: what runs again after a conflict does so one lane after the other */
+        pthread_mutex_t turn; /* shared: held by the lane that writes, while they take turns after a conflict */
+        _Atomic int64_t contended_until_us;
         struct metric *batch_size, *replays, *reruns, *retried, *unreached;
         size_t n;
         struct write_lane items[];

@@ -24,7 +24,7 @@
 
 /* A frozen client must not hold its locks for long, nor its snapshot. Locks are waited for briefly: who waits has
  * others waiting behind it, and the lane tries again. */
-static const char set_up_writer[] = SET_UP "SET lock_timeout = 500; SET idle_in_transaction_session_timeout = '5s'";
+static const char set_up_writer[] = SET_UP "SET lock_timeout = 100; SET idle_in_transaction_session_timeout = '5s'";
 static const char set_up_reader[] = SET_UP "SET lock_timeout = 3000; SET idle_in_transaction_session_timeout = '30s'";
 
 struct postgresql_conn *postgresql_conn_new(struct store *store, struct store_writer *writer)

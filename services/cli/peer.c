@@ -20,18 +20,28 @@ static char *milliseconds(struct cli *cli, int64_t us)
         return arena_printf(cli->arena, "%.2f ms", (double)us / 1000);
 }
 
+/* The newest position, and how many events wait for theirs. */
+static char *outbox(struct cli *cli, const Status *s)
+{
+        return s->arrivals ? arena_printf(cli->arena, "%" PRId64 " (+%" PRId64 ")", s->outbox_head, s->arrivals)
+                           : arena_printf(cli->arena, "%" PRId64, s->outbox_head);
+}
+
 static void show_instances(struct cli *cli, Status *const *all, size_t n)
 {
-        static const char *const headings[] = {"INSTANCE", "WRITES", "STATE", "UP", "COMMITS", "COMMIT P50", "P99", "OUTBOX"};
+        static const char *const headings[] = {"INSTANCE", "WRITES", "LEADS", "STATE", "UP", "COMMITS", "RETRIES",
+                                               "COMMIT P50", "P99", "OUTBOX"};
         struct clock clock = {0};
         _cleanup_(table_freep) struct table *t = table_new(headings, ARRAY_LEN(headings));
         for (size_t i = 0; i < n; i++) {
                 const Status *s = all[i];
                 int64_t up = (clock_now_us(&clock) - s->started_us) / CLOCK_SECOND_US;
-                table_row(t, (const char *[]){s->instance, s->may_write ? "yes" : "standby", s->draining ? "draining" : "ready",
-                                              arena_printf(cli->arena, "%" PRId64 "s", up),
-                                              arena_printf(cli->arena, "%" PRId64, s->commits), milliseconds(cli, s->commit_p50_us),
-                                              milliseconds(cli, s->commit_p99_us), arena_printf(cli->arena, "%" PRId64, s->outbox_head)});
+                table_row(t, (const char *[]){s->instance, s->may_write ? "yes" : "standby", s->leads ? "yes" : "no",
+                                              s->draining ? "draining" : "ready", arena_printf(cli->arena, "%" PRId64 "s", up),
+                                              arena_printf(cli->arena, "%" PRId64, s->commits),
+                                              arena_printf(cli->arena, "%" PRId64, s->write_retries),
+                                              milliseconds(cli, s->commit_p50_us), milliseconds(cli, s->commit_p99_us),
+                                              outbox(cli, s)});
         }
         table_print(t);
 }

@@ -290,7 +290,7 @@ static void test_audit_and_status(void)
 
         Status *status = peer_ask(w, &internal_v1_get_status, &nothing);
         CHECK_TEXT(status->service, "test");
-        CHECK(status->may_write && !status->draining);
+        CHECK(status->may_write && status->leads && !status->draining);
         CHECK_INT(status->n_lanes, 3);
         CHECK_INT(status->outbox_head, 3);
         CHECK(status->commits >= 2);
