@@ -83,31 +83,40 @@ int answer_find(struct write_lane *lane, struct rpc_call *call, bool *ret_found)
         return r;
 }
 
-int answer_keep(struct write_lane *lane, struct rpc_call *call, bool *ret_was_there)
+/* sql: with seven arguments. */
+static int insert(struct write_lane *lane, struct rpc_call *call, const char *sql, int64_t *ret_added)
 {
-        static const char sql[] =
-                "INSERT INTO rpc_answer (key, principal, method, request, problem, payload, expires_us) "
-                "VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (key, principal, method) DO NOTHING";
         const struct rpc_server_options *options = &call->server->options;
         const struct contract_method *contract = call->served->contract;
         struct store_value payload = SQLNULL();
-        int64_t added;
-        if (opens_session(call)) {
-                *ret_was_there = false;
-                return 0;
-        }
         if (!contract->secret_answer || call->problem != NUANXIN__PROBLEM__PROBLEM_NONE) {
                 struct str sealed = keyring_seal(call->arena, options->keyring, context_of(call), call->answer);
                 payload = BYTES(sealed.p, sealed.n);
         }
         int64_t kept = call->client_key ? options->answers_kept_us : options->gateway_answers_kept_us;
-        int r = store_exec(lane->db, sql, &added, TEXTZ(call->key), TEXTZ(call->actor), I64((int64_t)contract->id),
-                           I64(request_hash(call)), I64(call->problem), payload, I64(call->now_us + kept));
+        return store_exec(lane->db, sql, ret_added, TEXTZ(call->key), TEXTZ(call->actor), I64((int64_t)contract->id),
+                          I64(request_hash(call)), I64(call->problem), payload, I64(call->now_us + kept));
+}
+
+#define INSERT "INSERT INTO rpc_answer (key, principal, method, request, problem, payload, expires_us) " \
+               "VALUES ($1, $2, $3, $4, $5, $6, $7)"
+
+int answer_keep(struct write_lane *lane, struct rpc_call *call, bool *ret_was_there)
+{
+        static const char sql[] = INSERT " ON CONFLICT (key, principal, method) DO NOTHING";
+        int64_t added = 0;
+        int r = opens_session(call) ? 0 : insert(lane, call, sql, &added);
         if (r != 0)
                 return r;
-        *ret_was_there = added == 0;
+        *ret_was_there = !opens_session(call) && added == 0;
         lane->answers_since_sweep += added;
         return 0;
+}
+
+int answer_add(struct write_lane *lane, struct rpc_call *call)
+{
+        static const char sql[] = INSERT;
+        return opens_session(call) ? 0 : insert(lane, call, sql, NULL);
 }
 
 /* --- the sweep -------------------------------------------------------------------------------------------------- */

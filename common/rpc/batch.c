@@ -41,10 +41,36 @@ static int settle(struct write_lane *lane, struct rpc_call *call, int result, co
         return r;
 }
 
+/* On a shared store whether the answer was there is told when the savepoint is released: so nobody waits for it in a
+ * batch. If it was, the batch is undone, and its requests run one by one. */
+static int keep_together(struct write_lane *lane, struct rpc_call *call)
+{
+        bool found = false;
+        int r = answer_add(lane, call);
+        if (r == 0)
+                r = audit_write(lane, call);
+        if (r != 0 || !lane->alone)
+                return r == 0 ? store_savepoint_leave(lane->db) : r;
+        r = store_savepoint_release(lane->db);
+        if (r != STORE_E_CONSTRAINT)
+                return r;
+        r = store_savepoint_rollback(lane->db);
+        if (r == 0)
+                r = answer_find(lane, call, &found);
+        if (r != 0 || found)
+                return r;
+        /* Whoever answered it is not seen from this transaction: the next one looks first. */
+        r = call->uncertain ? STORE_E_CONSTRAINT : STORE_E_RETRY;
+        call->uncertain = true;
+        return r;
+}
+
 /* Keeps the answer and the audit row; a request that was answered before after all is undone and replayed. */
 static int keep(struct write_lane *lane, struct rpc_call *call, int64_t outbox_before, bool open)
 {
         bool was_there = false, found;
+        if (lane->shared && open)
+                return keep_together(lane, call);
         int r = answer_keep(lane, call, &was_there);
         if (r == 0 && was_there) {
                 r = open ? store_savepoint_rollback(lane->db) : 0;
@@ -120,6 +146,7 @@ int batch_write_all(struct write_lane *lane, void *arg)
 {
         const struct call_list *calls = arg;
         int r = 0;
+        lane->alone = calls->n == 1;
         for (struct rpc_call *call = calls->first; call && r == 0; call = call->next)
                 r = write_one(lane, call);
         return r;

@@ -38,6 +38,7 @@ struct write_lane {
         struct call_list held;     /* taken, and not yet done with: the store was not reached */
         int64_t attempt_us;        /* how long the last attempt took to fail; 0: the store is there */
         int64_t backoff_us, due_looked_us;
+        bool alone;                /* one request in this transaction */
         bool outcome_unknown;      /* of the last transaction: the connection was lost while it was committed */
         _Atomic int64_t moved_us;  /* when the thread last came round, for the watchdog */
 };
@@ -90,6 +91,8 @@ void *shared_lane_main(void *lane);
 /* answers.c */
 int answer_find(struct write_lane *lane, struct rpc_call *call, bool *ret_found) MUST_USE; /* found: the outcome is set */
 int answer_keep(struct write_lane *lane, struct rpc_call *call, bool *ret_was_there) MUST_USE;
+/* Does not wait: whether it was there is told later, as STORE_E_CONSTRAINT. */
+int answer_add(struct write_lane *lane, struct rpc_call *call) MUST_USE;
 int answer_sweep(struct write_lane *lane, void *arg) MUST_USE; /* one bounded bit */
 
 /* audit.c */

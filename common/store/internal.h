@@ -32,6 +32,7 @@ struct store_engine {
         int (*gather)(struct store_conn *conn, bool on);
         int (*savepoint)(struct store_conn *conn);
         int (*savepoint_release)(struct store_conn *conn);
+        int (*savepoint_leave)(struct store_conn *conn);
         int (*savepoint_rollback)(struct store_conn *conn);
         int (*checkpoint)(struct store_conn *writer);
         int (*settle)(struct store_conn *writer);

@@ -29,6 +29,7 @@ enum pending_kind { PENDING_PREPARE, PENDING_EXEC, PENDING_QUERY, PENDING_SAVEPO
 struct pending {
         enum pending_kind kind;
         bool quiet;                       /* a failure of it is nobody's any more */
+        bool left;                        /* its savepoint was: a failure of it is the whole transaction's */
         struct postgresql_rows *rows;     /* PREPARE; NULL: gone */
         struct postgresql_answer *answer; /* QUERY; NULL: gone */
         int64_t *ret_changed;             /* EXEC; or NULL */
@@ -126,6 +127,7 @@ bool postgresql_in_transaction(const struct store_conn *conn);
 void postgresql_set_isolation(struct store_conn *conn, enum store_isolation isolation);
 int postgresql_savepoint(struct store_conn *conn) MUST_USE;
 int postgresql_savepoint_release(struct store_conn *conn) MUST_USE;
+int postgresql_savepoint_leave(struct store_conn *conn) MUST_USE;
 int postgresql_savepoint_rollback(struct store_conn *conn) MUST_USE;
 
 /* --- statements (postgresql_statement.c) --- */

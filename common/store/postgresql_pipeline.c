@@ -106,6 +106,8 @@ static int take_result(struct postgresql_conn *c, const struct pending *p, PGres
         PQclear(result);
         if (r == 0)
                 return 0;
+        if (p->left && r != STORE_E_RETRY && r != STORE_E_UNAVAILABLE)
+                r = -ECANCELED;
         if (p->rows)
                 p->rows->connection = 0;
         if (p->answer)
@@ -163,7 +165,7 @@ int postgresql_collect(struct postgresql_conn *c)
                 r = c->failed;
         if (r == 0)
                 return 0;
-        if (c->transaction == TRANSACTION_OPEN && (!c->base.writer || r == STORE_E_RETRY)) {
+        if (c->transaction == TRANSACTION_OPEN && (!c->base.writer || r == STORE_E_RETRY || r == -ECANCELED)) {
                 postgresql_abandon(c);
                 c->transaction = c->base.writer ? TRANSACTION_NONE : TRANSACTION_DUE;
         }

@@ -185,6 +185,7 @@ const struct store_engine postgresql_engine = {
         .gather = postgresql_gather,
         .savepoint = postgresql_savepoint,
         .savepoint_release = postgresql_savepoint_release,
+        .savepoint_leave = postgresql_savepoint_leave,
         .savepoint_rollback = postgresql_savepoint_rollback,
         .checkpoint = nothing_to_do,
         .settle = nothing_to_do,

@@ -146,6 +146,22 @@ int postgresql_savepoint_release(struct store_conn *conn)
         return r;
 }
 
+int postgresql_savepoint_leave(struct store_conn *conn)
+{
+        static const char release[] = "RELEASE request";
+        struct postgresql_conn *c = postgresql_of(conn);
+        if (c->transaction == TRANSACTION_NONE || c->failed)
+                return ended(c);
+        assert(conn->in_savepoint);
+        int r = c->savepoint_due ? 0 : postgresql_control(c, release, PENDING_EXEC);
+        if (r != 0)
+                return r;
+        for (size_t i = c->pending_first; i < c->pending_end; i++)
+                c->pending[i].left = true;
+        conn->in_savepoint = c->savepoint_due = false;
+        return 0;
+}
+
 /* What was put off may have failed, which ends with the savepoint, or have ended the transaction. */
 int postgresql_savepoint_rollback(struct store_conn *conn)
 {

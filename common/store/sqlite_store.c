@@ -184,6 +184,7 @@ const struct store_engine sqlite_engine = {
         .gather = gather,
         .savepoint = sqlite_savepoint,
         .savepoint_release = sqlite_savepoint_release,
+        .savepoint_leave = sqlite_savepoint_release,
         .savepoint_rollback = sqlite_savepoint_rollback,
         .checkpoint = sqlite_checkpoint_some,
         .settle = sqlite_settle,

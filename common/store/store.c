@@ -189,6 +189,11 @@ int store_savepoint_release(struct store_conn *conn)
         return conn->engine->savepoint_release(conn);
 }
 
+int store_savepoint_leave(struct store_conn *conn)
+{
+        return conn->engine->savepoint_leave(conn);
+}
+
 int store_savepoint_rollback(struct store_conn *conn)
 {
         return conn->engine->savepoint_rollback(conn);

@@ -162,6 +162,9 @@ int store_gather(struct store_conn *conn, bool on) MUST_USE;
 /* One savepoint at a time: a request inside a batch. -ECANCELED if there is no transaction any more. */
 int store_savepoint(struct store_conn *conn) MUST_USE;
 int store_savepoint_release(struct store_conn *conn) MUST_USE;
+/* As store_savepoint_release, but nobody waits: what still goes wrong with statements that were put off ends the transaction
+ * and is told as -ECANCELED by a later call that does wait. Then run the requests one by one. */
+int store_savepoint_leave(struct store_conn *conn) MUST_USE;
 int store_savepoint_rollback(struct store_conn *conn) MUST_USE; /* undoes to the savepoint and removes it */
 
 /* The writer: moves the WAL into the file if that costs no one anything (PASSIVE); call when idle. */

@@ -211,6 +211,38 @@ static void test_what_is_put_off_is_told_later(void)
         world_done(&w);
 }
 
+static void test_savepoints_that_are_left(void)
+{
+        struct world w = world_new();
+        CHECK_INT(store_begin(w.db), 0);
+        CHECK_INT(store_savepoint(w.db), 0);
+        CHECK_INT(add_person(w.db, "a", 1), 0);
+        CHECK_INT(store_savepoint_leave(w.db), 0);
+        CHECK_INT(store_savepoint(w.db), 0);
+        CHECK_INT(add_person(w.db, "b", 1), 0);
+        CHECK_INT(store_savepoint_rollback(w.db), 0);
+        CHECK_INT(store_savepoint(w.db), 0);
+        CHECK_INT(store_savepoint_leave(w.db), 0);
+        CHECK_INT(store_commit(w.db), 0);
+        CHECK_INT(count_people(w.reader), 1);
+        /* What goes wrong late is everybody's. */
+        CHECK_INT(store_begin(w.db), 0);
+        CHECK_INT(store_savepoint(w.db), 0);
+        CHECK_INT(add_person(w.db, "a", 1), 0);
+        CHECK_INT(store_savepoint_leave(w.db), 0);
+        CHECK_INT(store_savepoint(w.db), 0);
+        CHECK_INT(try_person(w.db, "c", 1), -ECANCELED);
+        CHECK(!store_in_transaction(w.db));
+        CHECK(store_savepoint_rollback(w.db) != 0 && store_commit(w.db) != 0);
+        CHECK_INT(store_begin(w.db), 0);
+        CHECK_INT(store_savepoint(w.db), 0);
+        CHECK_INT(add_person(w.db, "a", 1), 0);
+        CHECK_INT(store_savepoint_leave(w.db), 0);
+        CHECK_INT(store_commit(w.db), -ECANCELED);
+        CHECK_INT(count_people(w.reader), 1);
+        world_done(&w);
+}
+
 static void test_errors_hold_no_data(void)
 {
         static const char cast[] = "SELECT CAST($1 AS BIGINT) FROM person";
@@ -561,6 +593,7 @@ int main(void)
                 {"types of a schema; lines for this engine alone; texts compare by bytes", test_marks},
                 {"types of arguments and columns", test_types},
                 {"what goes wrong with a statement that was put off is told later", test_what_is_put_off_is_told_later},
+                {"a savepoint that is left is not waited for", test_savepoints_that_are_left},
                 {"errors hold no data", test_errors_hold_no_data},
                 {"a read that fails fails alone", test_a_failed_read_fails_alone},
                 {"queries of many in one round trip", test_gathered_reads},
