@@ -21,8 +21,9 @@
 #define LIFE_US        (3 * CLOCK_SECOND_US)
 #define RENEW_US       CLOCK_SECOND_US
 #define TRY_US         (CLOCK_SECOND_US / 2)
-#define LOOK_LEAST_US  20000  /* for other instances' events, while some come */
+#define LOOK_LEAST_US  20000  /* for events that nobody has told of, while some come */
 #define LOOK_MOST_US   200000 /* and while none do */
+#define TELL_US        10000  /* how often the others' leader is told that events came */
 #define AGAIN_US       5000   /* after a conflict */
 #define AWAY_US        200000 /* after the store was not reached */
 #define SWEEP_US       CLOCK_SECOND_US
@@ -47,10 +48,10 @@ struct leader {
         pthread_mutex_t lock;
         pthread_cond_t wake;
         bool woken, resigning, stopping; /* under the lock */
-        atomic_bool vacant;
+        atomic_bool vacant, arrived; /* nobody leads; events came while another does */
         atomic_bool leads;
         /* The thread's own. Times are monotonic. */
-        int64_t held_until_us, renew_at_us, try_at_us, sweep_at_us, look_us;
+        int64_t held_until_us, renew_at_us, try_at_us, sweep_at_us, tell_at_us, look_us;
         int64_t head;    /* the newest position */
         int64_t audited; /* the newest audit row at the last sweep */
         bool gave_up; /* resigned */
@@ -89,7 +90,7 @@ static int number(struct write_lane *lane, void *arg)
                 return r == 0 ? -ESTALE : r;
         r = numbers_give(lane, NUMBER_AT_ONCE, &round->numbered);
         if (r == 0 && round->numbered.n)
-                r = listener_tell(lane, round->numbered.head, false);
+                r = listener_tell(lane, round->numbered.head, LISTENER_HEAD);
         return r;
 }
 
@@ -97,7 +98,13 @@ static int give(struct write_lane *lane, void *arg)
 {
         struct leader *l = arg;
         int r = lease_give(lane->db, &l->lease);
-        return r == 1 ? listener_tell(lane, l->head, true) : r == 0 ? -ESTALE : r;
+        return r == 1 ? listener_tell(lane, l->head, LISTENER_VACANT) : r == 0 ? -ESTALE : r;
+}
+
+static int tell_arrivals(struct write_lane *lane, void *arg)
+{
+        (void)arg;
+        return listener_tell(lane, 0, LISTENER_ARRIVED);
 }
 
 static int sweep_led(struct write_lane *lane, void *arg)
@@ -215,6 +222,14 @@ static void sweep(struct leader *l, int64_t now)
         done(l, r, "sweep");
 }
 
+/* The leader is elsewhere, and looks only now and then. */
+static void tell(struct leader *l, int64_t now)
+{
+        atomic_store(&l->arrived, false);
+        l->tell_at_us = now + TELL_US;
+        done(l, write_lane_loosely(&l->lane, tell_arrivals, l), "tell");
+}
+
 static void resign(struct leader *l)
 {
         if (leader_leads(l)) {
@@ -239,6 +254,8 @@ static void step(struct leader *l, bool resigning)
                 keep_leading(l, now);
         if (leader_leads(l))
                 number_all(l);
+        else if (atomic_load(&l->arrived) && now >= l->tell_at_us)
+                tell(l, now);
         if (now >= l->sweep_at_us && !reach_away_us(&l->server->reach))
                 sweep(l, now);
 }
@@ -254,6 +271,8 @@ static int64_t patience(const struct leader *l)
                 next = now + l->look_us;
         if (!leader_leads(l) && !l->gave_up && l->try_at_us < next)
                 next = l->try_at_us;
+        if (atomic_load(&l->arrived) && l->tell_at_us < next)
+                next = l->tell_at_us;
         return next > now ? next - now : 0;
 }
 
@@ -306,7 +325,7 @@ static void set_and_wake(struct leader *l, bool *flag)
 
 void leader_wake(struct leader *l)
 {
-        if (leader_leads(l))
+        if (leader_leads(l) || !atomic_exchange(&l->arrived, true))
                 set_and_wake(l, &l->woken);
 }
 

@@ -17,7 +17,7 @@ struct leader *leader_free(struct leader *leader); /* after leader_resign; joins
 
 bool leader_leads(const struct leader *leader);
 int64_t leader_arrivals(const struct leader *leader); /* events without a position, as last counted; 0 if it does not lead */
-void leader_wake(struct leader *leader);   /* there are events to number */
+void leader_wake(struct leader *leader);   /* there are events to number, here or where the leader is */
 void leader_vacant(struct leader *leader); /* nobody leads: try now */
 /* Gives the lease away at once, for good: the process ends. */
 void leader_resign(struct leader *leader);

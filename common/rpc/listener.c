@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The thread that waits for the database's notifications: "HEAD" or "HEAD vacant". What was said while the connection was
- * lost is read from the outbox itself.
+ * The thread that waits for the database's notifications: "HEAD", "HEAD vacant", or "0 arrived". What was said while the
+ * connection was lost is read from the outbox itself.
  */
 #include "common/rpc/listener.h"
 
@@ -30,13 +30,15 @@ static void channel_of(const struct rpc_server *server, char out[80])
         snprintf(out, 80, "nuanxin_%s", server->service->name);
 }
 
-int listener_tell(struct write_lane *lane, int64_t head, bool vacant)
+static const char *const words[] = {[LISTENER_HEAD] = "", [LISTENER_VACANT] = " vacant", [LISTENER_ARRIVED] = " arrived"};
+
+int listener_tell(struct write_lane *lane, int64_t head, enum listener_news news)
 {
         static const char sql[] = "SELECT CAST(pg_notify($1, $2) AS TEXT)";
         char channel[80], text[64];
         _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
         channel_of(lane->server, channel);
-        snprintf(text, sizeof(text), "%" PRId64 "%s", head, vacant ? " vacant" : "");
+        snprintf(text, sizeof(text), "%" PRId64 "%s", head, words[news]);
         int r = store_query(lane->db, sql, &rows, TEXTZ(channel), TEXTZ(text));
         if (r == 0)
                 r = store_next(rows);
@@ -77,14 +79,19 @@ static int begin(struct listener *l)
         return r == 0 ? look(l) : r;
 }
 
-static void hear(struct listener *l, const char *text)
+/* How many of the silent waits before the next look this one counts for: of several texts only the last is told, and a head
+ * may have stood before one without. */
+static int hear(struct listener *l, const char *text)
 {
         struct str rest = str_of(text), number = str_cut(&rest, ' ');
-        int64_t head;
+        int64_t head = 0;
         if (str_to_i64(number, 0, INT64_MAX, &head) == 0)
                 server_news(l->server, head);
         if (str_is(rest, "vacant"))
                 leader_vacant(l->lanes->leader);
+        else if (str_is(rest, "arrived") && leader_leads(l->lanes->leader))
+                leader_wake(l->lanes->leader);
+        return head ? 0 : LOOK_EVERY - 1;
 }
 
 /* A connection that was cut off is as silent as one without news: so it is asked now and then. */
@@ -94,10 +101,8 @@ static int listen_on(struct listener *l)
         int r = 0, silent = 0;
         while ((r == 0 || r == 1) && lane_pause(&l->server->write, 0)) {
                 r = store_wait(l->db, WAIT_US, text);
-                silent = r == 0 ? silent + 1 : 0;
-                if (r == 1)
-                        hear(l, text);
-                else if (r == 0 && silent % LOOK_EVERY == 0)
+                silent = r == 1 ? hear(l, text) : silent + 1;
+                if (r == 0 && silent % LOOK_EVERY == 0)
                         r = look(l);
         }
         return r;
