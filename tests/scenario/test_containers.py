@@ -3,6 +3,7 @@
 """The container image, the Compose file and the Kubernetes manifests: they agree with the programs, and their own words,
 secrets, probes and users run, in an engine of the tests' own (support/pods.py)."""
 import base64
+import functools
 import glob
 import http.client
 import json
@@ -33,6 +34,7 @@ def load(path):
         return [d for d in yaml.safe_load_all(f) if d]
 
 
+@functools.cache
 def manifests():
     """{(kind, name): document} of all that kustomization.yaml names, and of operator.yaml."""
     all_ = {}
@@ -51,6 +53,7 @@ def pod_of(name):
     return (m.get(("Deployment", name)) or m["Job", name])["spec"]["template"]
 
 
+@functools.cache
 def options():
     """{program: its options}, as --help lists them."""
     return {p: set(re.findall(r"^  --([a-z-]+)", subprocess.run([os.path.join(BIN, p), "--help"], capture_output=True, text=True).stdout, re.M))
