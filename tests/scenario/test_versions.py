@@ -103,15 +103,16 @@ def two_versions():
     with Fleet(instances={"membership": 2, "gateway": 2}) as s:
         admin = s.login("admin")
         writer = s.in_order("membership")[1]
-        s.renew("new", writer)  # as a standby it comes back newer than who writes now: it waits for its turn
-        expect("who can be asked", [i["instance"] for i in status(s) if i["service"] == "membership"],
-               [n for n in ("membership-1", "membership-2") if n != writer])
-        assert "the writer's build is older" in s.log_of(writer)
-        get(s, f"/v1/organizations/{COUNTY}").ok()
-        s.renew("old", *[n for n in ("membership-1", "membership-2") if n != writer])
+        older = next(n for n in ("membership-1", "membership-2") if n != writer)
+        s.renew("new", writer)
+        if s.engine == "sqlite":  # it comes back as a standby, newer than who writes now: it waits for its turn
+            expect("who can be asked", [i["instance"] for i in status(s) if i["service"] == "membership"], [older])
+            assert "the writer's build is older" in s.log_of(writer)
+            get(s, f"/v1/organizations/{COUNTY}").ok()
+            s.renew("old", older)
         wait_until("the newer one writes", lambda: any(i["instance"] == writer and i.get("mayWrite") for i in status(s)), 10)
         s.renew("new", "gateway-1", "gateway-2")
-        for i in range(20):  # both read, the newer one alone understands these
+        for i in range(20):  # both serve what both understand, the newer one alone the rest
             get(s, f"/v1/organizations/{COUNTY}").ok()
             get(s, f"/v1/organizations/{COUNTY}/motto").ok()
             get(s, "/v1/organizations?parent=43").ok()
