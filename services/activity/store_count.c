@@ -65,9 +65,9 @@ static int campaign_counts_rebuild(struct store_conn *db)
         static const char fill[] =
                 "INSERT INTO campaign_count (campaign, organization, on_site, online) "
                 "WITH RECURSIVE up (campaign, organization, on_site, online, depth) AS ("
-                "SELECT a.campaign, t.organization, CASE WHEN t.way = 4 THEN 0 ELSE 1 END, "
-                "CASE WHEN t.way = 4 THEN 1 ELSE 0 END, 1 FROM attendance t JOIN activity a ON a.id = t.activity "
-                "UNION ALL SELECT up.campaign, o.parent, up.on_site, up.online, up.depth + 1 FROM up "
+                "SELECT a.campaign, t.organization, SUM(CASE WHEN t.way = 4 THEN 0 ELSE 1 END), "
+                "SUM(CASE WHEN t.way = 4 THEN 1 ELSE 0 END), 1 FROM attendance t JOIN activity a ON a.id = t.activity "
+                "GROUP BY a.campaign, t.organization UNION ALL SELECT up.campaign, o.parent, up.on_site, up.online, up.depth + 1 FROM up "
                 "JOIN organization o ON o.code = up.organization WHERE o.parent <> '' AND up.depth < $1) "
                 "SELECT campaign, organization, SUM(on_site), SUM(online) FROM up GROUP BY campaign, organization";
         int r = store_exec(db, clear, NULL);
