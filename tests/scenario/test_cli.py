@@ -59,7 +59,7 @@ def organizations(s):
     expect("imported again", ask(s, "org", "import", "-", stdin=good)["rowsUnchanged"], 1)
     expect("moved", ask(s, "org", "move", "430102001900", "430102002")["path"], "/43/4301/430102/430102002/430102001900/")
     wrong(s, 1, "organization-cycle", "org", "move", "430102", "430102001")
-    expect("villages", ask(s, "org", "counts", "430102002").get("villages"), len(ask(s, "org", "list", "430102002")["organizations"]))
+    wait_until("the villages are counted", lambda: ask(s, "org", "counts", "430102002").get("villages") == len(ask(s, "org", "list", "430102002")["organizations"]))
 
 
 @story("members: a file with bad rows is checked, then taken by row with a report")

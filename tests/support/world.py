@@ -36,7 +36,7 @@ def make_members(s, token, people, organization="43"):
     assert len(made) == len(people), f"{len(made)} of {len(people)} members are listed"
     # activity learns of members by following membership's events, in their order: once it knows the last, it knows all.
     last = max(m["id"] for m in made)
-    wait_until("activity knows the members", lambda: s.call("GET", f"/v1/members/{last}/registrations", token=s.api_key).status == 200, 10)
+    wait_until("activity knows the members", lambda: s.call("GET", f"/v1/members/{last}/registrations", token=s.api_key).status == 200, 30)
     return made
 
 
