@@ -186,10 +186,11 @@ def operator(*words):
 
 def starts():
     run("systemctl", "start", "redis-server")
-    run("nuanxin", "keys", "create", "--keys", "/etc/nuanxin/keys")
-    run("systemctl", "enable", "nuanxin.target", "nuanxin-gateway.socket", "nuanxin-gateway@1", "nuanxin-gateway@2",
-        "nuanxin-membership@1", "nuanxin-membership@2", "nuanxin-activity@1")
-    run("systemctl", "start", "nuanxin.target")
+    with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as f:
+        words = next(b for b in re.findall(r"^```sh\n(.*?)^```$", f.read(), re.M | re.S) if "systemctl" in b)
+    for line in words.replace("sudo ", "").splitlines()[1:-1]:  # all but `make install` and `status`
+        run("sh", "-c", line)
+    run("systemctl", "enable", "--now", "nuanxin-gateway@2")
     active("nuanxin-gateway@1", "nuanxin-gateway@2", "nuanxin-membership@1", "nuanxin-membership@2", "nuanxin-activity@1")
     ready(7001, 7002, 7101, 7102, 7201)
     expect("a page", get("/openapi.json"), 200)
@@ -278,6 +279,31 @@ def wrong_option():
     ready(7202)
 
 
+def on_postgresql():
+    """A cluster of Debian's own; membership by its user's name over a socket, activity by a password over TCP."""
+    as_postgres = ("setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups", "--")
+    if not os.path.exists("/etc/postgresql/15/main"):
+        run("pg_createcluster", "15", "main")
+    run("systemctl", "start", "postgresql@15-main")
+    run(*as_postgres, "psql", "-c", "CREATE ROLE nuanxin LOGIN PASSWORD 'a secret'", cwd="/")
+    for name in ("membership", "activity"):
+        run(*as_postgres, "createdb", "-O", "nuanxin", "-T", "template0", "--locale=C", f"nuanxin_{name}", cwd="/")
+    port = re.search(r"^\s*port\s*=\s*(\d+)", open("/etc/postgresql/15/main/postgresql.conf").read(), re.M).group(1)
+    for path, text, mode in (("membership.env", f"NUANXIN_STORE=postgresql:///nuanxin_membership?host=/var/run/postgresql&port={port}\n", 0o644),
+                             ("activity.env", f"NUANXIN_STORE=postgresql://nuanxin@127.0.0.1:{port}/nuanxin_activity\n", 0o644),
+                             ("pgpass", "127.0.0.1:*:*:nuanxin:a secret\n", 0o600)):
+        with open("/etc/nuanxin/" + path, "w") as f:
+            f.write(text)
+        os.chmod("/etc/nuanxin/" + path, mode)
+    run("systemctl", "restart", "nuanxin-membership@1", "nuanxin-membership@2", "nuanxin-activity@1")
+    ready(7101, 7102, 7201)
+    operator("call", "CreateOrganization", '{"organization": {"code": "43", "name": "湖南省", "kind": "PROVINCE"}}')
+    expect("who write", sorted(i["instance"] for i in operator("status") if i.get("mayWrite") and "membership" in i["instance"]),
+           ["membership-1", "membership-2"])
+    rows = run(*as_postgres, "psql", "-Atc", "SELECT count(*) FROM organization", "nuanxin_membership", cwd="/")
+    expect("rows", rows.strip(), "1")
+
+
 def stops():
     began = time.monotonic()
     run("systemctl", "stop", "nuanxin.target")
@@ -296,6 +322,7 @@ if INSIDE:
     story("gateways restart one after the other, and together, and no call fails")(rolling)
     story("one that dies or stands still is started again")(mends)
     story("a wrong option fails at once, and is not tried again")(wrong_option)
+    story("on PostgreSQL all write: by the user's name over a socket, by a password that is a credential over TCP")(on_postgresql)
     story("all stop in order")(stops)
 
 if __name__ == "__main__":
