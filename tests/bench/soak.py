@@ -12,6 +12,7 @@ First the maximum of the mixed load is measured for some seconds. Then each inte
 curves stand in build/soak.svg, drawn anew every few intervals. Flat: the slope over the last two thirds (the median of
 the slopes between all pairs, so that a hiccup counts little), times their length, stays within the bounds of JUDGED.
 """
+import contextlib
 import json
 import os
 import random
@@ -33,7 +34,7 @@ CONNECTIONS = {"read": 24, "page": 8, "checkin": 16, "registration": 8, "session
 LOGINS = 1.0  # by password, and as many sign-outs: what one address may do, and a twentieth of a core
 # What is judged: for its name's beginning, how much it may drift, as a part of its median and as an amount, whichever is more.
 JUDGED = {
-    "MiB of ": (0.05, 4.0), "descriptors of ": (0.02, 3.0), "threads of ": (0.0, 0.5), "p50 ms of ": (0.25, 0.3),
+    "MiB of ": (0.05, 4.0), "descriptors of ": (0.02, 3.0), "threads of ": (0.0, 0.5), "processes of ": (0.1, 3.0), "p50 ms of ": (0.25, 0.3),
     "p99 ms of ": (0.5, 3.0), "Redis MiB": (0.05, 2.0), "WAL MiB": (0.25, 16.0), "events behind": (0.5, 2000.0),
 }
 
@@ -114,8 +115,21 @@ def held(pid):
     return pss, len(os.listdir(f"/proc/{pid}/fd")), len(os.listdir(f"/proc/{pid}/task"))
 
 
+def held_yet(pid):
+    """None if it has ended: the server's helpers come and go."""
+    try:
+        return held(pid)
+    except OSError:
+        return None
+
+
 def folder_mib(path):
-    return sum(e.stat().st_size for e in os.scandir(path) if e.is_file()) / 2**20
+    """Of files that come and go."""
+    total = 0
+    for e in os.scandir(path):
+        with contextlib.suppress(FileNotFoundError):
+            total += e.stat().st_size if e.is_file() else 0
+    return total / 2**20
 
 
 def behind(s):
@@ -134,9 +148,9 @@ def sample(s):
     values["Redis MiB"] = int(processes.redis_info(s)["used_memory"]) / 2**20
     values["events behind"] = behind(s)
     if s.database:
-        found = [held(pid) for pid in processes.postgres.processes(s.database.data)]
+        found = list(filter(None, map(held_yet, processes.postgres.processes(s.database.data))))
         values["MiB of postgresql"] = sum(pss for pss, _, _ in found) / 1024
-        values["threads of postgresql"] = len(found)
+        values["processes of postgresql"] = len(found)
         values["WAL MiB"] = folder_mib(os.path.join(s.database.data, "pg_wal"))
         values["store MiB"] = int(s.database.sql("SELECT sum(pg_database_size(oid)) FROM pg_database")) / 2**20
     else:
@@ -198,7 +212,7 @@ def draw(lines, heading, minutes):
     memory = of("MiB of ")
     database = {"all its processes": memory.pop("postgresql")} if "postgresql" in memory else {}
     panels = [("requests a second", of("requests/s", "all")), ("latency p50, ms", of("p50 ms of ")), ("latency p99, ms", of("p99 ms of ")),
-              ("memory (PSS), MiB", memory), ("memory of postgresql (PSS), MiB", database), ("open descriptors", of("descriptors of ")), ("threads; processes of postgresql", of("threads of ")),
+              ("memory (PSS), MiB", memory), ("memory of postgresql (PSS), MiB", database), ("open descriptors", of("descriptors of ")), ("threads; processes of postgresql", {**of("threads of "), **of("processes of ")}),
               ("Redis, memory used, MiB", of("Redis MiB", "used")), ("write-ahead logs, MiB", of("WAL MiB", "all")),
               ("events behind (outbox lag)", of("events behind", "most of any")), ("stores, MiB (they grow)", of("store MiB", "all"))]
     panels = [p for p in panels if p[1]]
