@@ -57,7 +57,7 @@ TOOLS_C  := $(wildcard deploy/*/main.c)
 TOOLS    := $(patsubst deploy/%/main.c,$(BUILD)/bin/nuanxin-%,$(TOOLS_C))
 UNIT     := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/*_test.c))
 
-.PHONY: help run demo all test unit hosts lint bench soak fuzz lock deps install clean programs unit-programs print-cppflags
+.PHONY: help run demo all test unit hosts lint bench capacity soak fuzz lock deps install clean programs unit-programs print-cppflags
 .DEFAULT_GOAL := all
 .SECONDARY:
 .SUFFIXES:
@@ -92,6 +92,9 @@ lint: ## style, layering, names
 
 bench: ## the figures of the README, as ratios taken in one run
 	@deploy/install-deps --test && $(BUILD_ALL) && exec tests/bench/run
+
+capacity: ## put what the last bench measured into deploy/CAPACITY.md, worked out for a province and for the country
+	@exec deploy/capacity --write
 
 soak: ## half of the maximum for MINUTES=30, and whether all stays flat: curves in build/soak.svg; STORE=postgresql
 	@deploy/install-deps --test && $(BUILD_ALL) && exec tests/bench/soak.py '$(MINUTES)' '$(or $(STORE),sqlite)'

@@ -137,6 +137,14 @@ def tables(s, service):
         db.close()
 
 
+def connections(s):
+    """service → connections that one instance has to PostgreSQL."""
+    if not server(s):
+        return {}
+    rows = server(s).rows(f"SELECT datname, count(*) AS n FROM pg_stat_activity WHERE usename = '{postgres.ROLE}' GROUP BY 1", "postgres")
+    return {service: n // max(1, s.instances.get(service, 1)) for service, n in rows if service in SERVICES}
+
+
 def wal(s):
     """(bytes of WAL written, times it was synced, commits) since the start. SQLite: commits, each of which syncs."""
     if server(s):
