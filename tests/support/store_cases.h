@@ -249,13 +249,6 @@ static inline void test_contractions(void)
         world_done(&w);
 }
 
-/* One who wants to learn of it at once gives a place for the number of changed rows. */
-static inline int try_person(struct store_conn *db, const char *id, int64_t age)
-{
-        int64_t changed;
-        return store_exec(db, insert_person, &changed, TEXTZ(id), I64(age), SQLNULL());
-}
-
 static inline void test_constraints_leave_the_transaction(void)
 {
         static const char insert_pet[] = "INSERT INTO pet (name, owner) VALUES ($1, $2)";

@@ -128,3 +128,10 @@ static inline int add_person(struct store_conn *db, const char *id, int64_t age)
 {
         return store_exec(db, insert_person, NULL, TEXTZ(id), I64(age), SQLNULL());
 }
+
+/* One who wants to learn of it at once gives a place for the number of changed rows. */
+static inline int try_person(struct store_conn *db, const char *id, int64_t age)
+{
+        int64_t changed;
+        return store_exec(db, insert_person, &changed, TEXTZ(id), I64(age), SQLNULL());
+}
