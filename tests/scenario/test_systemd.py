@@ -304,6 +304,23 @@ def on_postgresql():
     expect("rows", rows.strip(), "1")
 
 
+def between_hosts():
+    """As on one of several hosts: tcp:// with CURVE, each process seeing its own role's keys."""
+    run("nuanxin", "--curve", "/etc/nuanxin/curve", "keys", "curve", "make")
+    run("chown", "-R", "nuanxin:nuanxin", "/etc/nuanxin/curve")
+    for name, settings in (("gateway", ""), ("membership@1", "NUANXIN_BUS=tcp://127.0.0.2:7111\n"), ("membership@2", "NUANXIN_BUS=tcp://127.0.0.2:7112\n"),
+                           ("activity@1", "NUANXIN_BUS=tcp://127.0.0.2:7211\n")):
+        with open(f"/etc/nuanxin/{name}.env", "a") as f:
+            f.write(settings + "NUANXIN_CURVE=/etc/nuanxin/curve\n")
+    run("systemctl", "stop", "nuanxin-activity@2")
+    run("systemctl", "restart", "nuanxin-membership@1", "nuanxin-membership@2", "nuanxin-activity@1", "nuanxin-gateway@1", "nuanxin-gateway@2")
+    ready(7101, 7102, 7201, 7001, 7002)
+    far = json.loads(run("nuanxin", "--redis", "127.0.0.1:6379", "--bus", "/tmp", "--curve", "/etc/nuanxin/curve", "--json", "status"))
+    expect("instances", sorted(i["instance"] for i in far), ["activity-1", "membership-1", "membership-2"])
+    seen = run("nsenter", "-t", str(pid_of("nuanxin-activity@1")), "-m", "ls", "/etc/nuanxin/curve")
+    expect("the keys that activity sees", seen.split(), ["activity"])
+
+
 def stops():
     began = time.monotonic()
     run("systemctl", "stop", "nuanxin.target")
@@ -323,6 +340,7 @@ if INSIDE:
     story("one that dies or stands still is started again")(mends)
     story("a wrong option fails at once, and is not tried again")(wrong_option)
     story("on PostgreSQL all write: by the user's name over a socket, by a password that is a credential over TCP")(on_postgresql)
+    story("as on one of several hosts: tcp:// with CURVE, and no other role's keys")(between_hosts)
     story("all stop in order")(stops)
 
 if __name__ == "__main__":
