@@ -152,7 +152,7 @@ def load_through(change):
 
 
 def all_parts(s):
-    return [*s.in_order("membership"), *s.in_order("activity"), "gateway-1", "gateway-2"]
+    return [*s.in_order("activity"), *s.in_order("membership"), "gateway-1", "gateway-2"]
 
 
 @story("a rolling restart of everything under load: no request fails")
