@@ -9,7 +9,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from support.people import person  # noqa: E402
-from support.stack import Stack  # noqa: E402
+from support.stack import SEVERAL, Stack  # noqa: E402
 from support.story import expect, main, story, wait_until  # noqa: E402
 from support.world import make_activity, make_members, rfc3339  # noqa: E402
 
@@ -18,7 +18,7 @@ VILLAGES = ["430102001001", "430103002001", "430211001001"]
 
 @contextlib.contextmanager
 def scene():
-    with Stack(clock=True, gateway_options=["--rate-scale=1000"]) as s:
+    with Stack(clock=True, instances=SEVERAL, gateway_options=["--rate-scale=1000"]) as s:
         admin = s.login("admin")
         s.members = make_members(s, admin, [person(i, VILLAGES[i % 3]) for i in range(60)])
         s.cards = [s.call("GET", f"/v1/members/{m['id']}/card", token=s.api_key).ok()["token"] for m in s.members]

@@ -8,7 +8,7 @@ import uuid
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from support.people import person  # noqa: E402
-from support.stack import Stack  # noqa: E402
+from support.stack import SEVERAL, Stack  # noqa: E402
 from support.story import expect, main, story, wait_until  # noqa: E402
 from support.world import make_activity, make_members, rfc3339  # noqa: E402
 
@@ -18,7 +18,7 @@ RUSH = int(os.environ.get("NX_RUSH", "10000"))
 
 @contextlib.contextmanager
 def scene():
-    with Stack(gateway_options=["--rate-scale=1000"]) as s:
+    with Stack(instances=SEVERAL, gateway_options=["--rate-scale=1000"]) as s:
         s.members = make_members(s, s.login("admin"), [person(i, VILLAGES[i % 3]) for i in range(RUSH)])
         a = make_activity(s, s.login("admin"))
         wait_until("activity knows the last member", lambda: register(s, a, s.members[-1]).status == 200, 30)

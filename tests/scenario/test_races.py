@@ -10,7 +10,7 @@ import uuid
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from support.people import csv_of, person  # noqa: E402
-from support.stack import Stack  # noqa: E402
+from support.stack import SEVERAL, Stack  # noqa: E402
 from support.story import expect, main, story, wait_until  # noqa: E402
 from support.world import make_activity, make_members, operation_done, rfc3339  # noqa: E402
 
@@ -167,4 +167,4 @@ class Crowd(Stack):
 
 
 if __name__ == "__main__":
-    main(Crowd(gateway_options=["--rate-scale=1000"]))
+    main(Crowd(instances=SEVERAL, gateway_options=["--rate-scale=1000"]))
