@@ -85,7 +85,7 @@ unit: $(UNIT) ## the unit tests only
 	@set -e; for t in $(UNIT); do $$t; done
 
 hosts: ## several hosts as network namespaces (root): each part killed, frozen, cut off, slowed down, moved; some minutes
-	@deploy/install-deps --test && $(BUILD_ALL) && NX_HOSTS_ALL=1 exec tests/scenario/test_hosts_faults.py
+	@deploy/install-deps --hosts && $(BUILD_ALL) && NX_HOSTS_ALL=1 tests/scenario/test_hosts_faults.py && exec tests/hosts/patroni.py
 
 lint: ## style, layering, names
 	@exec tests/lint/run
@@ -115,7 +115,7 @@ install: all ## put binaries and systemd units in place: PREFIX=/usr/local DESTD
 	    sed 's|/usr/local/|$(PREFIX)/|' $$unit >'$(DESTDIR)$(PREFIX)'/lib/systemd/system/$${unit##*/} || exit 1; done
 	$(Q)install -m 644 deploy/systemd/sysusers.conf '$(DESTDIR)$(PREFIX)/lib/sysusers.d/nuanxin.conf'
 	$(Q)install -m 644 deploy/systemd/tmpfiles.conf '$(DESTDIR)$(PREFIX)/lib/tmpfiles.d/nuanxin.conf'
-	$(Q)install -m 644 README.md deploy/README.zh-CN.md deploy/systemd/nuanxin-gateway-tls.conf '$(DESTDIR)$(PREFIX)/share/doc/nuanxin/'
+	$(Q)install -m 644 README.md deploy/README.zh-CN.md deploy/HOSTS.md deploy/systemd/nuanxin-gateway-tls.conf '$(DESTDIR)$(PREFIX)/share/doc/nuanxin/'
 
 clean: ## remove what was built
 	rm -rf build

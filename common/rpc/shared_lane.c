@@ -27,7 +27,8 @@
 #define PAUSE_MOST_US  20000
 #define AWAY_LEAST_US  50000 /* while the store is not reached; doubles */
 #define AWAY_MOST_US   500000
-#define AWAY_ROOM_US   200000 /* what is left of a request's time when it is given up, beyond the next attempt's */
+/* What is left of a request's time when it is given up, beyond the next attempt's: the pause before it is told, and some. */
+#define AWAY_ROOM_US   (AWAY_MOST_US + 500000)
 #define LOOK_US        (CLOCK_SECOND_US / 5) /* for due work */
 #define BEAT_US        CLOCK_SECOND_US
 

@@ -37,6 +37,11 @@ REDIS_PASSWORD, SENTINEL_PASSWORD = "redis p@ss", "sentinel-p@ss"
 def enter_namespaces():
     """Runs this program again where its networks, mounts and processes are its own, and end with it. False: not possible here."""
     if os.environ.get("NX_IN_NAMESPACES"):
+        child = os.fork() if os.getpid() == 1 else 0
+        while child: # the first process of its kind: it takes in the orphans
+            pid, status = os.wait()
+            if pid == child:
+                os._exit(os.waitstatus_to_exitcode(status) & 255)
         os.makedirs("/run/netns", exist_ok=True)
         subprocess.run(["mount", "-t", "tmpfs", "none", "/run/netns"], check=True)
         subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
@@ -208,7 +213,7 @@ class Hosts(Stack):
         self.n_gateways, self.n_redis, self.databases, self.down_after_ms = gateways, redis_nodes, databases, down_after_ms
         self.service_options, self.n_sentinels = list(service_options), sentinels
         self.var = os.path.join(self.folder, "v")
-        self.hosts, self.parts = {}, {}
+        self.hosts, self.parts, self.resting = {}, {}, {}
         pid = os.getpid()
         self.net = "10.77.0" if namespaces else f"127.{100 + pid % 100}.{pid // 100 % 250}"
         self.address = None
@@ -324,10 +329,13 @@ class Hosts(Stack):
         for i, host in enumerate(self.redis_hosts, 1):
             folder = os.path.join(self.var, "redis", str(i))
             os.makedirs(folder)
-            replica = ["--replicaof", self.redis_hosts[0].address, "6379"] if i > 1 else []
-            self.add_part(f"redis-{i}", host, [
-                "redis-server", "--bind", host.address, "--port", "6379", "--dir", folder, "--appendonly", "yes", "--save", "",
-                "--requirepass", REDIS_PASSWORD, "--masterauth", REDIS_PASSWORD, "--repl-diskless-sync-delay", "0", "--replica-announce-ip", host.address, *replica]).start()
+            # A file that Redis may write: a sentinel tells it whom to follow, and it must know that after a restart.
+            path = os.path.join(folder, "redis.conf")
+            with open(path, "w") as f:
+                f.write(f"bind {host.address}\nport 6379\ndir {folder}\nappendonly yes\nsave \"\"\nrequirepass \"{REDIS_PASSWORD}\"\n"
+                        f"masterauth \"{REDIS_PASSWORD}\"\nrepl-diskless-sync-delay 0\nreplica-announce-ip {host.address}\n"
+                        + (f"replicaof {self.redis_hosts[0].address} 6379\n" if i > 1 else ""))
+            self.add_part(f"redis-{i}", host, ["redis-server", path]).start()
         sentinels = []
         for i in range(1, self.n_sentinels + 1):
             host = self.redis_hosts[i - 1] if i <= self.n_redis else self.add_host(f"sentinel-{i}", 50 + i)
@@ -377,25 +385,29 @@ class Hosts(Stack):
         return None
 
     # --- talking ------------------------------------------------------------------------------------------
-    def _send(self, method, path, body, headers, timeout=10):
-        """As a balancer before the gateways: sends to one, and after a failure to the next. The failure is the caller's to see."""
+    def _send(self, method, path, body, headers, timeout=15):
+        """As a balancer before the gateways: each in turn, but one that failed rests for 2 s. The failure is the caller's to see."""
         state = self._local
-        if not hasattr(state, "turn"):
-            state.turn, state.connection = threading.get_ident() % len(self.addresses), None
+        if not hasattr(state, "connections"):
+            state.turn, state.connections = threading.get_ident(), {}
         while True:
-            kept = state.connection is not None
-            if not kept:
-                state.connection = http.client.HTTPConnection(self.addresses[state.turn % len(self.addresses)], timeout=timeout)
+            good = [a for a in self.addresses if self.resting.get(a, 0) < time.monotonic()] or self.addresses
+            state.turn += 1
+            address = good[state.turn % len(good)]
+            connection = state.connections.pop(address, None)
+            kept = connection is not None
+            connection = connection or http.client.HTTPConnection(address, timeout=timeout)
             try:
-                state.connection.request(method, path, body, headers)
-                r = state.connection.getresponse()
-                return Response(r.status, r.headers, r.read())
+                connection.request(method, path, body, headers)
+                r = connection.getresponse()
+                response = Response(r.status, r.headers, r.read())
+                state.connections[address] = connection
+                return response
             except (OSError, http.client.HTTPException) as e:
-                state.connection.close()
-                state.connection = None
+                connection.close()
                 idle_closed = isinstance(e, (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError))
                 if not (kept and idle_closed):
-                    state.turn += 1
+                    self.resting[address] = time.monotonic() + 2
                     raise e if isinstance(e, OSError) else OSError(repr(e)) from e
 
     def cli(self, *arguments, check=True, stdin=None):
