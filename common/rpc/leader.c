@@ -300,6 +300,8 @@ static void *leader_main(void *arg)
         do
                 step(l, resigning);
         while (rest(l, patience(l), &resigning));
+        if (resigning && !l->gave_up)
+                resign(l);
         return NULL;
 }
 

@@ -13,7 +13,7 @@ struct leader;
 
 /* Begins to try in a thread of its own. The loop's thread. */
 struct leader *leader_new(struct write_lanes *lanes);
-struct leader *leader_free(struct leader *leader); /* after leader_resign; joins; takes NULL */
+struct leader *leader_free(struct leader *leader); /* without leader_resign the lease runs out by itself; joins; takes NULL */
 
 bool leader_leads(const struct leader *leader);
 int64_t leader_arrivals(const struct leader *leader); /* events without a position, as last counted; 0 if it does not lead */
