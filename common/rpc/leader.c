@@ -14,9 +14,12 @@
 #include "common/rpc/lease.h"
 #include "common/rpc/listener.h"
 #include "common/rpc/reach.h"
+#include "common/rpc/schema.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define LIFE_US        (3 * CLOCK_SECOND_US)
 #define RENEW_US       CLOCK_SECOND_US
@@ -27,6 +30,7 @@
 #define AGAIN_US       5000   /* after a conflict */
 #define AWAY_US        200000 /* after the store was not reached */
 #define SWEEP_US       CLOCK_SECOND_US
+#define SCHEMA_US      (2 * CLOCK_SECOND_US)
 #define NUMBER_AT_ONCE 2000
 
 static const struct metric_family leads_family = {
@@ -51,7 +55,7 @@ struct leader {
         atomic_bool vacant, arrived; /* nobody leads; events came while another does */
         atomic_bool leads;
         /* The thread's own. Times are monotonic. */
-        int64_t held_until_us, renew_at_us, try_at_us, sweep_at_us, tell_at_us, look_us;
+        int64_t held_until_us, renew_at_us, try_at_us, sweep_at_us, schema_at_us, tell_at_us, look_us;
         int64_t head;    /* the newest position */
         int64_t audited; /* the newest audit row at the last sweep */
         bool gave_up; /* resigned */
@@ -222,6 +226,28 @@ static void sweep(struct leader *l, int64_t now)
         done(l, r, "sweep");
 }
 
+static int check_schema(struct write_lane *lane, void *arg)
+{
+        const char **error = arg;
+        int r = rpc_schema_fits(lane->db, lane->server->service->migrations, error);
+        return r == 1 ? 0 : r;
+}
+
+/* The operator was sure that no build is left which needs what was taken away. This one drains, and its next start says
+ * the same. */
+static void look_at_schema(struct leader *l, int64_t now)
+{
+        const char *error = "";
+        l->schema_at_us = now + SCHEMA_US;
+        int r = write_lane_loosely(&l->lane, check_schema, &error);
+        if (r == STORE_E_OUTGROWN) {
+                log_error("this build is too old for the store: ending", "error=\"%s\"", error);
+                kill(getpid(), SIGTERM);
+        } else {
+                done(l, r, "look at the schema");
+        }
+}
+
 /* The leader is elsewhere, and looks only now and then. */
 static void tell(struct leader *l, int64_t now)
 {
@@ -258,6 +284,8 @@ static void step(struct leader *l, bool resigning)
                 tell(l, now);
         if (now >= l->sweep_at_us && !reach_away_us(&l->server->reach))
                 sweep(l, now);
+        if (now >= l->schema_at_us && !reach_away_us(&l->server->reach))
+                look_at_schema(l, now);
 }
 
 static int64_t patience(const struct leader *l)

@@ -10,6 +10,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from support import variant  # noqa: E402
 from support.load import Load, check_ledger  # noqa: E402
 from support.scene import scene, status  # noqa: E402
+from support.split import Extra  # noqa: E402
 from support.stack import BIN, Stack  # noqa: E402
 from support.story import expect, main, story, wait_until  # noqa: E402
 
@@ -204,6 +205,21 @@ def contraction():
                    "has taken away what this build needs" in s.log_of(writer), 10)
         get(s, f"/v1/organizations/{COUNTY}").ok()
         s.programs.use("new", "nuanxin-membership")
+
+
+@story("an older instance that nobody knew of ends by itself when the store has shrunk under it")
+def unknown_instance():
+    with Fleet(begin=[("nuanxin", "new"), ("nuanxin-membership", "old")]) as s:
+        s.renew("new", "membership-1")
+        hidden = os.path.join(s.folder, "hidden")
+        os.mkdir(hidden, 0o700)
+        with Extra(s, "membership-1", "membership-9", program=os.path.join(VERSIONS["old"], "nuanxin-membership"), bus=hidden,
+                   redis="unix:" + os.path.join(hidden, "nothing")) as extra:
+            wait_until("it is ready", lambda: extra.said('msg="ready"'), 20)
+            s.cli("store", "contract", "membership")
+            wait_until("it has ended", lambda: extra.process.poll() is not None, 20)
+            assert extra.said("this build is too old for the store") and extra.said("091_motto.contract has taken away")
+        get(s, f"/v1/organizations/{COUNTY}").ok()
 
 
 if __name__ == "__main__":

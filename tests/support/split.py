@@ -72,11 +72,13 @@ class Proxy:
 
 
 class Extra:
-    """An instance like the runner's `like`, under another name; options replace its own. wrapper: a command before it."""
+    """An instance like the runner's `like`, under another name; options replace its own. wrapper: a command before it.
+    program: another build's."""
 
-    def __init__(self, stack, like, name, wrapper=(), **options):
+    def __init__(self, stack, like, name, wrapper=(), program=None, **options):
         with open(f"/proc/{stack.pid(like)}/cmdline") as f:
             words = f.read().split("\0")[:-1]
+        words[0] = program or words[0]
         for option, value in {"instance": name, **options}.items():
             if "--" + option in words:
                 words[words.index("--" + option) + 1] = value
