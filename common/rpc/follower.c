@@ -182,6 +182,11 @@ static int apply(struct follower *f, struct rpc_call *call, OutboxEvent *const *
 static int start_over(struct follower *f, struct rpc_call *call, const char *epoch, int64_t head)
 {
         bool snapshot = f->consumer->topics && f->consumer->topics[0];
+        if (!snapshot && f->own && call->writer->shared) {
+                int r = numbers_settle(call->writer, &head);
+                if (r != 0)
+                        return r;
+        }
         log_warn("a consumer starts over", "consumer=%s source=%s snapshot=%d", f->consumer->name, f->consumer->source,
                  snapshot);
         f->next = (struct cursor){.topic = snapshot ? 0 : -1, .position = snapshot ? 0 : head};

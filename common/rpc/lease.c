@@ -51,6 +51,14 @@ int lease_hold(struct store_conn *db, const struct lease *lease)
         return r == 0 ? one_row(rows, NULL) : r;
 }
 
+int lease_block(struct store_conn *db)
+{
+        static const char sql[] = "SELECT term FROM rpc_lease WHERE name = 'leader' FOR NO KEY UPDATE";
+        _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
+        int r = store_query(db, sql, &rows);
+        return r == 0 ? one_row(rows, NULL) : r;
+}
+
 int lease_give(struct store_conn *db, const struct lease *lease)
 {
         static const char sql[] = "UPDATE rpc_lease SET until_us = 0 WHERE name = 'leader' AND holder = $1 AND term = $2";

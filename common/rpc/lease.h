@@ -18,4 +18,6 @@ int lease_renew(struct store_conn *db, const struct lease *lease, int64_t life_u
 /* Is it still ours? Until this transaction ends nobody can take it: what it changes is done as the holder or not at all. */
 int lease_hold(struct store_conn *db, const struct lease *lease) MUST_USE;
 /* It runs out at once. */
+/* 1: nobody takes, keeps or uses the lease until the transaction ends, whose it may be. 0: there was none yet. */
+int lease_block(struct store_conn *db) MUST_USE;
 int lease_give(struct store_conn *db, const struct lease *lease) MUST_USE;

@@ -12,8 +12,11 @@
 #include "common/rpc/write_lane.h"
 
 #include "common/base/log.h"
+#include "common/rpc/lease.h"
+#include "common/rpc/listener.h"
 
-#define EVENT_MAX 65536
+#define EVENT_MAX      65536
+#define SETTLE_AT_ONCE 10000
 
 static int one_number(struct write_lane *lane, const char *sql, int64_t *ret)
 {
@@ -114,6 +117,19 @@ int numbers_give(struct write_lane *lane, int64_t limit, struct numbered *ret)
                 return r;
         *ret = (struct numbered){.n = store_i64(rows, 0), .head = store_i64(rows, 1), .oldest_us = store_i64(rows, 2)};
         return 0;
+}
+
+int numbers_settle(struct write_lane *lane, int64_t *ret_head)
+{
+        struct numbered numbered = {.n = SETTLE_AT_ONCE};
+        int r = lease_block(lane->db);
+        if (r == 1)
+                r = 0;
+        while (r == 0 && numbered.n == SETTLE_AT_ONCE)
+                r = numbers_give(lane, SETTLE_AT_ONCE, &numbered);
+        if (r == 0)
+                r = listener_read_head(lane->db, ret_head);
+        return r == 0 ? listener_tell(lane, *ret_head, LISTENER_HEAD) : r;
 }
 
 int numbers_waiting(struct write_lane *lane, int64_t *ret_n)

@@ -113,6 +113,9 @@ int numbers_audited(struct write_lane *lane, int64_t *ret_newest) MUST_USE; /* 0
 int numbers_audit(struct write_lane *lane, const struct audit_row *row) MUST_USE;
 /* Shared, and the lease is held in this transaction: moves up to limit arrivals to the outbox. */
 int numbers_give(struct write_lane *lane, int64_t limit, struct numbered *ret) MUST_USE;
+/* Shared, for who makes something anew from all rows: every event whose effect this transaction sees has a position when
+ * it ends, up to *ret_head, and nobody else gives any meanwhile. */
+int numbers_settle(struct write_lane *lane, int64_t *ret_head) MUST_USE;
 int numbers_waiting(struct write_lane *lane, int64_t *ret_n) MUST_USE; /* up to 100,000 */
 
 /* outbox.c */

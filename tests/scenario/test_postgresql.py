@@ -145,6 +145,23 @@ def late_database():
         s.call("GET", f"/v1/campaigns/{s.campaign}", token=s.api_key, retry_503=True).ok()
 
 
+@story("counts that are made anew while check-ins go on count each once")
+def counted_anew():
+    with scene(n_members=400, n_activities=30, instances=PAIR) as (s, _, campaign, pairs):
+        with Load(s, s.api_key, pairs) as load:
+            for _ in range(3):
+                load.wait_for(200)
+                s.database.sql("UPDATE rpc_cursor SET epoch = 'another' WHERE name = 'activity.counts'", "activity")
+                leader = s.rows("activity", "SELECT holder FROM rpc_lease")[0][0].split("/")[0]
+                s.kill(leader)  # whoever leads next finds a cursor of another history
+                load.wait_for(200)
+                wait_until("the counts are made anew", lambda: s.rows(
+                    "activity", "SELECT epoch FROM rpc_cursor WHERE name = 'activity.counts'") != [("another",)], 20)
+            load.stop()
+            expect("requests that ended badly", load.failed, [])
+            check_ledger(s, admin_again(s), load.acknowledged, campaign)
+
+
 def at_once(s, requests):
     """The answers; a 503 is repeated with its key, as clients do."""
     answers, pending = {}, dict(enumerate(requests))
