@@ -21,7 +21,9 @@ struct postgresql_store {
 /* What a query comes to: neither result nor error while it is pending. */
 struct postgresql_answer {
         PGresult *result;
-        int error; /* STORE_E_GATHERED: it was skipped since another failed, and may be sent again */
+        int error;       /* STORE_E_GATHERED: it was skipped since another failed, and may be sent again */
+        int n_rows;
+        const int *rows; /* these rows of the result, whose first column is not the query's; NULL: all that there is */
 };
 
 /* What one message that was sent waits for. */
@@ -62,6 +64,7 @@ struct postgresql_rows {
         uint32_t name;
         struct postgresql_answer own, *answer; /* its own, or one of the gathered */
         int row;
+        struct postgresql_rows *merged; /* the same for many arguments at once; NULL: not made */
         Oid types[]; /* of the parameters, as it was prepared; 0: the server's choice */
 };
 
@@ -132,6 +135,18 @@ int postgresql_savepoint_rollback(struct store_conn *conn) MUST_USE;
 
 /* --- statements (postgresql_statement.c) --- */
 
+/* The end of what is no place for parameters (a quoted text, a comment) from p on; p if it is none. */
+const char *postgresql_skip_opaque(const char *p);
+/* Prepares it under a name, with rows->types. */
+int postgresql_prepare(struct postgresql_conn *c, struct postgresql_rows *rows) MUST_USE;
+/* Its name on the server; without one it lasts until the next such one. */
+const char *postgresql_name(const struct postgresql_rows *rows, char text[16]);
+/* The kept statement of this text. */
+int postgresql_find(struct postgresql_conn *c, const char *sql, size_t n_args, struct postgresql_rows **ret_rows) MUST_USE;
+/* Sends a query, with its answer pending. */
+int postgresql_send_query(struct postgresql_conn *c, struct postgresql_rows *rows, const struct store_value *args,
+                          struct postgresql_answer *answer) MUST_USE;
+Oid postgresql_type(const struct store_value *v); /* 0: of any */
 /* Puts BEGIN, SAVEPOINT and the like into the pipeline. */
 int postgresql_control(struct postgresql_conn *c, const char *sql, enum pending_kind kind) MUST_USE;
 int postgresql_exec(struct store_conn *conn, const char *sql, int64_t *ret_changed, const struct store_value *args,
@@ -156,13 +171,20 @@ enum { TYPE_BOOL = 16, TYPE_BYTES = 17, TYPE_I64 = 20, TYPE_I16 = 21, TYPE_I32 =
 /* --- gathering (postgresql_gather.c) --- */
 
 int postgresql_gather(struct store_conn *conn, bool on) MUST_USE;
-/* The answer that such a query has, or is to be given. NULL: it is none of the gathered; *ret_wait: whoever asks comes
- * back for it; *ret_send: after it has sent the query. */
+/* The answer that such a query has, or is to be given: then whoever asks comes back for it (*ret_wait). NULL: it is none
+ * of the gathered. */
 struct postgresql_answer *postgresql_gathered(struct postgresql_conn *c, const char *sql, const struct store_value *args,
-                                              size_t n_args, bool *ret_wait, bool *ret_send);
+                                              size_t n_args, bool *ret_wait);
 /* The transaction ended. */
 void postgresql_gather_reset(struct postgresql_conn *c);
 void postgresql_gather_free(struct postgresql_conn *c);
+
+/* --- one statement for many (postgresql_merge.c) --- */
+
+/* Sends a statement once for n lists of arguments, one after the other in args: its answer has their rows, after a column
+ * that counts the lists from 1. False: it is not of the kind where that may be done. */
+bool postgresql_merge(struct postgresql_conn *c, struct postgresql_rows *rows, const struct store_value *args, size_t n,
+                      struct postgresql_answer *answer, int *ret_result);
 
 /* --- who writes, news, migrations (postgresql_store.c, postgresql_news.c) --- */
 

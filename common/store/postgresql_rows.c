@@ -31,6 +31,7 @@ int postgresql_answer_take(struct postgresql_conn *c, struct postgresql_answer *
                 return conn_misuse(&c->base, "a column is of a type that is not read here: CAST it to BIGINT or TEXT");
         }
         answer->result = result;
+        answer->n_rows = PQntuples(result);
         return 0;
 }
 
@@ -47,7 +48,7 @@ int postgresql_next(struct store_rows *base)
         }
         if (answer->error)
                 return answer->error == STORE_E_CONSTRAINT ? -EEXIST : answer->error;
-        if (rows->row + 1 >= PQntuples(answer->result))
+        if (rows->row + 1 >= answer->n_rows)
                 return 0;
         rows->row++;
         base->on_row = true;
@@ -56,7 +57,12 @@ int postgresql_next(struct store_rows *base)
 
 void postgresql_rows_free(struct store_rows *base)
 {
-        postgresql_forget_rows(postgresql_of(base->conn), (struct postgresql_rows *)base);
+        struct postgresql_rows *rows = (struct postgresql_rows *)base;
+        postgresql_forget_rows(postgresql_of(base->conn), rows);
+        if (rows->merged) {
+                mem_freep(&rows->merged->base.sql);
+                statement_free(&rows->merged->base);
+        }
 }
 
 void postgresql_rows_close(struct store_rows *base)
@@ -74,23 +80,38 @@ void postgresql_rows_close(struct store_rows *base)
 
 /* --- columns -------------------------------------------------------------------------------------------- */
 
-bool postgresql_is_null(const struct store_rows *base, int column)
+/* Where it stands in the result. */
+struct place {
+        const PGresult *result;
+        int row, column;
+};
+
+static struct place place_of(const struct store_rows *base, int column)
 {
         const struct postgresql_rows *rows = (const struct postgresql_rows *)base;
+        const struct postgresql_answer *answer = rows->answer;
         assert(base->on_row);
-        return PQgetisnull(rows->answer->result, rows->row, column);
+        if (answer->rows)
+                return (struct place){answer->result, answer->rows[rows->row], column + 1};
+        return (struct place){answer->result, rows->row, column};
+}
+
+bool postgresql_is_null(const struct store_rows *base, int column)
+{
+        struct place at = place_of(base, column);
+        return PQgetisnull(at.result, at.row, at.column);
 }
 
 int64_t postgresql_i64(const struct store_rows *base, int column)
 {
-        const struct postgresql_rows *rows = (const struct postgresql_rows *)base;
+        struct place at = place_of(base, column);
         uint64_t big;
         uint32_t middle;
         uint16_t small;
-        if (postgresql_is_null(base, column))
+        if (PQgetisnull(at.result, at.row, at.column))
                 return 0;
-        const char *p = PQgetvalue(rows->answer->result, rows->row, column);
-        switch (PQftype(rows->answer->result, column)) {
+        const char *p = PQgetvalue(at.result, at.row, at.column);
+        switch (PQftype(at.result, at.column)) {
         case TYPE_I64:
                 memcpy(&big, p, sizeof(big));
                 return (int64_t)be64toh(big);
@@ -110,12 +131,11 @@ int64_t postgresql_i64(const struct store_rows *base, int column)
 
 struct str postgresql_bytes(const struct store_rows *base, int column)
 {
-        const struct postgresql_rows *rows = (const struct postgresql_rows *)base;
-        if (postgresql_is_null(base, column))
+        struct place at = place_of(base, column);
+        if (PQgetisnull(at.result, at.row, at.column))
                 return (struct str){0};
-        assert(is_text(PQftype(rows->answer->result, column)));
-        return (struct str){PQgetvalue(rows->answer->result, rows->row, column),
-                            (size_t)PQgetlength(rows->answer->result, rows->row, column)};
+        assert(is_text(PQftype(at.result, at.column)));
+        return (struct str){PQgetvalue(at.result, at.row, at.column), (size_t)PQgetlength(at.result, at.row, at.column)};
 }
 
 struct str postgresql_text(const struct store_rows *base, int column)

@@ -14,8 +14,7 @@
 /* So many are put off at most: what is sent is bounded, and so is what is told late. */
 #define PENDING_MAX 512
 
-/* The end of what is no place for parameters (a quoted text, a comment) from p on; p if it is none. */
-static const char *skip_opaque(const char *p)
+const char *postgresql_skip_opaque(const char *p)
 {
         const char *end;
         if (*p == '\'' || *p == '"')
@@ -32,7 +31,7 @@ static int count_parameters(const char *sql)
 {
         uint64_t used = 0;
         while (*sql) {
-                const char *next = skip_opaque(sql);
+                const char *next = postgresql_skip_opaque(sql);
                 if (next == sql && *sql == '$') {
                         char *end;
                         long number = strtol(sql + 1, &end, 10);
@@ -46,7 +45,7 @@ static int count_parameters(const char *sql)
         return used & (used + 1) ? -EINVAL : __builtin_popcountll(used);
 }
 
-static int find(struct postgresql_conn *c, const char *sql, size_t n_args, struct postgresql_rows **ret_rows)
+int postgresql_find(struct postgresql_conn *c, const char *sql, size_t n_args, struct postgresql_rows **ret_rows)
 {
         struct store_rows *kept;
         int r = statement_find(&c->base, sql, &kept);
@@ -70,7 +69,7 @@ static int find(struct postgresql_conn *c, const char *sql, size_t n_args, struc
         return conn_misuse(&c->base, "wrong number of arguments");
 }
 
-static Oid type_of(const struct store_value *v)
+Oid postgresql_type(const struct store_value *v)
 {
         static const Oid types[] = {[STORE_NULL] = 0, [STORE_I64] = TYPE_I64, [STORE_TEXT] = TYPE_TEXT, [STORE_BYTES] = TYPE_BYTES};
         return types[v->type];
@@ -82,13 +81,12 @@ static bool is_prepared(struct postgresql_conn *c, const struct postgresql_rows 
         if (rows->connection != c->connection)
                 return false;
         for (size_t i = 0; i < rows->base.n_args; i++)
-                if (args[i].type != STORE_NULL && rows->types[i] != type_of(&args[i]))
+                if (args[i].type != STORE_NULL && rows->types[i] != postgresql_type(&args[i]))
                         return false;
         return true;
 }
 
-/* Without a name it lasts until the next such one. */
-static const char *name_of(const struct postgresql_rows *rows, char text[16])
+const char *postgresql_name(const struct postgresql_rows *rows, char text[16])
 {
         if (rows->base.cached)
                 snprintf(text, 16, "s%u", rows->name);
@@ -97,18 +95,23 @@ static const char *name_of(const struct postgresql_rows *rows, char text[16])
         return text;
 }
 
-static int prepare(struct postgresql_conn *c, struct postgresql_rows *rows, const struct store_value *args)
+int postgresql_prepare(struct postgresql_conn *c, struct postgresql_rows *rows)
 {
         char name[16];
-        for (size_t i = 0; i < rows->base.n_args; i++)
-                if (args[i].type != STORE_NULL)
-                        rows->types[i] = type_of(&args[i]);
         rows->name = ++c->names;
-        if (!PQsendPrepare(c->pg, name_of(rows, name), rows->base.sql, (int)rows->base.n_args, rows->types))
+        if (!PQsendPrepare(c->pg, postgresql_name(rows, name), rows->base.sql, (int)rows->base.n_args, rows->types))
                 return postgresql_lost(c, NULL);
         rows->connection = c->connection;
         postgresql_pend(c, (struct pending){.kind = PENDING_PREPARE, .rows = rows});
         return 0;
+}
+
+static int prepare_for(struct postgresql_conn *c, struct postgresql_rows *rows, const struct store_value *args)
+{
+        for (size_t i = 0; i < rows->base.n_args; i++)
+                if (args[i].type != STORE_NULL)
+                        rows->types[i] = postgresql_type(&args[i]);
+        return postgresql_prepare(c, rows);
 }
 
 static int send_bound(struct postgresql_conn *c, const struct postgresql_rows *rows, const struct store_value *args)
@@ -128,14 +131,14 @@ static int send_bound(struct postgresql_conn *c, const struct postgresql_rows *r
                         lengths[i] = (int)args[i].s.n;
                 }
         }
-        if (!PQsendQueryPrepared(c->pg, name_of(rows, name), (int)rows->base.n_args, values, lengths, binary, 1))
+        if (!PQsendQueryPrepared(c->pg, postgresql_name(rows, name), (int)rows->base.n_args, values, lengths, binary, 1))
                 return postgresql_lost(c, NULL);
         return 0;
 }
 
 static int send_statement(struct postgresql_conn *c, struct postgresql_rows *rows, const struct store_value *args)
 {
-        int r = is_prepared(c, rows, args) ? 0 : prepare(c, rows, args);
+        int r = is_prepared(c, rows, args) ? 0 : prepare_for(c, rows, args);
         return r == 0 ? send_bound(c, rows, args) : r;
 }
 
@@ -149,7 +152,7 @@ static void drop_uncached(struct postgresql_rows *rows)
 int postgresql_control(struct postgresql_conn *c, const char *sql, enum pending_kind kind)
 {
         struct postgresql_rows *rows;
-        int r = find(c, sql, 0, &rows);
+        int r = postgresql_find(c, sql, 0, &rows);
         if (r != 0)
                 return r;
         r = send_statement(c, rows, NULL);
@@ -164,7 +167,7 @@ int postgresql_exec(struct store_conn *conn, const char *sql, int64_t *ret_chang
 {
         struct postgresql_conn *c = postgresql_of(conn);
         struct postgresql_rows *rows;
-        int r = find(c, sql, n_args, &rows);
+        int r = postgresql_find(c, sql, n_args, &rows);
         if (r != 0)
                 return r;
         r = postgresql_enter(c);
@@ -178,9 +181,8 @@ int postgresql_exec(struct store_conn *conn, const char *sql, int64_t *ret_chang
         return r;
 }
 
-/* Sent, with its answer pending. */
-static int send_query(struct postgresql_conn *c, struct postgresql_rows *rows, const struct store_value *args,
-                      struct postgresql_answer *answer)
+int postgresql_send_query(struct postgresql_conn *c, struct postgresql_rows *rows, const struct store_value *args,
+                          struct postgresql_answer *answer)
 {
         int r = postgresql_enter(c);
         if (r == 0)
@@ -197,17 +199,17 @@ int postgresql_query(struct store_conn *conn, const char *sql, struct store_rows
 {
         struct postgresql_conn *c = postgresql_of(conn);
         struct postgresql_rows *rows;
-        bool wait = false, send = true;
-        int r = find(c, sql, n_args, &rows);
+        bool wait = false;
+        int r = postgresql_find(c, sql, n_args, &rows);
         if (r != 0)
                 return r;
-        rows->answer = rows->base.cached ? postgresql_gathered(c, sql, args, n_args, &wait, &send) : NULL;
-        if (!rows->answer)
+        rows->answer = rows->base.cached ? postgresql_gathered(c, sql, args, n_args, &wait) : NULL;
+        if (wait)
+                return STORE_E_GATHERED;
+        if (!rows->answer) {
                 rows->answer = &rows->own;
-        if (send)
-                r = send_query(c, rows, args, rows->answer);
-        if (r == 0 && wait)
-                r = STORE_E_GATHERED;
+                r = postgresql_send_query(c, rows, args, rows->answer);
+        }
         if (r != 0) {
                 drop_uncached(rows);
                 return r;

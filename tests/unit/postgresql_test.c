@@ -295,6 +295,55 @@ static void test_gathered_reads(void)
         world_done(&w);
 }
 
+/* Rows of one request: "name name …" in their order, or why not. */
+static int read_pets(struct store_conn *conn, const char *owner, const struct store_value other, char ret[64])
+{
+        static const char sql[] = "SELECT name, NULL, $1, $2 FROM pet -- of '$9\n"
+                                  " WHERE owner = $1 AND (CAST($2 AS BYTEA) IS NULL OR name <> 'rex')";
+        _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
+        int r = store_query(conn, sql, &rows, TEXTZ(owner), other);
+        ret[0] = '\0';
+        while (r == 0 && (r = store_next(rows)) == 1) {
+                CHECK(store_is_null(rows, 1) && str_is(store_text(rows, 2), owner));
+                CHECK_INT(store_is_null(rows, 3), other.type == STORE_NULL);
+                strcat(strcat(ret, store_text(rows, 0).p), " ");
+                r = 0;
+        }
+        return r;
+}
+
+/* The same query of several goes as one statement, with arrays of their arguments. */
+static void test_merged_reads(void)
+{
+        static const char insert[] = "INSERT INTO pet (name, owner) VALUES ($1, $2)";
+        static const char *const owners[] = {"a", "b", "nobody", "c'$1", "a"};
+        static const char *const wanted[] = {"rex tom ", "ada ", "", "kit ", "tom "};
+        struct world w = world_new();
+        char names[64];
+        CHECK_INT(store_begin(w.db), 0);
+        for (int i = 0; i < 4; i += i == 1 ? 2 : 1)
+                CHECK_INT(add_person(w.db, owners[i], 1), 0);
+        CHECK_INT(store_exec(w.db, insert, NULL, TEXTZ("rex"), TEXTZ("a")), 0);
+        CHECK_INT(store_exec(w.db, insert, NULL, TEXTZ("ada"), TEXTZ("b")), 0);
+        CHECK_INT(store_exec(w.db, insert, NULL, TEXTZ("tom"), TEXTZ("a")), 0);
+        CHECK_INT(store_exec(w.db, insert, NULL, TEXTZ("kit"), TEXTZ("c'$1")), 0);
+        CHECK_INT(store_commit(w.db), 0);
+        for (int round = 0; round < 6; round++) {
+                CHECK_INT(store_begin(w.reader), 0);
+                for (int pass = 0; pass < 2; pass++) {
+                        CHECK_INT(store_gather(w.reader, pass == 0), 0);
+                        for (int i = 0; i < 5; i++) {
+                                struct store_value other = i == 4 ? BYTES("x", 1) : SQLNULL();
+                                int r = read_pets(w.reader, owners[i], other, names);
+                                CHECK_INT(r, pass == 0 ? STORE_E_GATHERED : 0);
+                                CHECK_TEXT(names, pass == 0 ? "" : wanted[i]);
+                        }
+                }
+                store_rollback(w.reader);
+        }
+        world_done(&w);
+}
+
 static void test_two_writers(void)
 {
         static const char older[] = "UPDATE person SET age = $2 WHERE id = $1", age[] = "SELECT age FROM person WHERE id = 'a'";
@@ -378,6 +427,7 @@ int main(void)
                 {"errors hold no data", test_errors_hold_no_data},
                 {"a read that fails fails alone", test_a_failed_read_fails_alone},
                 {"queries of many in one round trip", test_gathered_reads},
+                {"the same query of many as one statement", test_merged_reads},
                 {"two who write at once: one runs again", test_two_writers},
                 {"news reach who listens", test_news},
         };
