@@ -4,7 +4,7 @@
  * again (a conflict), and the database may be away for a while (a restart, a failover). Neither is a failure of a request:
  *
  *   a conflict      the batch runs again, whole, a few times; then its requests one by one, each until its deadline.
- *                   Shortly after a conflict the lanes take turns: what has met one would meet the next.
+ *                   Shortly after a conflict the lanes take turns, in all instances: what met one would meet the next.
  *   not reached     what was taken is held, and tried again, until a request's deadline is so near that another attempt
  *                   could outlast it; then it is answered as unavailable, to be repeated by the caller.
  *   outcome unknown the connection was lost while it was committed: what is found by its key is not done again.
@@ -83,23 +83,32 @@ static int find_answers(struct write_lane *lane, struct call_list *calls, struct
         return r;
 }
 
-static int try_once(struct write_lane *lane, struct call_list *calls, struct call_list *done)
+/* Behind whoever else has met a conflict, in any instance. The statement takes no snapshot: the transaction's comes with the
+ * first one after it, and shows what those before have done. Nobody else locks this table, nor is kept from reading it. */
+static int write_in_turn(struct write_lane *lane, void *calls)
+{
+        static const char sql[] = "LOCK TABLE rpc_epoch IN SHARE ROW EXCLUSIVE MODE";
+        int r = store_exec(lane->db, sql, NULL);
+        return r == 0 ? batch_write_all(lane, calls) : r;
+}
+
+static int try_once(struct write_lane *lane, struct call_list *calls, bool in_turn, struct call_list *done)
 {
         int r = connect_lane(lane);
         if (r == 0 && any_repeated(calls))
                 r = find_answers(lane, calls, done);
         if (r == 0 && calls->first)
-                r = write_lane_transaction(lane, batch_write_all, calls);
+                r = write_lane_transaction(lane, in_turn ? write_in_turn : batch_write_all, calls);
         return r;
 }
 
 /* Once. What is found answered goes to done, also if the rest fails. */
-static int attempt(struct write_lane *lane, struct call_list *calls, struct call_list *done)
+static int attempt(struct write_lane *lane, struct call_list *calls, bool in_turn, struct call_list *done)
 {
         int64_t began = clock_monotonic_us();
         moved(lane);
         lane->outcome_unknown = false;
-        int r = try_once(lane, calls, done);
+        int r = try_once(lane, calls, in_turn, done);
         for (struct rpc_call *call = calls->first; call && lane->outcome_unknown; call = call->next)
                 call->uncertain = true;
         if (r == STORE_E_UNAVAILABLE) {
@@ -115,13 +124,30 @@ static int attempt(struct write_lane *lane, struct call_list *calls, struct call
         return r;
 }
 
+/* Those who wait for their turn wait with a part of the queue each: whoever has it takes what came meanwhile, too. */
+static void top_up(struct write_lane *lane, struct call_list *calls, struct call_list *done)
+{
+        size_t most = (size_t)lane->server->options.write_batch;
+        struct call_list more = {0}, fresh = {0};
+        struct rpc_call *call;
+        if (calls->n >= most || !lane_take(&lane->server->write, most - calls->n, 0, &more)) {
+                call_list_join(&lane->held, &more);
+                return;
+        }
+        batch_sort_out(&more, 0, &fresh, done);
+        while ((call = call_list_take(&fresh)))
+                call_list_add(call->job ? &lane->held : calls, call);
+}
+
 /* Shortly after a conflict the lanes take turns: what met one would meet the next. */
-static int attempt_in_turn(struct write_lane *lane, struct call_list *calls, struct call_list *done)
+static int attempt_in_turn(struct write_lane *lane, struct call_list *calls, bool whole, struct call_list *done)
 {
         bool in_turn = clock_monotonic_us() < atomic_load(&lane->all->contended_until_us);
         if (in_turn)
                 pthread_mutex_lock(&lane->all->turn);
-        int r = attempt(lane, calls, done);
+        if (in_turn && whole)
+                top_up(lane, calls, done);
+        int r = attempt(lane, calls, in_turn, done);
         if (r == STORE_E_RETRY)
                 atomic_store(&lane->all->contended_until_us, clock_monotonic_us() + CONTENDED_US);
         if (in_turn)
@@ -129,14 +155,15 @@ static int attempt_in_turn(struct write_lane *lane, struct call_list *calls, str
         return r;
 }
 
-/* Up to so many times. */
-static int attempts(struct write_lane *lane, struct call_list *calls, int tries, struct call_list *done)
+/* A batch, or one request alone: again a few times. */
+static int attempts(struct write_lane *lane, struct call_list *calls, bool whole, struct call_list *done)
 {
         int64_t pause = PAUSE_LEAST_US;
-        int r = attempt_in_turn(lane, calls, done);
+        int tries = whole ? WHOLE_TRIES : ALONE_TRIES;
+        int r = attempt_in_turn(lane, calls, whole, done);
         for (int i = 1; r == STORE_E_RETRY && i < tries && calls->first && pause_for(lane, pause); i++) {
                 pause = 2 * pause < PAUSE_MOST_US ? 2 * pause : PAUSE_MOST_US;
-                r = attempt_in_turn(lane, calls, done);
+                r = attempt_in_turn(lane, calls, whole, done);
         }
         return r;
 }
@@ -154,7 +181,7 @@ static void run_alone(struct write_lane *lane, struct rpc_call *call, struct cal
                 one = left;
                 left = (struct call_list){0};
                 if (one.first)
-                        r = attempts(lane, &one, ALONE_TRIES, done);
+                        r = attempts(lane, &one, false, done);
                 if (call->job || !lane_pause(&lane->server->write, 0)) /* its owner tries again; or nobody does */
                         break;
         }
@@ -173,7 +200,7 @@ static void run_batch(struct write_lane *lane, struct call_list *calls, struct c
 {
         struct rpc_call *call;
         metric_observe(lane->all->batch_size, (int64_t)calls->n);
-        int r = attempts(lane, calls, WHOLE_TRIES, done);
+        int r = attempts(lane, calls, true, done);
         if (r == 0) {
                 batch_note_commit(lane, calls);
                 call_list_join(done, calls);
