@@ -181,6 +181,8 @@ bool lane_take(struct lane *lane, size_t max, int64_t timeout_us, struct call_li
         if (!lane->queue.first)
                 wait_for_work(lane, timeout_us);
         size_t share = (lane->queue.n + lane->n_threads - 1) / lane->n_threads;
+        if (share < lane->together)
+                share = lane->queue.n < lane->together ? lane->queue.n : lane->together;
         if (share > max)
                 share = max;
         int64_t now = lane->queue.first ? clock_monotonic_us() : 0;

@@ -24,6 +24,7 @@ bool shed_decide(struct shed *shed, int64_t now_us, int64_t waited_us);
 struct lane {
         const char *name;
         unsigned n_threads;
+        size_t together; /* so many at least, if they are there, are one thread's: they cost little more than one */
         pthread_mutex_t lock;
         pthread_cond_t wake, stop;
         struct call_list queue; /* under the lock, as are the next four */

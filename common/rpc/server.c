@@ -348,6 +348,9 @@ static void set_defaults(struct rpc_server_options *o)
         o->gateway_answers_kept_us = o->gateway_answers_kept_us ? o->gateway_answers_kept_us : 10 * CLOCK_MINUTE_US;
 }
 
+/* The same query of so many requests is one statement to PostgreSQL (store_gather). */
+#define READ_TOGETHER 16
+
 static void init_lanes(struct rpc_server *server)
 {
         struct metric_registry *metrics = server->options.metrics;
@@ -355,6 +358,7 @@ static void init_lanes(struct rpc_server *server)
         lane_init(&server->slow, "slow", metrics);
         lane_init(&server->write, "write", metrics);
         server->read.n_threads = (unsigned)server->options.read_threads;
+        server->read.together = store_is_shared(server->options.store) ? READ_TOGETHER : 0;
         server->slow.n_threads = (unsigned)server->options.slow_threads;
         server->write.n_threads = store_is_shared(server->options.store) ? (unsigned)server->options.write_threads : 1;
         server->read.shed = (struct shed){.target_us = 5000, .interval_us = 100000};

@@ -10,7 +10,7 @@
 
 #include <stdlib.h>
 
-#define READ_BATCH  16
+#define READ_BATCH  32
 #define SLOW_BATCH  16
 #define TOGETHER_US 1000
 #define REST_US     (3 * CLOCK_SECOND_US) /* idle for so long: the caches are given back */
