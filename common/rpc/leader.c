@@ -151,12 +151,12 @@ static void set_leads(struct leader *l, bool leads, const char *why)
         loop_post(l->server->options.loop, on_changed, l);
 }
 
-/* Tells the process whether the store is there. True: it was done. */
-static bool done(struct leader *l, int r, const char *what)
+/* Tells the process whether the store is there, if it was asked at all. True: it was done. */
+static bool done(struct leader *l, int r, bool asked, const char *what)
 {
         if (r == STORE_E_UNAVAILABLE)
-                reach_lost(&l->server->reach, l->lane.db ? store_last_error(l->lane.db) : "");
-        else
+                reach_lost(&l->server->reach, store_last_error(l->lane.db));
+        else if (asked)
                 reach_found(&l->server->reach);
         if (r != 0 && r != STORE_E_UNAVAILABLE && r != STORE_E_RETRY && r != -EAGAIN && r != -ESTALE)
                 log_error("the leader's work failed", "what=%s error=%d store=\"%s\"", what, r,
@@ -169,7 +169,7 @@ static void try_to_lead(struct leader *l, int64_t now)
 {
         atomic_store(&l->vacant, false);
         l->try_at_us = now + TRY_US;
-        if (!done(l, write_lane_loosely(&l->lane, take, l), "take"))
+        if (!done(l, write_lane_loosely(&l->lane, take, l), true, "take"))
                 return;
         l->held_until_us = now + LIFE_US;
         l->renew_at_us = now + RENEW_US;
@@ -183,7 +183,7 @@ static void keep_leading(struct leader *l, int64_t now)
 {
         int r = write_lane_loosely(&l->lane, renew, l);
         l->renew_at_us = now + (r == 0 ? RENEW_US : AWAY_US);
-        if (done(l, r, "renew"))
+        if (done(l, r, true, "renew"))
                 l->held_until_us = now + LIFE_US;
         else if (r == -ESTALE)
                 set_leads(l, false, "another does");
@@ -195,7 +195,7 @@ static void number_all(struct leader *l)
         for (;;) {
                 struct round round = {.leader = l};
                 int r = write_lane_loosely(&l->lane, number, &round);
-                if (!done(l, r, "number")) {
+                if (!done(l, r, true, "number")) {
                         if (r == -ESTALE)
                                 set_leads(l, false, "another does");
                         l->look_us = r == STORE_E_RETRY ? AGAIN_US : AWAY_US;
@@ -223,7 +223,7 @@ static void sweep(struct leader *l, int64_t now)
                 r = write_lane_loosely(&l->lane, sweep_led, l);
         else
                 r = write_lane_loosely(&l->lane, outbox_save_readers, NULL);
-        done(l, r, "sweep");
+        done(l, r, leader_leads(l), "sweep");
 }
 
 static int check_schema(struct write_lane *lane, void *arg)
@@ -244,7 +244,7 @@ static void look_at_schema(struct leader *l, int64_t now)
                 log_error("this build is too old for the store: ending", "error=\"%s\"", error);
                 kill(getpid(), SIGTERM);
         } else {
-                done(l, r, "look at the schema");
+                done(l, r, true, "look at the schema");
         }
 }
 
@@ -253,13 +253,13 @@ static void tell(struct leader *l, int64_t now)
 {
         atomic_store(&l->arrived, false);
         l->tell_at_us = now + TELL_US;
-        done(l, write_lane_loosely(&l->lane, tell_arrivals, l), "tell");
+        done(l, write_lane_loosely(&l->lane, tell_arrivals, l), true, "tell");
 }
 
 static void resign(struct leader *l)
 {
         if (leader_leads(l)) {
-                done(l, write_lane_loosely(&l->lane, give, l), "give");
+                done(l, write_lane_loosely(&l->lane, give, l), true, "give");
                 set_leads(l, false, "this instance ends");
         }
         l->gave_up = true;

@@ -22,7 +22,7 @@ struct lane_thread {
         pthread_t thread;
         struct store_conn *db; /* its connection, opened at the first need */
         bool rests;            /* has given back what it held, and sleeps until there is work */
-        int64_t failed_us;     /* when it last did not reach the store */
+        int64_t failed_us;     /* when it last did not reach the store; 0: has reached it since */
 };
 
 struct rpc_server {

@@ -29,6 +29,7 @@
 #define AWAY_MOST_US   500000
 /* What is left of a request's time when it is given up, beyond the next attempt's: the pause before it is told, and some. */
 #define AWAY_ROOM_US   (AWAY_MOST_US + 500000)
+#define AWAY_FIRST_US  5200000 /* while only others know that it is away: a silent server is waited for so long */
 #define LOOK_US        (CLOCK_SECOND_US / 5) /* for due work */
 #define BEAT_US        CLOCK_SECOND_US
 
@@ -117,8 +118,9 @@ static int attempt(struct write_lane *lane, struct call_list *calls, bool in_tur
                 reach_lost(&lane->server->reach, lane->db ? store_last_error(lane->db) : "");
         } else {
                 lane->attempt_us = lane->backoff_us = 0;
-                reach_found(&lane->server->reach);
         }
+        if (r == 0 || r == STORE_E_RETRY)
+                reach_found(&lane->server->reach);
         if (r == STORE_E_RETRY)
                 metric_add(lane->all->retried, 1);
         return r;
@@ -232,12 +234,20 @@ static void choose(struct write_lane *lane, struct call_list *calls)
         }
 }
 
+/* How long before its deadline a request is given up: the next attempt could last so long. */
+static int64_t room(const struct write_lane *lane)
+{
+        if (lane->attempt_us)
+                return lane->attempt_us + AWAY_ROOM_US;
+        return reach_away_us(&lane->server->reach) ? AWAY_FIRST_US : 0;
+}
+
 /* All that is held, once; what could not be done is held again. */
 static void run_held(struct write_lane *lane)
 {
         struct call_list run = {0}, later = {0}, done = {0};
         int64_t began = clock_monotonic_us();
-        batch_sort_out(&lane->held, lane->attempt_us ? lane->attempt_us + AWAY_ROOM_US : 0, &run, &done);
+        batch_sort_out(&lane->held, room(lane), &run, &done);
         server_finished(lane->server, &done);
         lane->held = run;
         while (lane->held.first) {

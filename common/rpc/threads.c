@@ -40,18 +40,20 @@ static bool is_hopeless(const struct lane_thread *t)
         return reach_away_us(&t->server->reach) > AGAIN_FOR_US && clock_monotonic_us() - t->failed_us < TRY_EVERY_US;
 }
 
-/* The connection, or what the store says. A lost one is opened anew. */
+/* The connection, or what the store says. A lost one is opened anew; that takes an answer of the server's, while what a
+ * handler returns may have needed none. */
 static int connect_thread(struct lane_thread *t)
 {
-        return t->db ? 0 : store_reader_open(t->server->options.store, &t->db);
+        int r = t->db ? 0 : store_reader_open(t->server->options.store, &t->db);
+        if (r == 0 && t->failed_us) {
+                t->failed_us = 0;
+                reach_found(&t->server->reach);
+        }
+        return r;
 }
 
-static void note_reached(struct lane_thread *t, int r)
+static void note_lost(struct lane_thread *t)
 {
-        if (r != STORE_E_UNAVAILABLE) {
-                reach_found(&t->server->reach);
-                return;
-        }
         reach_lost(&t->server->reach, t->db ? store_last_error(t->db) : "");
         t->failed_us = clock_monotonic_us();
         t->db = store_conn_close(t->db);
@@ -121,7 +123,8 @@ static int read_some(struct lane_thread *t, struct call_list *calls, struct call
                 r = read_round(t, calls, done, gathers && round < GATHER_ROUNDS);
         if (t->db)
                 store_rollback(t->db);
-        note_reached(t, r);
+        if (r == STORE_E_UNAVAILABLE)
+                note_lost(t);
         return r;
 }
 
@@ -182,7 +185,8 @@ static int prepare_once(struct lane_thread *t, struct rpc_call *call)
                 r = call_decode(call);
         if (r == 0)
                 r = call->served->method->prepare(call, call->request);
-        note_reached(t, r);
+        if (r == STORE_E_UNAVAILABLE)
+                note_lost(t);
         return r;
 }
 
