@@ -40,6 +40,8 @@ struct store_engine {
 
         int (*exec)(struct store_conn *conn, const char *sql, int64_t *ret_changed, const struct store_value *args,
                     size_t n_args);
+        /* NULL: one after the other. */
+        int (*exec_many)(struct store_conn *conn, const char *sql, const struct store_value *args, size_t n_args, size_t n);
         int (*query)(struct store_conn *conn, const char *sql, struct store_rows **ret_rows,
                      const struct store_value *args, size_t n_args);
         int (*next)(struct store_rows *rows);

@@ -151,6 +151,8 @@ Oid postgresql_type(const struct store_value *v); /* 0: of any */
 int postgresql_control(struct postgresql_conn *c, const char *sql, enum pending_kind kind) MUST_USE;
 int postgresql_exec(struct store_conn *conn, const char *sql, int64_t *ret_changed, const struct store_value *args,
                     size_t n_args) MUST_USE;
+int postgresql_exec_many(struct store_conn *conn, const char *sql, const struct store_value *args, size_t n_args,
+                         size_t n) MUST_USE;
 int postgresql_query(struct store_conn *conn, const char *sql, struct store_rows **ret_rows,
                      const struct store_value *args, size_t n_args) MUST_USE;
 
@@ -181,10 +183,10 @@ void postgresql_gather_free(struct postgresql_conn *c);
 
 /* --- one statement for many (postgresql_merge.c) --- */
 
-/* Sends a statement once for n lists of arguments, one after the other in args: its answer has their rows, after a column
- * that counts the lists from 1. False: it is not of the kind where that may be done. */
+/* Sends a statement once for n lists of arguments, one after the other in args; its result is what is pending. A query's
+ * rows come after a column that counts the lists from 1. False: it is not of a kind where that may be done. */
 bool postgresql_merge(struct postgresql_conn *c, struct postgresql_rows *rows, const struct store_value *args, size_t n,
-                      struct postgresql_answer *answer, int *ret_result);
+                      struct pending pending, int *ret_result);
 
 /* --- who writes, news, migrations (postgresql_store.c, postgresql_news.c) --- */
 

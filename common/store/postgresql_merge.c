@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * One statement for many arguments: a query by key costs PostgreSQL less to look up than to begin, so the same query that
- * many ask at once is begun once, over arrays of their arguments. Only for queries without an order or a limit.
+ * One statement for many arguments: a row costs PostgreSQL less to find, or to insert, than a statement to begin, so the same
+ * one that is asked for at once with many is begun once, over arrays of their arguments. Queries without an order or a
+ * limit, and INSERTs whose values are their arguments.
  */
 #include "common/store/postgresql.h"
 
@@ -16,41 +17,86 @@ static Oid array_of(Oid element)
         return element == TYPE_I64 ? ARRAY_I64 : element == TYPE_TEXT ? ARRAY_TEXT : ARRAY_BYTES;
 }
 
-static bool is_plain(const char *sql)
+static bool is_query(const char *sql)
 {
         return str_starts(str_of(sql), STR("SELECT ")) && !strstr(sql, "ORDER BY") && !strstr(sql, "LIMIT") &&
                !strstr(sql, "OFFSET");
 }
 
-/* $1 of the query is a column of what the arrays unfold to. OFFSET keeps the query's own plan, run for each of them. */
-static char *text_of(const char *sql, size_t n_args)
+/* The part "VALUES ($1, … $n)" of an INSERT; p NULL: there is none. */
+static struct str values_of(const char *sql, size_t n_args)
 {
-        struct buf out = {0};
-        char part[48];
-        buf_add_z(&out, "SELECT gathered.n, answer.* FROM ROWS FROM (");
+        const char *at = str_starts(str_of(sql), STR("INSERT INTO ")) ? strstr(sql, "VALUES (") : NULL;
+        if (!at)
+                return (struct str){0};
+        struct buf expected = {0};
+        buf_add_z(&expected, "VALUES (");
+        for (size_t i = 1; i <= n_args; i++) {
+                char part[16];
+                snprintf(part, sizeof(part), "$%zu%s", i, i < n_args ? ", " : ")");
+                buf_add_z(&expected, part);
+        }
+        bool same = str_starts(str_of(at), buf_str(&expected));
+        struct str found = {same ? at : NULL, expected.n};
+        buf_done(&expected);
+        return found;
+}
+
+static void add_arrays(struct buf *out, size_t n_args)
+{
+        char part[32];
+        buf_add_z(out, " FROM ROWS FROM (");
         for (size_t i = 1; i <= n_args; i++) {
                 snprintf(part, sizeof(part), "%sunnest($%zu)", i > 1 ? ", " : "", i);
-                buf_add_z(&out, part);
+                buf_add_z(out, part);
         }
-        buf_add_z(&out, ") WITH ORDINALITY AS gathered(");
+        buf_add_z(out, ")");
+}
+
+static void add_insert(struct buf *out, const char *sql, struct str values, size_t n_args)
+{
+        buf_add(out, sql, (size_t)(values.p - sql));
+        buf_add_z(out, "SELECT *");
+        add_arrays(out, n_args);
+        buf_add_z(out, values.p + values.n);
+}
+
+/* $1 of the query is a column of what the arrays unfold to. OFFSET keeps the query's own plan, run for each of them. */
+static void add_query(struct buf *out, const char *sql, size_t n_args)
+{
+        char part[16];
+        buf_add_z(out, "SELECT gathered.n, answer.*");
+        add_arrays(out, n_args);
+        buf_add_z(out, " WITH ORDINALITY AS gathered(");
         for (size_t i = 1; i <= n_args; i++) {
                 snprintf(part, sizeof(part), "a%zu, ", i);
-                buf_add_z(&out, part);
+                buf_add_z(out, part);
         }
-        buf_add_z(&out, "n) CROSS JOIN LATERAL (");
+        buf_add_z(out, "n) CROSS JOIN LATERAL (");
         while (*sql) {
                 const char *next = postgresql_skip_opaque(sql);
                 if (next == sql && *sql == '$') {
-                        buf_add_z(&out, "gathered.a");
+                        buf_add_z(out, "gathered.a");
                         next = sql + 1;
                 } else {
                         next = next == sql ? sql + 1 : next;
-                        buf_add(&out, sql, (size_t)(next - sql));
+                        buf_add(out, sql, (size_t)(next - sql));
                 }
                 sql = next;
         }
-        buf_add_z(&out, "\nOFFSET 0) AS answer");
-        char *text = mem_strdup(buf_z(&out));
+        buf_add_z(out, "\nOFFSET 0) AS answer");
+}
+
+/* NULL: it is of neither kind. */
+static char *text_of(const char *sql, size_t n_args)
+{
+        struct buf out = {0};
+        struct str values = values_of(sql, n_args);
+        if (values.p)
+                add_insert(&out, sql, values, n_args);
+        else if (is_query(sql))
+                add_query(&out, sql, n_args);
+        char *text = out.n ? mem_strdup(buf_z(&out)) : NULL;
         buf_done(&out);
         return text;
 }
@@ -129,15 +175,17 @@ static int send_arrays(struct postgresql_conn *c, const struct postgresql_rows *
 }
 
 bool postgresql_merge(struct postgresql_conn *c, struct postgresql_rows *rows, const struct store_value *args, size_t n,
-                      struct postgresql_answer *answer, int *ret_result)
+                      struct pending pending, int *ret_result)
 {
         size_t n_args = rows->base.n_args;
-        if (!n_args || !is_plain(rows->base.sql))
+        if (!n_args)
                 return false;
         for (size_t i = 0; i < n_args; i++)
                 if (!element_of(args, n_args, n, i))
                         return false;
         struct postgresql_rows *m = merged_of(rows);
+        if (!m->base.sql)
+                return false;
         bool prepared = m->connection == c->connection;
         for (size_t i = 0; i < n_args; i++) {
                 Oid type = array_of(element_of(args, n_args, n, i));
@@ -148,7 +196,7 @@ bool postgresql_merge(struct postgresql_conn *c, struct postgresql_rows *rows, c
         if (r == 0)
                 r = send_arrays(c, m, args, n);
         if (r == 0)
-                postgresql_pend(c, (struct pending){.kind = PENDING_QUERY, .answer = answer});
+                postgresql_pend(c, pending);
         *ret_result = r;
         return true;
 }

@@ -13,6 +13,7 @@
 
 /* So many are put off at most: what is sent is bounded, and so is what is told late. */
 #define PENDING_MAX 512
+#define MANY_MAX    1000
 
 const char *postgresql_skip_opaque(const char *p)
 {
@@ -179,6 +180,41 @@ int postgresql_exec(struct store_conn *conn, const char *sql, int64_t *ret_chang
         if (r == 0 && (ret_changed || c->transaction == TRANSACTION_NONE || c->pending_end - c->pending_first > PENDING_MAX))
                 r = postgresql_collect(c);
         return r;
+}
+
+/* In pieces: what is sent is bounded. */
+static int send_many(struct postgresql_conn *c, struct postgresql_rows *rows, const struct store_value *args, size_t n)
+{
+        const struct pending pending = {.kind = PENDING_EXEC};
+        size_t n_args = rows->base.n_args;
+        int r = 0;
+        for (size_t i = 0, piece; r == 0 && i < n; i += piece) {
+                piece = n - i < MANY_MAX ? n - i : MANY_MAX;
+                if (piece > 1 && postgresql_merge(c, rows, args + i * n_args, piece, pending, &r))
+                        continue;
+                piece = 1;
+                r = send_statement(c, rows, args + i * n_args);
+                if (r == 0)
+                        postgresql_pend(c, pending);
+                if (r == 0 && c->pending_end - c->pending_first > PENDING_MAX)
+                        r = postgresql_collect(c);
+        }
+        return r;
+}
+
+int postgresql_exec_many(struct store_conn *conn, const char *sql, const struct store_value *args, size_t n_args,
+                         size_t n)
+{
+        struct postgresql_conn *c = postgresql_of(conn);
+        struct postgresql_rows *rows;
+        int r = n ? postgresql_find(c, sql, n_args, &rows) : 0;
+        if (r != 0 || !n)
+                return r;
+        r = postgresql_enter(c);
+        if (r == 0)
+                r = send_many(c, rows, args, n);
+        drop_uncached(rows);
+        return r == 0 && c->transaction == TRANSACTION_NONE ? postgresql_collect(c) : r;
 }
 
 int postgresql_send_query(struct postgresql_conn *c, struct postgresql_rows *rows, const struct store_value *args,

@@ -191,6 +191,7 @@ const struct store_engine postgresql_engine = {
         .settle = nothing_to_do,
         .rest = rest,
         .exec = postgresql_exec,
+        .exec_many = postgresql_exec_many,
         .query = postgresql_query,
         .next = postgresql_next,
         .rows_close = postgresql_rows_close,

@@ -222,6 +222,16 @@ int store_exec_values(struct store_conn *conn, const char *sql, int64_t *ret_cha
         return conn->engine->exec(conn, sql, ret_changed, args, n_args);
 }
 
+int store_exec_many(struct store_conn *conn, const char *sql, const struct store_value *args, size_t n_args, size_t n)
+{
+        int r = 0;
+        if (conn->engine->exec_many)
+                return conn->engine->exec_many(conn, sql, args, n_args, n);
+        for (size_t i = 0; i < n && r == 0; i++)
+                r = conn->engine->exec(conn, sql, NULL, args + i * n_args, n_args);
+        return r;
+}
+
 int store_query_values(struct store_conn *conn, const char *sql, struct store_rows **ret_rows,
                        const struct store_value *args, size_t n_args)
 {

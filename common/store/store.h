@@ -207,6 +207,11 @@ struct store_value {
 int store_exec_values(struct store_conn *conn, const char *sql, int64_t *ret_changed, const struct store_value *args,
                       size_t n_args) MUST_USE;
 
+/* As store_exec, without a number, for n lists of n_args arguments, one after the other: an INSERT of rows that differ in
+ * their key, so that one statement may take them all. */
+int store_exec_many(struct store_conn *conn, const char *sql, const struct store_value *args, size_t n_args,
+                    size_t n) MUST_USE;
+
 /* Starts a query; then store_next() for each row. Close it (or use _cleanup_) before the same SQL runs again.
  *   _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
  *   r = store_query(db, SQL_X, &rows, TEXTZ(id));

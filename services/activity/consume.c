@@ -230,6 +230,35 @@ static int climb(struct rpc_call *call, const struct deltas *at, struct deltas *
         return 0;
 }
 
+static int write_activities(struct rpc_call *call, const struct deltas *deltas)
+{
+        struct store_value *counts = ARENA_ARRAY(rpc_arena(call), struct store_value, 5 * deltas->n);
+        for (size_t i = 0; i < deltas->n; i++) {
+                const struct delta *d = &deltas->items[i];
+                struct store_value *v = counts + 5 * i;
+                v[0] = TEXTZ(d->of);
+                v[1] = I64(d->registered);
+                v[2] = I64(d->waiting);
+                v[3] = I64(d->on_site);
+                v[4] = I64(d->online);
+        }
+        return activity_count_add(rpc_db(call), counts, deltas->n);
+}
+
+static int write_tree(struct rpc_call *call, const struct deltas *deltas)
+{
+        struct store_value *counts = ARENA_ARRAY(rpc_arena(call), struct store_value, 4 * deltas->n);
+        for (size_t i = 0; i < deltas->n; i++) {
+                const struct delta *d = &deltas->items[i];
+                struct store_value *v = counts + 4 * i;
+                v[0] = TEXTZ(d->of);
+                v[1] = TEXTZ(d->organization);
+                v[2] = I64(d->on_site);
+                v[3] = I64(d->online);
+        }
+        return campaign_count_add(rpc_db(call), counts, deltas->n);
+}
+
 static int apply_counts(struct rpc_call *call, const struct rpc_event *events, size_t n)
 {
         struct tally tally = {0};
@@ -242,15 +271,9 @@ static int apply_counts(struct rpc_call *call, const struct rpc_event *events, s
         if (r == 0)
                 r = climb(call, &tally.campaigns, &tree);
         deltas_merge(&tree);
-        for (size_t i = 0; r == 0 && i < tally.activities.n; i++) {
-                const struct delta *d = &tally.activities.items[i];
-                r = activity_count_add(rpc_db(call), d->of, d->registered, d->waiting, d->on_site, d->online);
-        }
-        for (size_t i = 0; r == 0 && i < tree.n; i++) {
-                const struct delta *d = &tree.items[i];
-                r = campaign_count_add(rpc_db(call), d->of, d->organization, d->on_site, d->online);
-        }
-        return r;
+        if (r == 0)
+                r = write_activities(call, &tally.activities);
+        return r == 0 ? write_tree(call, &tree) : r;
 }
 
 static int reset_counts(struct rpc_call *call)

@@ -185,10 +185,10 @@ void attendance_read(const struct store_rows *rows, struct arena *arena, struct 
 
 /* --- counts (store_count.c) ------------------------------------------------------------------------------------------ */
 
-int activity_count_add(struct store_conn *db, const char *activity, int64_t registered, int64_t waiting,
-                       int64_t on_site, int64_t online) MUST_USE;
-int campaign_count_add(struct store_conn *db, const char *campaign, const char *organization, int64_t on_site,
-                       int64_t online) MUST_USE;
+/* n times the activity, and by how much: registered, waiting, on site, online; each activity once. */
+int activity_count_add(struct store_conn *db, const struct store_value *counts, size_t n) MUST_USE;
+/* n times the campaign, the organisation, and by how much: on site, online; each pair once. */
+int campaign_count_add(struct store_conn *db, const struct store_value *counts, size_t n) MUST_USE;
 
 struct organization_count {
         const char *organization, *name;

@@ -5,25 +5,23 @@
  */
 #include "store_internal.h"
 
-int activity_count_add(struct store_conn *db, const char *activity, int64_t registered, int64_t waiting,
-                       int64_t on_site, int64_t online)
+int activity_count_add(struct store_conn *db, const struct store_value *counts, size_t n)
 {
         static const char sql[] =
                 "INSERT INTO activity_count (activity, registered, waiting, on_site, online) VALUES ($1, $2, $3, $4, $5) "
                 "ON CONFLICT (activity) DO UPDATE SET registered = activity_count.registered + excluded.registered, "
                 "waiting = activity_count.waiting + excluded.waiting, on_site = activity_count.on_site + excluded.on_site, "
                 "online = activity_count.online + excluded.online";
-        return store_exec(db, sql, NULL, TEXTZ(activity), I64(registered), I64(waiting), I64(on_site), I64(online));
+        return store_exec_many(db, sql, counts, 5, n);
 }
 
-int campaign_count_add(struct store_conn *db, const char *campaign, const char *organization, int64_t on_site,
-                       int64_t online)
+int campaign_count_add(struct store_conn *db, const struct store_value *counts, size_t n)
 {
         static const char sql[] =
                 "INSERT INTO campaign_count (campaign, organization, on_site, online) VALUES ($1, $2, $3, $4) "
                 "ON CONFLICT (campaign, organization) DO UPDATE SET "
                 "on_site = campaign_count.on_site + excluded.on_site, online = campaign_count.online + excluded.online";
-        return store_exec(db, sql, NULL, TEXTZ(campaign), TEXTZ(organization), I64(on_site), I64(online));
+        return store_exec_many(db, sql, counts, 4, n);
 }
 
 void organization_count_read(const struct store_rows *rows, struct arena *arena, struct organization_count *ret)

@@ -30,16 +30,30 @@ static void batch_init(struct batch *b, struct store_conn *db, struct arena *are
         b->slots = ARENA_ARRAY(arena, struct change, slots);
 }
 
+/* Lays the changes of one kind side by side; their number. */
+static size_t batch_list(const struct batch *b, bool own, struct store_value *out)
+{
+        size_t n = 0;
+        for (size_t i = 0; i <= b->mask; i++) {
+                const struct change *c = &b->slots[i];
+                if (!c->organization.p || !c->n || c->own != own)
+                        continue;
+                out[3 * n] = TEXT(c->organization);
+                out[3 * n + 1] = I64(c->what);
+                out[3 * n + 2] = I64(c->n);
+                n++;
+        }
+        return n;
+}
+
 static int batch_write(struct batch *b)
 {
-        int r = 0;
-        for (size_t i = 0; i <= b->mask && r == 0 && b->used; i++) {
-                struct change *c = &b->slots[i];
-                if (c->organization.p && c->n && c->own)
-                        r = count_own_add(b->db, c->organization.p, c->what, c->n);
-                else if (c->organization.p && c->n)
-                        r = count_subtree_add(b->db, c->organization, c->what, c->n);
-        }
+        if (!b->used)
+                return 0;
+        struct store_value *counts = arena_alloc(b->arena, 3 * b->used * sizeof(*counts));
+        int r = count_own_add(b->db, counts, batch_list(b, true, counts));
+        if (r == 0)
+                r = count_subtree_add(b->db, counts, batch_list(b, false, counts));
         memset(b->slots, 0, (b->mask + 1) * sizeof(*b->slots));
         b->used = 0;
         return r;

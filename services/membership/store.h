@@ -54,8 +54,9 @@ int organization_subtree(struct store_conn *db, struct arena *arena, const char 
 int count_node_get(struct store_conn *db, struct arena *arena, const char *organization,
                    char **ret_path) MUST_USE;
 int count_node_set(struct store_conn *db, const char *organization, const char *path) MUST_USE;
-int count_own_add(struct store_conn *db, const char *organization, int what, int64_t n) MUST_USE;
-int count_subtree_add(struct store_conn *db, struct str organization, int what, int64_t n) MUST_USE;
+/* n times the organisation's code, what is counted, and by how much; each pair once. */
+int count_own_add(struct store_conn *db, const struct store_value *counts, size_t n) MUST_USE;
+int count_subtree_add(struct store_conn *db, const struct store_value *counts, size_t n) MUST_USE;
 struct count {
         int what;
         int64_t n;

@@ -22,20 +22,20 @@ int count_node_set(struct store_conn *db, const char *organization, const char *
         return store_exec(db, sql, NULL, TEXTZ(organization), TEXTZ(path));
 }
 
-int count_own_add(struct store_conn *db, const char *organization, int what, int64_t n)
+int count_own_add(struct store_conn *db, const struct store_value *counts, size_t n)
 {
         static const char sql[] =
             "INSERT INTO count_own (organization, what, n) VALUES ($1, $2, $3)"
             " ON CONFLICT (organization, what) DO UPDATE SET n = count_own.n + excluded.n";
-        return store_exec(db, sql, NULL, TEXTZ(organization), I64(what), I64(n));
+        return store_exec_many(db, sql, counts, 3, n);
 }
 
-int count_subtree_add(struct store_conn *db, struct str organization, int what, int64_t n)
+int count_subtree_add(struct store_conn *db, const struct store_value *counts, size_t n)
 {
         static const char sql[] =
             "INSERT INTO count_subtree (organization, what, n) VALUES ($1, $2, $3)"
             " ON CONFLICT (organization, what) DO UPDATE SET n = count_subtree.n + excluded.n";
-        return store_exec(db, sql, NULL, TEXT(organization), I64(what), I64(n));
+        return store_exec_many(db, sql, counts, 3, n);
 }
 
 static int read_counts(struct store_conn *db, const char *sql, const char *organization,

@@ -284,11 +284,48 @@ static inline void test_constraints_leave_the_transaction(void)
         world_done(&w);
 }
 
+static inline void test_many_at_once(void)
+{
+        static const char upsert[] = "INSERT INTO person (id, age, photo) VALUES ($1, $2, $3) ON CONFLICT (id) DO UPDATE "
+                                     "SET age = person.age + excluded.age";
+        static const char sum[] = "SELECT CAST(SUM(age) AS BIGINT), COUNT(photo) FROM person";
+        enum { N = 1203 };
+        static struct store_value args[N][3];
+        static char ids[N][16];
+        struct world w = world_new();
+        struct store_rows *rows = NULL;
+        for (int i = 0; i < N; i++) {
+                snprintf(ids[i], sizeof(ids[i]), "p%d'\\{,\"", i);
+                args[i][0] = TEXTZ(ids[i]);
+                args[i][1] = I64(i);
+                args[i][2] = i % 2 ? BYTES("\0x", 2) : SQLNULL();
+        }
+        CHECK_INT(store_begin(w.db), 0);
+        CHECK_INT(store_exec_many(w.db, upsert, args[0], 3, 0), 0);
+        CHECK_INT(store_exec_many(w.db, upsert, args[0], 3, N), 0);
+        CHECK_INT(store_exec_many(w.db, upsert, args[0], 3, 2), 0);
+        CHECK_INT(store_exec_many(w.db, upsert, args[1], 3, 1), 0);
+        CHECK_INT(store_exec_many(w.db, upsert, args[0], 2, 1), -EINVAL);
+        CHECK_INT(store_commit(w.db), 0);
+        CHECK_INT(store_query(w.reader, sum, &rows), 0);
+        CHECK_INT(store_next(rows), 1);
+        CHECK_INT(store_i64(rows, 0), N * (N - 1) / 2 + 1 + 1);
+        CHECK_INT(store_i64(rows, 1), N / 2);
+        store_rows_close(rows);
+        CHECK_INT(store_begin(w.db), 0);
+        CHECK_INT(store_savepoint(w.db), 0);
+        args[7][1] = I64(-8);
+        CHECK_INT(store_exec_many(w.db, upsert, args[0], 3, 9) == 0 && store_savepoint_release(w.db) == 0, 0);
+        store_rollback(w.db);
+        world_done(&w);
+}
+
 static const struct check_case store_cases[] = {
         {"a commit is seen, a rollback is not", test_commit_and_rollback},
         {"values come back as they went in", test_values},
         {"a query keeps its arguments", test_arguments_outlive_the_call},
         {"changed rows are counted, RETURNING returns", test_changed_rows_and_returning},
+        {"many rows at once", test_many_at_once},
         {"a constraint refuses and the transaction goes on", test_constraints_leave_the_transaction},
         {"a savepoint undoes one request of a batch", test_savepoints},
         {"nothing is written outside a transaction, nor by a reader", test_no_write_outside_a_transaction},

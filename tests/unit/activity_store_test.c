@@ -112,6 +112,12 @@ static void shuffle(struct fixture *f, struct attendance *scans, size_t n)
         }
 }
 
+static int add_count(struct fixture *f, const char *organization, int64_t on_site, int64_t online)
+{
+        const struct store_value count[] = {TEXTZ("c"), TEXTZ(organization), I64(on_site), I64(online)};
+        return campaign_count_add(f->db, count, 1);
+}
+
 /* Uploads all of them, and follows the counts by the outcomes as the consumer does. */
 static const char *upload(struct fixture *f, const struct attendance *scans, size_t n)
 {
@@ -126,11 +132,9 @@ static const char *upload(struct fixture *f, const struct attendance *scans, siz
                 enum attendance_outcome outcome;
                 CHECK_INT(attendance_record(f->db, f->arena, &t, &outcome), 0);
                 if (outcome == ATTENDANCE_AMENDED)
-                        CHECK_INT(campaign_count_add(f->db, "c", t.previous_organization, -(t.previous_way != ONLINE),
-                                                     -(t.previous_way == ONLINE)),
-                                  0);
+                        CHECK_INT(add_count(f, t.previous_organization, -(t.previous_way != ONLINE), -(t.previous_way == ONLINE)), 0);
                 if (outcome != ATTENDANCE_REPEATED)
-                        CHECK_INT(campaign_count_add(f->db, "c", t.organization, t.way != ONLINE, t.way == ONLINE), 0);
+                        CHECK_INT(add_count(f, t.organization, t.way != ONLINE, t.way == ONLINE), 0);
                 CHECK_TEXT(t.member, scans[i].member);
                 CHECK(t.occurred_us <= scans[i].occurred_us);
         }
@@ -223,8 +227,9 @@ static void attend(struct fixture *f, const char *member, const char *village, i
         CHECK_TEXT(codes[0], village);
         CHECK_TEXT(codes[3], TOP);
         for (size_t i = 0; i < n; i++)
-                CHECK_INT(campaign_count_add(f->db, "c", codes[i], way != ONLINE, way == ONLINE), 0);
-        CHECK_INT(activity_count_add(f->db, "a", 0, 0, way != ONLINE, way == ONLINE), 0);
+                CHECK_INT(add_count(f, codes[i], way != ONLINE, way == ONLINE), 0);
+        const struct store_value count[] = {TEXTZ("a"), I64(0), I64(0), I64(way != ONLINE), I64(way == ONLINE)};
+        CHECK_INT(activity_count_add(f->db, count, 1), 0);
 }
 
 static void counts_equal_a_recount_however_the_tree_moves(void)
