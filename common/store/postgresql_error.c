@@ -67,6 +67,8 @@ int postgresql_error(struct postgresql_conn *c, const PGresult *result, bool *re
         keep_text(c, result, state);
         if (strcmp(state, "25006") == 0 && (c->transaction != TRANSACTION_OPEN || !c->base.writer))
                 r = c->base.writer ? -ECANCELED : -EROFS; /* ours: nothing changes there */
+        if (r == STORE_E_RETRY && !c->base.writer)
+                r = STORE_E_UNAVAILABLE; /* it reads again, on another connection */
         *ret_drop = r == STORE_E_UNAVAILABLE || strcmp(state, "0A000") == 0 || strcmp(state, "26000") == 0;
         return r;
 }

@@ -92,7 +92,8 @@ static int send_joint(struct postgresql_conn *c, struct postgresql_rows *rows, s
         struct store_value *args = mem_zalloc(j->n * n_args * sizeof(*args) + 1);
         for (size_t i = 0; i < j->n; i++)
                 read_args(g, j->parts[i], args + i * n_args);
-        if (j->n > 1 && !g->singly && postgresql_merge(c, rows, args, j->n, (struct pending){.kind = PENDING_QUERY, .answer = &j->answer}, &r)) {
+        const struct pending pending = {.kind = PENDING_QUERY, .answer = &j->answer};
+        if (j->n > 1 && !g->singly && postgresql_merge(c, rows, args, j->n, pending, &r)) {
                 for (size_t i = 0; i < j->n; i++)
                         j->parts[i]->joint = j;
                 g->joints[g->n_joints++] = j;

@@ -76,6 +76,32 @@ static void test_ended_connections(void)
         world_done(&w);
 }
 
+/* A statement whose columns a migration has changed is prepared anew, on a new connection. */
+static void test_a_plan_that_no_longer_fits(void)
+{
+        static const char all[] = "SELECT * FROM person WHERE id = $1", alter[] = "ALTER TABLE person ADD COLUMN more BIGINT";
+        struct world w = world_new();
+        struct store_rows *rows = NULL;
+        for (int i = 0; i < 3; i++) {
+                CHECK_INT(store_begin(w.reader), 0);
+                CHECK_INT(store_begin(w.db), 0);
+                CHECK_INT(store_query(w.reader, all, &rows, TEXTZ("a")), 0);
+                CHECK_INT(store_next(rows), i == 1 ? STORE_E_UNAVAILABLE : 0);
+                rows = store_rows_close(rows);
+                CHECK_INT(store_query(w.db, all, &rows, TEXTZ("a")), 0);
+                CHECK_INT(store_next(rows), i == 1 ? STORE_E_RETRY : 0);
+                rows = store_rows_close(rows);
+                store_rollback(w.reader);
+                store_rollback(w.db);
+                if (i > 0)
+                        continue;
+                CHECK_INT(store_begin(w.db), 0);
+                CHECK_INT(store_exec(w.db, alter, NULL), 0);
+                CHECK_INT(store_commit(w.db), 0);
+        }
+        world_done(&w);
+}
+
 static void test_a_crash_of_the_server(void)
 {
         struct world w = world_new();
@@ -208,6 +234,7 @@ int main(void)
 {
         static const struct check_case cases[] = {
                 {"connections that are ended: told, and made anew", test_ended_connections},
+                {"a plan that no longer fits is made anew", test_a_plan_that_no_longer_fits},
                 {"a server that crashes and comes back", test_a_crash_of_the_server},
                 {"a frozen server holds nobody", test_a_frozen_server},
                 {"many migrate at once", test_migrations_of_many},
