@@ -49,7 +49,7 @@ static int connect_thread(struct lane_thread *t)
                 t->failed_us = 0;
                 reach_found(&t->server->reach);
         }
-        return r;
+        return r == -EAGAIN && store_is_shared(t->server->options.store) ? STORE_E_RETRY : r;
 }
 
 static void note_lost(struct lane_thread *t)
@@ -59,9 +59,15 @@ static void note_lost(struct lane_thread *t)
         t->db = store_conn_close(t->db);
 }
 
+/* Has a shared store ended the transaction (it is away, or changes its schema), so that all in it may come again? */
+static bool ends_all(const struct rpc_server *server, int r)
+{
+        return r == STORE_E_UNAVAILABLE || (r == STORE_E_RETRY && store_is_shared(server->options.store));
+}
+
 /* --- reads ------------------------------------------------------------------------------------------------------ */
 
-/* From *now_us on, which becomes when it ended. STORE_E_UNAVAILABLE, STORE_E_GATHERED: it has no outcome. */
+/* From *now_us on, which becomes when it ended. STORE_E_GATHERED, or what ends_all: it has no outcome. */
 static int read_one(struct store_conn *db, struct rpc_call *call, int64_t *now_us)
 {
         ProtobufCMessage *response;
@@ -69,7 +75,7 @@ static int read_one(struct store_conn *db, struct rpc_call *call, int64_t *now_u
         if (done_without(call, *now_us))
                 return 0;
         int r = call_handle(call, &response);
-        if (r == STORE_E_UNAVAILABLE || r == STORE_E_GATHERED)
+        if (r == STORE_E_GATHERED || ends_all(call->server, r))
                 return r;
         if (r == 0)
                 call_answer(call, response);
@@ -77,7 +83,7 @@ static int read_one(struct store_conn *db, struct rpc_call *call, int64_t *now_u
                 call_refused(call);
         else if (r == RPC_LATER)
                 call->parked = true;
-        else if (r == STORE_E_RETRY)
+        else if (r == STORE_E_RETRY) /* no writer has been here yet */
                 call_unavailable(call, RETRY_MS);
         else
                 call_failed(call, r);
@@ -101,7 +107,10 @@ static int read_round(struct lane_thread *t, struct call_list *calls, struct cal
         struct call_list again = {0};
         int r = store_gather(t->db, gather);
         int64_t now_us = clock_monotonic_us();
-        while (r == 0 && calls->first && (r = read_one(t->db, calls->first, &now_us)) != STORE_E_UNAVAILABLE) {
+        while (r == 0 && calls->first) {
+                r = read_one(t->db, calls->first, &now_us);
+                if (r != 0 && r != STORE_E_GATHERED)
+                        break;
                 call_list_add(r == STORE_E_GATHERED ? &again : done, call_list_take(calls));
                 r = 0;
         }
@@ -133,12 +142,12 @@ static void read_batch(struct lane_thread *t, struct call_list *calls)
         struct call_list done = {0};
         int64_t until_us = clock_monotonic_us() + AGAIN_FOR_US;
         int r = is_hopeless(t) ? STORE_E_UNAVAILABLE : read_some(t, calls, &done);
-        while (r == STORE_E_UNAVAILABLE && !is_hopeless(t) && clock_monotonic_us() < until_us &&
+        while (ends_all(t->server, r) && !is_hopeless(t) && clock_monotonic_us() < until_us &&
                lane_pause(&t->server->read, AGAIN_AFTER_US)) {
                 server_finished(t->server, &done);
                 r = read_some(t, calls, &done);
         }
-        if (r != 0 && r != STORE_E_UNAVAILABLE) {
+        if (r != 0 && !ends_all(t->server, r)) {
                 log_error("a read lane cannot read the store", "error=%d", r);
                 t->db = store_conn_close(t->db);
         }
@@ -199,11 +208,11 @@ static bool prepare(struct lane_thread *t, struct rpc_call *call)
         if (done_without(call, clock_monotonic_us()))
                 return false;
         int r = is_hopeless(t) ? STORE_E_UNAVAILABLE : prepare_once(t, call);
-        while (r == STORE_E_UNAVAILABLE && !is_hopeless(t) && clock_monotonic_us() < until_us &&
+        while (ends_all(t->server, r) && !is_hopeless(t) && clock_monotonic_us() < until_us &&
                lane_pause(&t->server->slow, AGAIN_AFTER_US))
                 r = prepare_once(t, call);
         if (r != 0 && r != RPC_REFUSED) {
-                if (r == STORE_E_UNAVAILABLE || !t->db)
+                if (ends_all(t->server, r) || !t->db)
                         call_unavailable(call, RETRY_MS);
                 else
                         call_failed(call, r);
