@@ -314,6 +314,8 @@ void *shared_lane_main(void *arg)
 {
         struct write_lane *lane = arg;
         pthread_setname_np(pthread_self(), "write");
+        if (connect_lane(lane) == 0 && store_begin(lane->db) == 0)
+                store_rollback(lane->db); /* the first request need not wait for the connection */
         while (take(lane)) {
                 moved(lane);
                 if (lane->held.first)

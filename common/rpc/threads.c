@@ -164,11 +164,19 @@ static void rest(struct lane_thread *t)
         mem_rest();
 }
 
+/* A connection to a shared store takes its time: not the first request's. */
+static void warm_up(struct lane_thread *t)
+{
+        if (store_is_shared(t->server->options.store) && connect_thread(t) == 0 && store_begin(t->db) == 0)
+                store_rollback(t->db);
+}
+
 void *read_main(void *arg)
 {
         struct lane_thread *t = arg;
         struct call_list calls;
         pthread_setname_np(pthread_self(), "read");
+        warm_up(t);
         while (lane_take(&t->server->read, READ_BATCH, t->rests ? -1 : REST_US, &calls)) {
                 t->rests = !calls.first;
                 if (t->rests)
