@@ -147,6 +147,7 @@ static void put_things(struct world *w, const char *prefix, int n)
                 world_send(w, &(struct question){.method = PUT, .topic = name});
         }
         world_wait(w);
+        world_number(w, "SELECT MAX(seq) FROM rpc_outbox"); /* by now all have their positions */
 }
 
 /* The source goes, and comes back with its store as if put back from a backup: another history. */
