@@ -270,10 +270,12 @@ def pods():
         def operate(*args):
             n = len(e.containers) + 60
             pod = start("nuanxin-", f"op-{n}", address(n), ["--json", *args])
-            expect(f"the operator's {args}: {pod.log()}", pod.process.wait(30), 0)
+            ended = pod.process.wait(60)
+            expect(f"the operator's {args}: {pod.log()}", ended, 0)
             return json.loads(pod.log())
 
-        expect("instances", sorted(i["instance"] for i in operate("status")), ["act-a", "act-b", "mem-a", "mem-b"])
+        # Ready pods are in the registry within a second.
+        wait_until("all are found", lambda: sorted(i["instance"] for i in operate("status")) == ["act-a", "act-b", "mem-a", "mem-b"], 20)
         works(lambda method, request: operate("call", method, json.dumps(request)), [(running[g][1], 8080) for g in ("gate-a", "gate-b")])
         series = load(KUBERNETES + "/prometheus-adapter.yaml")[0]["rules"]["custom"][0]["seriesQuery"].split("{")[0]
         assert re.search(series + r'\{.*lane="', get(running["mem-a"][1], 7000, "/metrics")[1]), f"no {series} with a lane"
@@ -295,7 +297,8 @@ def containers():
             for key, value in re.findall(r"(NUANXIN_\w+)=(\S+)", f.read()):
                 expect("the image's " + key, value, image[key])
         made = e.run("keys", NET + ".9", d["keys"]["command"], image, volumes(d["keys"]))
-        expect("keys: " + made.log(), made.process.wait(30), 0)
+        ended = made.process.wait(60)
+        expect("keys: " + made.log(), ended, 0)
         ours = [n for n, s in d.items() if s["image"] == "nuanxin" and "profiles" not in s]
         running = {}
         for n, name in enumerate(sorted(ours, key=lambda n: "gateway" in n), 11):
@@ -311,7 +314,8 @@ def containers():
         def call(method, request):
             o = e.run(f"op-{len(e.containers)}", f"{NET}.{len(e.containers) + 60}", [*d["nuanxin"]["entrypoint"], "--json", "call", method, json.dumps(request)],
                       image, volumes(d["nuanxin"]))
-            expect(f"{method}: {o.log()}", o.process.wait(30), 0)
+            ended = o.process.wait(60)
+            expect(f"{method}: {o.log()}", ended, 0)
             return json.loads(o.log())
 
         works(call, [(NET + ".30", 8080)] * 4)

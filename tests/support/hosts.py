@@ -223,7 +223,7 @@ class Hosts(Stack):
         for name in ("bus", "store", "log", "redis"):
             os.makedirs(os.path.join(self.var, name), mode=0o700)
         if self.namespaces:
-            ip("link add bridge type bridge")
+            ip("link add bridge address 02:00:00:00:00:01 type bridge")  # else it takes a new one with a cable
             ip(f"addr add {self.net}.1/24 dev bridge")
             ip("link set bridge up")
         self.cli("keys", "create")

@@ -68,7 +68,7 @@ class Engine:
         self.containers, self.hosts, self.others = [], {}, []
         assert os.environ.get("NX_IN_NAMESPACES"), "not in the machine's own network"
         if subprocess.run(["ip", "link", "show", "bridge"], capture_output=True).returncode:
-            ip("link add bridge type bridge")
+            ip("link add bridge address 02:00:00:00:00:01 type bridge")  # else it takes a new one with each cable: nobody finds it
             ip("link set bridge up")
             ip(f"addr add {NET}.1/24 dev bridge")
         return self
