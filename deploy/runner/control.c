@@ -8,6 +8,7 @@
 #include "deploy/runner/stack_internal.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -27,6 +28,7 @@ struct client {
         char line[256];
         size_t n;
         bool asked;
+        pid_t old; /* restart: the process that is to go; 0: scale */
 };
 
 struct control {
@@ -96,10 +98,18 @@ static void tell(struct client *c)
 {
         struct stack *s = c->control->stack;
         struct buf text = {0};
-        for (int i = 0; i < N_SCALED; i++)
+        for (int i = 0; i < N_SCALED && !c->old; i++)
                 buf_printf(&text, "scale %s %d %d %d\n", scaled_names[i], s->wanted[i], parts_ready(s, i), MAX_INSTANCES);
         buf_add_z(&text, "ok\n");
         client_answer(c, &text);
+}
+
+static bool has_gone(struct stack *s, pid_t pid)
+{
+        for STACK_EACH(p, s)
+                if (child_pid(p->child) == pid)
+                        return false;
+        return true;
 }
 
 void control_look(struct control *control)
@@ -113,25 +123,53 @@ void control_look(struct control *control)
                 struct client *c = &control->clients[i];
                 if (c->fd < 0 || !c->asked)
                         continue;
-                if (parts_settled(control->stack))
+                if (parts_settled(control->stack) && (!c->old || has_gone(control->stack, c->old)))
                         tell(c);
                 else if (hopeless)
                         fail(c);
         }
 }
 
+static bool is_running(struct client *c)
+{
+        const struct stack *s = c->control->stack;
+        if (s->state == STACK_RUNNING)
+                return true;
+        refuse(c, "the stack is %s", s->state == STACK_STOPPING ? "stopping" : "still starting: try again when it says `ready`", 0);
+        return false;
+}
+
+static void on_restart(struct client *c, struct str instance)
+{
+        struct stack *s = c->control->stack;
+        char name[64];
+        snprintf(name, sizeof(name), "%.*s", (int)instance.n, instance.p);
+        if (!is_running(c))
+                return;
+        for STACK_EACH(p, s) {
+                if (strcmp(child_name(p->child), name) != 0)
+                        continue;
+                if (child_state(p->child) != CHILD_READY || p->leaving) {
+                        refuse(c, "%s is not ready: wait for it first", name, 0);
+                        return;
+                }
+                c->old = child_pid(p->child);
+                c->asked = true;
+                loop_timer_set(c->timer, LONGEST_US);
+                kill(c->old, SIGTERM); /* not child_stop: whoever ends by itself is started again */
+                return;
+        }
+        refuse(c, "%s: no such instance runs here", name, 0);
+}
+
 /* All of it is right, or nothing is changed. */
-static void on_line(struct client *c, struct str line)
+static void on_scale(struct client *c, struct str line)
 {
         struct stack *s = c->control->stack;
         int wanted[N_SCALED], n;
         bool change = false;
 
         memcpy(wanted, s->wanted, sizeof(wanted));
-        if (!str_is(str_cut(&line, ' '), "scale")) {
-                refuse(c, "say `scale`%s", "", 0);
-                return;
-        }
         while (line.n) {
                 struct str item = str_cut(&line, ' ');
                 int i = parts_read(item, &n);
@@ -149,10 +187,8 @@ static void on_line(struct client *c, struct str line)
                 tell(c);
                 return;
         }
-        if (s->state != STACK_RUNNING) {
-                refuse(c, "the stack is %s", s->state == STACK_STOPPING ? "stopping" : "still starting: try again when it says `ready`", 0);
+        if (!is_running(c))
                 return;
-        }
         memcpy(s->wanted, wanted, sizeof(wanted));
         c->asked = true;
         loop_timer_set(c->timer, LONGEST_US);
@@ -160,6 +196,17 @@ static void on_line(struct client *c, struct str line)
                 fail(c);
         else
                 control_look(c->control);
+}
+
+static void on_line(struct client *c, struct str line)
+{
+        struct str word = str_cut(&line, ' ');
+        if (str_is(word, "scale"))
+                on_scale(c, line);
+        else if (str_is(word, "restart"))
+                on_restart(c, line);
+        else
+                refuse(c, "say `scale` or `restart`%s", "", 0);
 }
 
 static void on_client(void *arg, int events)

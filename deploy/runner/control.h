@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * How the operator speaks to the runner: a unix socket in the stack's folder, VAR/runner.sock, mode 0600. `nuanxin scale`
- * is its client. One conversation a connection:
+ * and `nuanxin restart` are its clients. One conversation a connection:
  *
  *   C: "scale" *(SP name "=" count) LF              count: 1 to `most`; a name that is not said stays as it is
  *   S: *("scale" SP name SP wanted SP ready SP most LF)   of every name, once all wanted are ready and the others have ended
  *   S: "ok" LF                                      or, in the place of all this:
  *   S: "refused" SP text LF                         nothing was changed: the text says why
  *   S: "failed" SP text LF                          it was changed, but is not as wanted yet: the text says what is missing
+ *
+ *   C: "restart" SP instance LF                     such as membership-2, or redis: it is told to end, and starts again
+ *   S: ("ok" / "refused" SP text / "failed" SP text) LF   once it is ready anew, and all the others are
  *
  * The runner closes after its answer, and after 60 s. A client that leaves before changes nothing.
  */

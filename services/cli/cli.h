@@ -37,6 +37,7 @@ extern const struct command commands_curve[];  /* keys curve */
 extern const struct command commands_call[];
 extern const struct command commands_scale[];
 extern const struct command commands_ready[];
+extern const struct command commands_restart[];
 extern const struct command commands_contract[]; /* store contract */
 extern const struct command commands_transfer[]; /* backup, restore, store move */
 const char *transfer_about(const struct command *command); /* what its own --help says; NULL: not of these */
@@ -55,6 +56,8 @@ int cli_list(struct cli *cli, const char *method, void *request, const char *col
 int cli_account_id(struct cli *cli, const char *account, const char **ret_id) MUST_USE; /* by its id or its login */
 void *cli_request(struct cli *cli, const char *method); /* with --set's fields; NULL after a line on standard error */
 const char *cli_short_name(const char *method); /* its last part, if no other ends so */
+/* A line for the local runner (deploy/runner/control.h); its answer's lines, in the arena, if that ends with "ok". */
+int cli_ask_runner(struct cli *cli, const char *question, struct str *ret_lines) MUST_USE;
 int cli_read_file(struct cli *cli, const char *path, size_t most, struct str *ret_content) MUST_USE; /* "-": stdin */
 
 /* --- showing --------------------------------------------------------------------------------------------------------- */

@@ -9,8 +9,10 @@
 
 #include <stdio.h>
 
-static const struct command *const groups[] = {commands_peer, commands_scale, commands_ready, commands_data, commands_people,
-                                              commands_keys, commands_curve, commands_contract, commands_transfer, commands_call};
+static const struct command *const groups[] = {
+        commands_peer, commands_scale, commands_restart, commands_ready, commands_data, commands_people,
+        commands_keys, commands_curve, commands_contract, commands_transfer, commands_call,
+};
 
 static const char about_head[] = "Looks at a running stack and works with its data, as the operator of this machine.\n\ncommands:\n";
 

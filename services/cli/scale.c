@@ -82,14 +82,38 @@ static void show(struct cli *cli, const struct row *rows, size_t n)
                 table_print(t);
 }
 
-static int read_answer(struct cli *cli, struct str answer)
+int cli_ask_runner(struct cli *cli, const char *question, struct str *ret_lines)
+{
+        _cleanup_(buf_done) struct buf asked = {0}, answer = {0};
+        int fd;
+
+        buf_printf(&asked, "%s\n", question);
+        int r = connect_runner(cli, &fd);
+        if (r)
+                return r;
+        r = converse(fd, &asked, &answer);
+        close(fd);
+        if (r < 0)
+                return fail("the runner does not answer: ", strerror(-r));
+        struct str lines = arena_str(cli->arena, buf_str(&answer)), rest = lines;
+        while (rest.n) {
+                struct str line = str_cut(&rest, '\n'), word = str_cut(&line, ' ');
+                if (str_is(word, "refused") || str_is(word, "failed"))
+                        return fail("", arena_str(cli->arena, line).p);
+                if (str_is(word, "ok")) {
+                        *ret_lines = lines;
+                        return 0;
+                }
+        }
+        return fail("the runner left in the middle of its answer: is it of the same version?", "");
+}
+
+static void show_answer(struct cli *cli, struct str answer)
 {
         struct row rows[MAX_NAMES];
         size_t n = 0;
         while (answer.n) {
                 struct str line = str_cut(&answer, '\n'), word = str_cut(&line, ' ');
-                if (str_is(word, "refused") || str_is(word, "failed"))
-                        return fail("", arena_str(cli->arena, line).p);
                 if (str_is(word, "scale") && n < MAX_NAMES) {
                         struct row *row = &rows[n++];
                         row->name = str_cut(&line, ' ');
@@ -97,18 +121,14 @@ static int read_answer(struct cli *cli, struct str answer)
                         row->ready = str_cut(&line, ' ');
                         row->most = line;
                 }
-                if (str_is(word, "ok")) {
-                        show(cli, rows, n);
-                        return 0;
-                }
         }
-        return fail("the runner left in the middle of its answer: is it of the same version?", "");
+        show(cli, rows, n);
 }
 
 static int run_scale(struct cli *cli, const struct command *command, const char *const *operands, size_t n)
 {
-        _cleanup_(buf_done) struct buf question = {0}, answer = {0};
-        int fd;
+        _cleanup_(buf_done) struct buf question = {0};
+        struct str answer;
         (void)command;
 
         buf_add_z(&question, "scale");
@@ -117,15 +137,10 @@ static int run_scale(struct cli *cli, const struct command *command, const char 
                         return fail("give names and numbers: nuanxin scale membership=3", "");
                 buf_printf(&question, " %s", operands[i]);
         }
-        buf_add_char(&question, '\n');
-        int r = connect_runner(cli, &fd);
-        if (r)
-                return r;
-        r = converse(fd, &question, &answer);
-        close(fd);
-        if (r < 0)
-                return fail("the runner does not answer: ", strerror(-r));
-        return read_answer(cli, buf_str(&answer));
+        int r = cli_ask_runner(cli, buf_z(&question), &answer);
+        if (r == 0)
+                show_answer(cli, answer);
+        return r;
 }
 
 const struct command commands_scale[] = {
