@@ -135,6 +135,13 @@ static void wait_until_filled(struct takeover *t)
         atomic_store(&t->filling, false);
 }
 
+static int look_at_use(struct store_conn *conn, const char **ret_error)
+{
+        struct store_use use;
+        int r = store_use_read(conn, &use);
+        return r == 0 ? store_use_check(&use, ret_error) : r;
+}
+
 /* A conflict is another instance's migration of the same schema: what it has done is not done again. */
 static void *wait_for_database(void *arg)
 {
@@ -146,7 +153,10 @@ static void *wait_for_database(void *arg)
                 r = writer ? 0 : store_writer_acquire(t->o.store, t->o.instance, false, &writer, &error);
                 if (r == 0)
                         r = rpc_migrate(store_writer_conn(writer), t->o.migrations, &error);
+                if (r == 0) /* a copy may have begun since it was first looked at */
+                        r = look_at_use(store_writer_conn(writer), &error);
                 if (r == STORE_E_FILLING) {
+                        writer = store_writer_release(writer);
                         say_waiting(t, error);
                         wait_until_filled(t);
                         continue;

@@ -76,22 +76,55 @@ static const char *page_sql(struct arena *arena, const struct store_table *t, bo
         return sql;
 }
 
-/* " FROM … WHERE key IN (…)", or "(a = … AND b = …) OR (…)": both engines go by the index then, whatever they know of the
- * table. */
-static void put_keys(struct buf *out, const struct store_table *t, size_t n)
+/* So many keys, or rows, go into one statement. Of keys always just as many, the last again and again if need be. */
+static size_t keys_of(const struct store_table *t)
 {
-        buf_printf(out, " FROM \"%s\" WHERE ", t->name);
+        return PARAMETERS_MAX / t->n_key;
+}
+
+static size_t rows_of(const struct store_table *t)
+{
+        return PARAMETERS_MAX / t->n_columns;
+}
+
+/* "… FROM … WHERE key IN (…)", or "(a = … AND b = …) OR (…)": both engines go by the index then, whatever they know of the
+ * table. */
+static const char *keys_sql(struct arena *arena, const struct store_table *t, bool get)
+{
+        struct buf out = {0};
+        buf_add_z(&out, get ? "SELECT " : "DELETE");
+        if (get)
+                put_columns(&out, t);
+        buf_printf(&out, " FROM \"%s\" WHERE ", t->name);
         if (t->n_key == 1) {
-                buf_printf(out, "\"%s\" IN ", t->columns[t->key[0]].name);
-                put_parameters(out, 1, n);
-                return;
+                buf_printf(&out, "\"%s\" IN ", t->columns[t->key[0]].name);
+                put_parameters(&out, 1, keys_of(t));
         }
-        for (size_t i = 0; i < n; i++) {
-                buf_add_z(out, i ? " OR (" : "(");
+        for (size_t i = 0; t->n_key > 1 && i < keys_of(t); i++) {
+                buf_add_z(&out, i ? " OR (" : "(");
                 for (size_t k = 0; k < t->n_key; k++)
-                        buf_printf(out, "%s\"%s\" = $%zu", k ? " AND " : "", t->columns[t->key[k]].name, 1 + i * t->n_key + k);
-                buf_add_char(out, ')');
+                        buf_printf(&out, "%s\"%s\" = $%zu", k ? " AND " : "", t->columns[t->key[k]].name, 1 + i * t->n_key + k);
+                buf_add_char(&out, ')');
         }
+        const char *sql = arena_strndup(arena, out.p, out.n);
+        buf_done(&out);
+        return sql;
+}
+
+static const char *put_sql(struct arena *arena, const struct store_table *t, size_t n)
+{
+        struct buf out = {0};
+        buf_printf(&out, "INSERT INTO \"%s\" (", t->name);
+        put_columns(&out, t);
+        buf_add_z(&out, ") VALUES ");
+        for (size_t i = 0; i < n; i++) {
+                buf_add_z(&out, i ? ", " : "");
+                put_parameters(&out, 1 + i * t->n_columns, t->n_columns);
+        }
+        buf_add_z(&out, " ON CONFLICT DO NOTHING");
+        const char *sql = arena_strndup(arena, out.p, out.n);
+        buf_done(&out);
+        return sql;
 }
 
 /* --- the catalogue ------------------------------------------------------------------------------------------------------ */
@@ -175,6 +208,10 @@ int store_tables_read(struct store_conn *conn, struct arena *arena, bool counted
                                                         "%d columns, or columns of other types", t->name, STORE_KEY_MOST);
                 t->page = page_sql(arena, t, false);
                 t->page_after = page_sql(arena, t, true);
+                t->get = keys_sql(arena, t, true);
+                t->remove = keys_sql(arena, t, false);
+                t->put = put_sql(arena, t, rows_of(t));
+                t->put_one = put_sql(arena, t, 1);
         }
         return r == 0 ? 0 : store_fail(ret_error, r, "can't read what tables there are: %s", store_last_error(conn));
 }
@@ -204,61 +241,38 @@ int store_table_page(struct store_conn *conn, const struct store_table *t, const
 
 size_t store_table_keys(const struct store_table *t)
 {
-        return PARAMETERS_MAX / t->n_key;
+        return keys_of(t);
+}
+
+/* All the parameters of a statement over keys. */
+static const struct store_value *fill_keys(const struct store_table *t, const struct store_value *keys, size_t n,
+                                           struct store_value all[PARAMETERS_MAX])
+{
+        for (size_t i = 0; i < keys_of(t); i++)
+                memcpy(all + i * t->n_key, keys + (i < n ? i : n - 1) * t->n_key, t->n_key * sizeof(*keys));
+        return all;
 }
 
 int store_table_get(struct store_conn *conn, const struct store_table *t, const struct store_value *keys, size_t n,
                     struct store_rows **ret_rows)
 {
-        struct buf sql = {0};
-        buf_add_z(&sql, "SELECT ");
-        put_columns(&sql, t);
-        put_keys(&sql, t, n);
-        int r = store_query_values(conn, buf_z(&sql), ret_rows, keys, n * t->n_key);
-        buf_done(&sql);
-        return r;
+        struct store_value all[PARAMETERS_MAX];
+        return store_query_values(conn, t->get, ret_rows, fill_keys(t, keys, n, all), keys_of(t) * t->n_key);
 }
 
 int store_table_remove(struct store_conn *conn, const struct store_table *t, const struct store_value *keys, size_t n)
 {
-        struct buf sql = {0};
-        buf_add_z(&sql, "DELETE");
-        put_keys(&sql, t, n);
-        int r = store_exec_values(conn, buf_z(&sql), NULL, keys, n * t->n_key);
-        buf_done(&sql);
-        return r;
+        struct store_value all[PARAMETERS_MAX];
+        return store_exec_values(conn, t->remove, NULL, fill_keys(t, keys, n, all), keys_of(t) * t->n_key);
 }
 
-static void put_sql(struct buf *out, const struct store_table *t, size_t n)
+int store_table_put(struct store_conn *conn, const struct store_table *t, const struct store_value *values, size_t n)
 {
-        out->n = 0;
-        buf_printf(out, "INSERT INTO \"%s\" (", t->name);
-        put_columns(out, t);
-        buf_add_z(out, ") VALUES ");
-        for (size_t i = 0; i < n; i++) {
-                buf_add_z(out, i ? ", " : "");
-                put_parameters(out, 1 + i * t->n_columns, t->n_columns);
-        }
-        buf_add_z(out, " ON CONFLICT DO NOTHING");
-}
-
-int store_table_put(struct store_conn *conn, const struct store_table *t, const struct store_value *values, size_t n,
-                    int64_t *ret_put)
-{
-        const size_t most = PARAMETERS_MAX / t->n_columns;
-        struct buf sql = {0};
-        int64_t put = 0, changed = 0;
         int r = 0;
         for (size_t done = 0, now; r == 0 && done < n; done += now) {
-                now = n - done < most ? n - done : most;
-                if (!done || now != most)
-                        put_sql(&sql, t, now);
-                r = store_exec_values(conn, buf_z(&sql), ret_put ? &changed : NULL, values + done * t->n_columns, now * t->n_columns);
-                put += r == 0 ? changed : 0;
+                now = n - done < rows_of(t) ? 1 : rows_of(t);
+                r = store_exec_values(conn, now == 1 ? t->put_one : t->put, NULL, values + done * t->n_columns, now * t->n_columns);
         }
-        buf_done(&sql);
-        if (r == 0 && ret_put)
-                *ret_put = put;
         return r;
 }
 

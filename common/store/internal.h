@@ -85,6 +85,7 @@ struct statements {
 
 struct store_conn {
         const struct store_engine *engine;
+        bool tool; /* its texts stay where they are */
         struct store_writer *writer; /* NULL: a reader */
         bool in_savepoint;
         bool takes_time; /* until the transaction ends */

@@ -35,7 +35,7 @@ int statement_find(struct store_conn *conn, const char *sql, struct store_rows *
 
 bool statement_keeps(const struct store_conn *conn, const char *sql)
 {
-        return conn->statements.n < STATEMENTS_MAX && is_constant(sql);
+        return conn->statements.n < STATEMENTS_MAX && (conn->tool || is_constant(sql));
 }
 
 void statement_add(struct store_conn *conn, struct store_rows *rows)

@@ -76,8 +76,10 @@ int store_writer_acquire(struct store *store, const char *instance, bool wait, s
         int r = store->engine->writer_acquire(store, instance, wait, &writer, ret_error);
         if (r == 0)
                 r = check_use(store, writer->conn, ret_error);
-        if (r == 0)
+        if (r == 0) {
+                writer->conn->tool = store->tool;
                 *ret_writer = TAKE(writer);
+        }
         return r;
 }
 
@@ -119,8 +121,10 @@ int store_reader_open(struct store *store, struct store_conn **ret_conn)
         int r = store->engine->reader_open(store, &conn);
         if (r == 0)
                 r = check_use(store, conn, NULL);
-        if (r == 0)
+        if (r == 0) {
+                conn->tool = store->tool;
                 *ret_conn = TAKE(conn);
+        }
         return r == STORE_E_FILLING ? -EAGAIN : r;
 }
 

@@ -33,7 +33,9 @@ struct store_rows;
 struct store_options {
         int64_t cache_kib;  /* page cache of a connection; 0: 4096 */
         const char *vfs;    /* SQLite VFS name for fault tests, or NULL */
-        bool tool;          /* opened for copying all of it: STORE_E_FILLING and STORE_E_MOVED do not stop it */
+        /* Opened for copying all of it (whole.h): STORE_E_FILLING and STORE_E_MOVED do not stop it, and every text of SQL that
+         * it gives stays where it is, and as it is, for as long as the connection. */
+        bool tool;
         bool unsafe_no_sync; /* synchronous=OFF: only to show that a test notices */
 };
 

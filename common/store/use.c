@@ -161,8 +161,12 @@ static int run(struct store_conn *writer, const char *script)
 int store_fill_lock(struct store_conn *writer)
 {
         static const char sql[] = "SELECT CAST(CAST(pg_try_advisory_lock(" FILLING_CLASS ", hashtext(current_schema())) AS int) AS BIGINT)";
+        /* A vacuum may be in the way for longer than a service would wait. */
+        static const char patience[] = "SET lock_timeout = '4s'; SET idle_in_transaction_session_timeout = '1min'";
         int64_t had = 1;
-        int r = writer->engine->shared ? one_number(writer, sql, &had) : 0;
+        int r = writer->engine->shared ? run(writer, patience) : 0;
+        if (r == 0 && writer->engine->shared)
+                r = one_number(writer, sql, &had);
         return r == 0 && !had ? STORE_E_LOCKED : r;
 }
 
@@ -180,7 +184,7 @@ int store_is_empty(struct store_conn *conn)
 static int wipe_sqlite(struct store_conn *writer)
 {
         static const char sql[] = "SELECT 'DROP TABLE \"' || name || '\"' FROM sqlite_master WHERE type = 'table' AND name NOT LIKE "
-                                  "'sqlite%' AND name <> 'writer_epoch' LIMIT 1";
+                                  "'sqlite%' AND name NOT IN ('writer_epoch', 'store_use') LIMIT 1";
         char drop[300];
         int r;
         do {
@@ -199,8 +203,8 @@ static int wipe_sqlite(struct store_conn *writer)
 int store_wipe(struct store_conn *writer)
 {
         static const char postgresql[] =
-                "DO $do$ DECLARE t record; BEGIN FOR t IN SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = "
-                "to_regnamespace(quote_ident(current_schema())) LOOP EXECUTE format('DROP TABLE %I CASCADE', t.relname); "
+                "DO $do$ DECLARE t record; BEGIN FOR t IN SELECT relname FROM pg_class WHERE relkind = 'r' AND relname <> 'store_use' AND "
+                "relnamespace = to_regnamespace(quote_ident(current_schema())) LOOP EXECUTE format('DROP TABLE %I CASCADE', t.relname); "
                 "END LOOP; END $do$";
         static const char unchecked[] = "PRAGMA foreign_keys = OFF";
         if (writer->engine->shared)

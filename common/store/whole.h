@@ -25,8 +25,8 @@ struct store_table {
         size_t key[STORE_KEY_MOST]; /* which columns */
         size_t n_key;
         int64_t rows; /* about as many; exact on SQLite if asked for */
-        /* SQL, made once. */
-        const char *page, *page_after;
+        /* SQL, made once, in the arena: kept by a connection of a tool's. */
+        const char *page, *page_after, *get, *remove, *put, *put_one;
 };
 struct store_tables {
         struct store_table *items; /* by name */
@@ -54,10 +54,9 @@ size_t store_table_keys(const struct store_table *table);
 int store_table_get(struct store_conn *conn, const struct store_table *table, const struct store_value *keys, size_t n,
                     struct store_rows **ret_rows) MUST_USE;
 int store_table_remove(struct store_conn *conn, const struct store_table *table, const struct store_value *keys, size_t n) MUST_USE;
-/* Puts n rows (n_columns values each) into the table. What collides with a row that is there is left out.
- * ret_put: how many came; NULL: nobody asks, and what goes wrong may be told by what follows, at the latest by the commit. */
-int store_table_put(struct store_conn *conn, const struct store_table *table, const struct store_value *values, size_t n,
-                    int64_t *ret_put) MUST_USE;
+/* Puts n rows (n_columns values each) into the table. What collides with a row that is there is left
+ * out. What goes wrong may be told by what follows, at the latest by the commit; likewise with store_table_remove. */
+int store_table_put(struct store_conn *conn, const struct store_table *table, const struct store_value *values, size_t n) MUST_USE;
 struct store_value store_value_of(const struct store_rows *rows, int column, enum store_type type); /* lent as store_text */
 
 /* --- what is being done with it ------------------------------------------------------------------------------ */
@@ -96,7 +95,7 @@ int store_waiting(struct store_conn *conn, int64_t *ret_n) MUST_USE;
 int store_fill_lock(struct store_conn *writer) MUST_USE;
 /* Has it no table but its engine's own? 1, 0, or an error. */
 int store_is_empty(struct store_conn *conn) MUST_USE;
-int store_wipe(struct store_conn *writer) MUST_USE;       /* takes away every table, and the note of its use */
+int store_wipe(struct store_conn *writer) MUST_USE;       /* takes away every table, but the note of its use */
 int store_fill_begin(struct store_conn *writer) MUST_USE; /* from here on references between tables are not checked */
 int store_fill_settle(struct store_conn *writer) MUST_USE; /* most is there: gathers the planner's statistics */
 int store_fill_end(struct store_conn *writer) MUST_USE; /* they are, for what comes; identities go on behind what is there */

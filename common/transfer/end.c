@@ -3,9 +3,13 @@
  * Opening, preparing and describing the ends of a copying.
  */
 #include "common/transfer/end.h"
+#include "common/base/clock.h"
 
 #include <stdio.h>
+#include <time.h>
 #include <unistd.h>
+
+#define LOCK_WAIT_US (5 * CLOCK_SECOND_US)
 
 static const struct store_options tool = {.cache_kib = 16384, .tool = true};
 
@@ -97,6 +101,17 @@ int end_describe(struct end *end, struct arena *arena, struct transfer_report *r
 
 /* --- the target -------------------------------------------------------------------------------------------------------- */
 
+/* The server may take a moment to see that a command that was killed is gone. */
+static int lock(struct end *end)
+{
+        const struct timespec pause = {.tv_nsec = 100 * 1000 * 1000};
+        int64_t until = clock_monotonic_us() + LOCK_WAIT_US;
+        int r;
+        while ((r = store_fill_lock(end->conn)) == STORE_E_LOCKED && clock_monotonic_us() < until)
+                nanosleep(&pause, NULL);
+        return r;
+}
+
 int end_open_target(struct end *end, const char *url, const char **ret_error)
 {
         const char *error = NULL;
@@ -111,30 +126,10 @@ int end_open_target(struct end *end, const char *url, const char **ret_error)
                 return transfer_fail(ret_error, r, "can't open %s: %s", end->address, error ? error : strerror(r < 0 ? -r : EIO));
         end->conn = store_writer_conn(end->writer);
         store_set_isolation(end->conn, STORE_READ_COMMITTED);
-        r = store_fill_lock(end->conn);
+        r = lock(end);
         if (r == STORE_E_LOCKED)
                 return transfer_fail(ret_error, r, "another command is filling %s: let it end, or end it", end->address);
         return r == 0 ? 0 : end_fail(end, r, "lock", ret_error);
-}
-
-int end_clear(struct end *end, const char **ret_error)
-{
-        struct store_use use;
-        int r = store_use_read(end->conn, &use);
-        if (r != 0)
-                return end_fail(end, r, "look into", ret_error);
-        if (use.state == STORE_FILLING || use.state == STORE_FILLED) {
-                r = store_wipe(end->conn);
-                return r == 0 ? 0 : end_fail(end, r, "clear what an earlier copying left in", ret_error);
-        }
-        r = store_is_empty(end->conn);
-        if (r < 0 || r > 1)
-                return end_fail(end, r, "look into", ret_error);
-        if (r == 1)
-                return 0;
-        return transfer_fail(ret_error, -ENOTEMPTY, "%s is not empty, and nothing in it is overwritten: give an empty one%s", end->address,
-                             store_is_shared(end->store) ? " (createdb, or another schema by options=-csearch_path%3Dname)" :
-                                                           " (a path where there is no file yet)");
 }
 
 int end_note(struct end *end, enum store_state state, const char *id, const char *other, const char **ret_error)
@@ -149,6 +144,42 @@ int end_note(struct end *end, enum store_state state, const char *id, const char
                 r = store_commit(end->conn);
         store_rollback(end->conn);
         return r == 0 ? 0 : end_fail(end, r, "note what is being done with", ret_error);
+}
+
+/* Was something there before the note? Whoever looks for the note after making tables sees it. */
+static int check_empty(struct end *end, const char **ret_error)
+{
+        const char *ignored;
+        int r = store_is_empty(end->conn);
+        if (r == 1)
+                return 0;
+        if (r != 0)
+                return end_fail(end, r, "look into", ret_error);
+        r = end_note(end, STORE_IN_USE, "", "", &ignored);
+        if (r != 0)
+                return end_fail(end, r, "write to", ret_error);
+        return transfer_fail(ret_error, -ENOTEMPTY, "%s is not empty, and nothing in it is overwritten: give an empty one%s", end->address,
+                             store_is_shared(end->store) ? " (createdb, or another schema by options=-csearch_path%3Dname)" :
+                                                           " (a path where there is no file yet)");
+}
+
+int end_claim(struct end *end, const char *id, const char *other, const char **ret_error)
+{
+        struct store_use use;
+        int r = store_use_read(end->conn, &use);
+        if (r != 0)
+                return end_fail(end, r, "look into", ret_error);
+        if (use.state == STORE_MOVED || use.state == STORE_FOLLOWED || use.state == STORE_HELD)
+                return transfer_fail(ret_error, -ENOTEMPTY, "%s is not empty: it was moved, or is being moved, to %s", end->address, use.other);
+        bool unfinished = use.state != STORE_IN_USE;
+        if (!unfinished && (r = store_is_empty(end->conn)) == 0)
+                return check_empty(end, ret_error);
+        if (r < 0 || r > 1)
+                return end_fail(end, r, "look into", ret_error);
+        r = end_note(end, STORE_FILLING, id, other, ret_error);
+        if (r == 0 && unfinished && (r = store_wipe(end->conn)) != 0)
+                r = end_fail(end, r, "clear what an earlier copying left in", ret_error);
+        return r == 0 ? check_empty(end, ret_error) : r;
 }
 
 int end_prepare(struct end *end, struct arena *arena, const struct store_migration *migrations, size_t n, const char **ret_error)
@@ -176,7 +207,7 @@ bool tables_match(const struct store_table *a, const struct store_table *b)
 
 int end_put(struct end *end, const struct page *page, const char **ret_error)
 {
-        int r = page->n ? store_table_put(end->conn, page->table, page->values, page->n, NULL) : 0;
+        int r = page->n ? store_table_put(end->conn, page->table, page->values, page->n) : 0;
         return r == 0 ? 0 : end_fail(end, r, "write to", ret_error);
 }
 

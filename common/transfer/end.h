@@ -24,8 +24,9 @@ int end_open_source(struct end *end, const char *url, const char **ret_error) MU
 
 /* For filling: nobody else may write or fill it. */
 int end_open_target(struct end *end, const char *url, const char **ret_error) MUST_USE;
-/* Clears what an earlier copying left unfinished; refuses (-ENOTEMPTY) a store that holds anything else. */
-int end_clear(struct end *end, const char **ret_error) MUST_USE;
+/* Notes that it is being filled, and clears what an earlier copying left unfinished; refuses (-ENOTEMPTY) a store that holds
+ * anything else. Never is there a moment in which it looks like a store to use. */
+int end_claim(struct end *end, const char *id, const char *other, const char **ret_error) MUST_USE;
 /* The note of its use, in a transaction of its own. */
 int end_note(struct end *end, enum store_state state, const char *id, const char *other, const char **ret_error) MUST_USE;
 /* The schema by these migrations; then its tables are known, and references between them unchecked. */

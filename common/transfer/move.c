@@ -25,6 +25,7 @@
 #define COMPARE_ROWS  256
 #define CLOSE_NOTES   1000                   /* so few are left: a round takes a moment */
 #define RENEW_US      (15 * CLOCK_SECOND_US) /* the writer gives up following after 60 s */
+#define KNOWN_US      (2 * CLOCK_SECOND_US)  /* so long after its start every caller has heard of an instance */
 #define LOOK_US       (20 * 1000ll)          /* while instances are waited for */
 #define PAUSE_MOST_US (1200 * 1000ll)        /* then writes go on, and the switch is tried again */
 #define SWITCH_TRIES  10
@@ -251,12 +252,17 @@ static int compare_all(struct move *m, const char **ret_error)
 static int wait_for_instances(struct move *m, const char **ret_error)
 {
         const struct timespec pause = {.tv_nsec = LOOK_US * 1000};
-        int64_t wanted = m->o->instances >= 0 ? m->o->instances : m->source_writer ? 0 : 1, there = 0, n;
+        int64_t wanted = m->o->instances >= 0 ? m->o->instances : m->source_writer ? 0 : 1, there = 0, since = 0, n;
         for (;;) {
                 int r = round_alone(m, 0, &n, ret_error);
                 if (r == 0 && (r = store_waiting(m->target.conn, &there)) != 0)
                         r = end_fail(&m->target, r, "look into", ret_error);
-                if (r != 0 || there >= wanted)
+                int64_t now = clock_monotonic_us();
+                if (r == 0 && there < wanted)
+                        since = 0;
+                else if (r == 0 && !since)
+                        since = now;
+                if (r != 0 || (there >= wanted && now - since >= (wanted ? KNOWN_US : 0)))
                         return r;
                 progress_say(m->o->progress, "all is copied and equal; waiting for instances that were started with --store=TARGET", there, wanted);
                 nanosleep(&pause, NULL);
@@ -359,7 +365,7 @@ static int prepare(struct move *m, const char **ret_error)
         int r = end_describe(&m->source, m->arena, m->report, &m->migrations, ret_error);
         m->service = m->report->service;
         if (r == 0)
-                r = end_note(&m->target, STORE_FILLING, m->id, m->o->source, ret_error);
+                r = end_claim(&m->target, m->id, m->o->source, ret_error);
         if (r == 0)
                 r = begin_following(m, ret_error);
         if (r == 0)
@@ -444,8 +450,6 @@ static int open_both(struct move *m, const char **ret_error)
         if (use.state == STORE_MOVED)
                 return finish_only(m, &use, ret_error);
         r = store_use_check(&use, ret_error);
-        if (r == 0)
-                r = end_clear(&m->target, ret_error);
         return r == 0 ? move_on(m, ret_error) : r;
 }
 

@@ -54,7 +54,7 @@ static int put_arrivals(struct restoring *g, const char **ret_error)
                         from += from == g->arrival.key[0];
                         values[c] = row[from++];
                 }
-                r = store_table_put(g->target.conn, outbox, values, 1, NULL);
+                r = store_table_put(g->target.conn, outbox, values, 1);
         }
         if (r == 0 && g->arrivals.n)
                 r = store_commit(g->target.conn);
@@ -157,7 +157,7 @@ static int begin_epoch(struct restoring *g, char epoch[ID_TEXT_SIZE], const char
 static int fill(struct restoring *g, struct scan *scan, const char *id, const char **ret_error)
 {
         const struct transfer_progress *progress = scan->progress;
-        int r = end_note(&g->target, STORE_FILLING, id, scan->file, ret_error);
+        int r = end_claim(&g->target, id, scan->file, ret_error);
         if (r == 0)
                 r = end_prepare(&g->target, scan->arena, scan->migrations, scan->n_migrations, ret_error);
         if (r != 0)
@@ -212,8 +212,6 @@ int backup_restore(const char *file, const char *store_url, const struct keyring
         g.position = scan.head.position;
         if (r == 0)
                 r = end_open_target(&g.target, store_url, ret_error);
-        if (r == 0)
-                r = end_clear(&g.target, ret_error);
         if (r == 0)
                 r = fill(&g, &scan, id, ret_error);
         if (r == 0)
