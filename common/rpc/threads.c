@@ -7,6 +7,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "common/store/whole.h"
 
 #include <stdlib.h>
 
@@ -93,11 +94,13 @@ static int read_one(struct store_conn *db, struct rpc_call *call, int64_t *now_u
         return 0;
 }
 
-static void read_none(struct call_list *calls)
+/* elsewhere: another instance may know. */
+static void read_none(struct call_list *calls, bool elsewhere)
 {
         for (struct rpc_call *call = calls->first; call; call = call->next) {
                 call_begin(call, NULL, NULL);
                 call_unavailable(call, RETRY_MS);
+                call->not_writer = elsewhere;
         }
 }
 
@@ -147,11 +150,13 @@ static void read_batch(struct lane_thread *t, struct call_list *calls)
                 server_finished(t->server, &done);
                 r = read_some(t, calls, &done);
         }
-        if (r != 0 && !ends_all(t->server, r)) {
+        if (r == STORE_E_MOVED) {
+                server_use(t->server, STORE_MOVED);
+        } else if (r != 0 && !ends_all(t->server, r)) {
                 log_error("a read lane cannot read the store", "error=%d", r);
                 t->db = store_conn_close(t->db);
         }
-        read_none(calls);
+        read_none(calls, r == STORE_E_MOVED);
         call_list_join(&done, calls);
         server_finished(t->server, &done);
         log_set_trace((struct str){0});

@@ -187,7 +187,8 @@ int operator_call(struct operator *op, const struct contract_method *method, con
         principal.id = op->name;
         const struct rpc_request call = {.method = method, .service = target ? target->service : NULL,
                                          .instance = target ? target->instance : NULL, .principal = &principal,
-                                         .payload = message_pack(arena, request), .deadline_us = op->deadline_us};
+                                         .payload = message_pack(arena, request),
+                                         .deadline_us = target && target->deadline_us ? target->deadline_us : op->deadline_us};
         int r = wait_until_there(op, call.service ? call.service : method->service);
         if (r < 0)
                 return r;
@@ -321,4 +322,9 @@ size_t operator_instances(struct operator *op, struct rpc_instance *out, size_t 
         } while (waited < least || (up < n && waited < GREETINGS_US));
         loop_timer_free(timer);
         return n;
+}
+
+size_t operator_known(struct operator *op, struct rpc_instance *out, size_t room)
+{
+        return rpc_client_instances(op->client, out, room);
 }

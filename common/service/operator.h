@@ -33,6 +33,7 @@ DEFINE_CLEANUP(struct operator *, operator_close)
 struct operator_target {
         const char *service;  /* NULL: the method's own */
         const char *instance; /* this very one, or NULL */
+        int64_t deadline_us;  /* 0: the operator's */
 };
 /* request: a message of method->input. The response lives in the arena. 0; OPERATOR_E_REFUSED; -ETIMEDOUT;
  * -EHOSTUNREACH (no instance within 2 s: is the stack running?). */
@@ -56,3 +57,5 @@ int operator_upload(struct operator *op, const struct contract_method *method, s
  * Their texts are lent until the next call. */
 struct rpc_instance;
 size_t operator_instances(struct operator *op, struct rpc_instance *out, size_t room);
+/* Those that have greeted by now; waits for nobody. */
+size_t operator_known(struct operator *op, struct rpc_instance *out, size_t room);

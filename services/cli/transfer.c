@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #define MAX_INSTANCES 64
+#define PART_US       (300 * 1000ll) /* of the pause */
 
 typedef Nuanxin__Internal__V1__MoveStoreRequest MoveStoreRequest;
 typedef Nuanxin__Internal__V1__MoveStoreResponse MoveStoreResponse;
@@ -263,7 +264,7 @@ static void part(void *arg, const char *service)
 {
         struct peer *p = arg;
         struct rpc_instance found[MAX_INSTANCES];
-        size_t n = operator_instances(p->cli->op, found, MAX_INSTANCES);
+        size_t n = operator_known(p->cli->op, found, MAX_INSTANCES);
         for (size_t i = 0; i < n; i++) { /* they are lent until the next call */
                 found[i].service = arena_strdup(p->cli->arena, found[i].service);
                 found[i].instance = arena_strdup(p->cli->arena, found[i].instance);
@@ -271,12 +272,12 @@ static void part(void *arg, const char *service)
         for (size_t i = 0; i < n; i++) {
                 struct operator_refusal refusal;
                 void *response, *request = message_new(p->cli->arena, operator_method("LeaveStore")->input);
-                const struct operator_target target = {.service = service, .instance = found[i].instance};
+                const struct operator_target target = {.service = service, .instance = found[i].instance, .deadline_us = PART_US};
                 bool ours = strcmp(found[i].service, service) == 0 && strcmp(found[i].instance, p->writer) != 0;
                 if (!ours || !found[i].up || found[i].draining)
                         continue;
                 int r = operator_call(p->cli->op, operator_method("LeaveStore"), &target, p->cli->arena, request, &response, &refusal);
-                if (r != 0)
+                if (r < 0) /* one that can't read the store any more says so */
                         fprintf(stderr, "%s does not answer: within a second it notices by itself that its store is out of use\n", found[i].instance);
         }
 }
