@@ -39,7 +39,11 @@ fi
 mount --rbind /dev "$R"/dev
 mount -t tmpfs -o mode=755 none "$R"/run
 mount -t tmpfs none "$R"/tmp
-[ "$(stat -c %d "$SOURCE")" = "$(stat -c %d /)" ] || mount --rbind "$SOURCE" "$R$SOURCE"
+# What stands on another device, or where there is another /tmp now; never to be written: a boot clears /tmp.
+if [ "$(stat -c %d "$SOURCE")" != "$(stat -c %d /)" ] || [ ! -e "$R$SOURCE" ]; then
+        mkdir -p "$R$SOURCE"
+        mount --bind -o ro "$SOURCE" "$R$SOURCE"
+fi
 rm -rf "$R"/etc/systemd/system
 mkdir -p "$R"/etc/systemd/system "$R"/mnt
 cat >"$R"/etc/systemd/system/the-test.target <<X
