@@ -215,6 +215,17 @@ def offline():
         expect("status", status, 0)
         rows = {name: rows for name, (rows, _) in sums(out).items()}
         expect("activities", (rows["activity"], pg.sql("SELECT count(*) FROM activity", "activity")), (1, "1"))
+        move = Move(s, "activity", pg.url("activity"))
+        expect("once more", move.end()[0], 1)
+        assert "was moved already" in move.said(), move.said()
+        # As it is when the command is ended just behind the point of no return: the next run only finishes.
+        (copying,) = s.rows("activity", "SELECT copying FROM store_use")[0]
+        pg.sql("CREATE TABLE store_use (id bigint PRIMARY KEY, state text, copying text, until_us bigint, other text); "
+               "ALTER TABLE store_use OWNER TO nuanxin; "
+               f"INSERT INTO store_use VALUES (1, 'filled', '{copying}', 0, 'sqlite:activity.db')", "activity")
+        status, out = Move(s, "activity", pg.url("activity")).end()
+        expect("finishing", (status, json.loads(out)["finishedOnly"]), (0, True))
+        expect("the target's note", pg.sql("SELECT to_regclass('store_use') IS NULL", "activity"), "t")
         log = os.path.join(s.folder, "old.log")
         with open(log, "w") as f:
             old = subprocess.Popen([os.path.join(s.bin, "nuanxin-activity"), "--store", "sqlite:" + s.store_file("activity"), "--keys",
