@@ -70,7 +70,8 @@ int organization_path(struct rpc_call *call, struct str code, struct str *ret_pa
 int valid_organization_path(struct rpc_call *call, const char *code, struct str *ret_path) MUST_USE;
 
 /* For what belongs to a member but happens at an activity: the member; the app backend that acts for its members (`self`,
- * a "<noun>.self"); or who holds the method's `permission` at the member's organisation or at the activity's. */
+ * a "<noun>.self"); or who holds the method's `permission` at the member's organisation or at the activity's. To the
+ * first two MEMBER_UNKNOWN while nothing of the member has come here, as in the second after it was made. */
 int require_member_or_staff(struct rpc_call *call, const char *self, const char *permission,
                             const char *member, struct str member_path, struct str activity_path) MUST_USE;
 

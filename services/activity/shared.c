@@ -38,10 +38,15 @@ int require_member_or_staff(struct rpc_call *call, const char *self, const char 
                             const char *member, struct str member_path, struct str activity_path)
 {
         const Principal *principal = rpc_principal(call);
-        if (principal->kind == NUANXIN__INTERNAL__V1__PRINCIPAL__KIND__MEMBER)
+        bool is_member = principal->kind == NUANXIN__INTERNAL__V1__PRINCIPAL__KIND__MEMBER;
+        bool is_client = principal->kind == NUANXIN__INTERNAL__V1__PRINCIPAL__KIND__CLIENT;
+        if (!member_path.n && (is_client || (is_member && strcmp(principal->member, member) == 0))) {
+                rpc_require_nothing(call); /* no grant reaches whom nobody knows here; "denied" would not be true */
+                return rpc_refuse(call, NUANXIN__PROBLEM__PROBLEM_MEMBER_UNKNOWN, member);
+        }
+        if (is_member)
                 return rpc_require_member(call, member, member_path);
-        if (principal->kind == NUANXIN__INTERNAL__V1__PRINCIPAL__KIND__CLIENT &&
-            rpc_allows(call, self, member_path)) {
+        if (is_client && rpc_allows(call, self, member_path)) {
                 rpc_require_nothing(call);
                 return 0;
         }

@@ -175,6 +175,9 @@ def browse(s):
 @story("two get a place, two wait; one cancels, and who waited first is promoted")
 def register(s):
     url = s.activity + "/registrations"
+    unheard = "01990000-0000-7000-8000-000000000001"
+    s.app("GET", f"/v1/members/{unheard}/registrations").refused(422, "member-unknown")
+    s.app("POST", url, {"member": unheard}).refused(422, "member-unknown")
     wait_until("activity has heard of them all", lambda: all(
         s.app("GET", f"/v1/members/{m}/registrations").status == 200 for m in s.members), 10)
     s.registrations = [s.me(i, "POST", url, {}, Idempotency_Key=new_key()).ok() for i in range(4)]
