@@ -198,13 +198,31 @@ static int run_one(struct write_lane *lane, void *arg)
         return run_in_savepoint(lane, run->call, run->first);
 }
 
+static int put_back_one(struct write_lane *lane, void *arg)
+{
+        const struct due_run *run = arg;
+        return put_back(lane, run->first, run->call->now_us);
+}
+
 static int load_next(struct write_lane *lane, void *arg)
 {
         (void)arg;
         return due_load(lane);
 }
 
-/* A conflict is tried again a few times here, and at the next look; it counts as no failure of the work. */
+/* A conflict is tried again a few times here, and at the next look; it counts as no failure of the work. Anything else that
+ * loses the transaction (a statement whose refusal is told at its end) is this row's own: it goes back, and the others run. */
+static int run_alone(struct write_lane *lane, struct due_run *run)
+{
+        int r = STORE_E_RETRY;
+        for (int tries = 0; tries < CONFLICT_TRIES && r == STORE_E_RETRY; tries++)
+                r = write_lane_transaction(lane, run_one, run);
+        if (r == 0 || r == STORE_E_UNAVAILABLE)
+                return r;
+        run->first->result = r;
+        return r == STORE_E_RETRY ? 0 : write_lane_loosely(lane, put_back_one, run);
+}
+
 static int run_each(struct write_lane *lane, struct due_run *run)
 {
         int r = write_lane_loosely(lane, claim_some, run);
@@ -212,12 +230,8 @@ static int run_each(struct write_lane *lane, struct due_run *run)
         bool again = false;
         for (struct due_row *row = first; row && r == 0; row = row->next) {
                 run->first = row;
-                for (int tries = 0; tries < CONFLICT_TRIES; tries++)
-                        if ((r = write_lane_transaction(lane, run_one, run)) != STORE_E_RETRY)
-                                break;
-                row->result = r == STORE_E_RETRY ? r : row->result;
-                again = again || r == STORE_E_RETRY;
-                r = r == STORE_E_RETRY ? 0 : r;
+                r = run_alone(lane, run);
+                again = again || row->result == STORE_E_RETRY;
         }
         run->first = first;
         if (r == 0)

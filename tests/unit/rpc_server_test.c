@@ -303,6 +303,20 @@ static void test_due(void)
         world_done(w);
 }
 
+/* Work that the store refuses stands first, each time: what is behind it is done all the same. */
+static void test_due_refused(void)
+{
+        struct world *w = begin();
+        CHECK_INT(PROBLEM(ASK(w, .method = PUT, .key = "due", .topic = "twice")), 0);
+        CHECK_INT(PROBLEM(ASK(w, .method = PUT, .key = "due", .topic = "z")), 0);
+        world_shift(w, 3601 * CLOCK_SECOND_US);
+        CHECK(world_until(w, "SELECT COUNT(*) FROM thing WHERE name = 'due z'", 1));
+        CHECK(world_until(w, "SELECT attempts FROM rpc_due WHERE key = 'twice'", 1));
+        CHECK_INT(world_number(w, "SELECT COUNT(*) FROM thing WHERE name = 'due twice'"), 0);
+        CHECK_INT(world_number(w, "SELECT COUNT(*) FROM rpc_due"), 1);
+        world_done(w);
+}
+
 static void test_own_consumer(void)
 {
         struct world *w = begin();
@@ -425,6 +439,7 @@ int main(void)
                 {"who may not write says so", test_not_here},
                 {"a read waits for news, or for its deadline", test_waits_for_news},
                 {"due work runs on the service's clock, and comes back when it fails", test_due},
+                {"due work that the store refuses comes back later, and keeps none behind it", test_due_refused},
                 {"a consumer of the own outbox sees each event once", test_own_consumer},
                 {"a consumer that fails tries again, and applies once", test_consumer_tries_again},
                 {"a read waits for news at a standby too", test_standby_waits_too},
