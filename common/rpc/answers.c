@@ -65,6 +65,14 @@ static int replay(struct write_lane *lane, struct rpc_call *call, const struct s
         return 0;
 }
 
+/* On a shared store what is seen need not be durable: who committed it may have been cancelled while it waited for the
+ * synchronous standby. So the transaction that gives it again commits something too, behind it. */
+static int fence(struct write_lane *lane)
+{
+        static const char sql[] = "SELECT pg_logical_emit_message(true, 'nuanxin', '')";
+        return lane->shared ? store_exec(lane->db, sql, NULL) : 0;
+}
+
 int answer_find(struct write_lane *lane, struct rpc_call *call, bool *ret_found)
 {
         static const char sql[] = "SELECT request, problem, payload FROM rpc_answer "
@@ -76,7 +84,9 @@ int answer_find(struct write_lane *lane, struct rpc_call *call, bool *ret_found)
                 r = store_next(rows);
         if (r == 1) {
                 *ret_found = true;
-                return replay(lane, call, rows);
+                r = replay(lane, call, rows);
+                rows = store_rows_close(rows);
+                return r == 0 ? fence(lane) : r;
         }
         if (r == 0)
                 *ret_found = false;

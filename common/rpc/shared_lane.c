@@ -63,10 +63,10 @@ static bool any_repeated(const struct call_list *calls)
         return false;
 }
 
-/* The answers that are there already; what has none stays in calls. */
+/* The answers that are there already; what has none stays in calls. They count with the commit: it makes them durable. */
 static int find_answers(struct write_lane *lane, struct call_list *calls, struct call_list *found_ones)
 {
-        struct call_list rest = {0};
+        struct call_list rest = {0}, answered = {0};
         struct rpc_call *call;
         store_set_isolation(lane->db, STORE_READ_COMMITTED);
         int r = store_begin(lane->db);
@@ -76,10 +76,13 @@ static int find_answers(struct write_lane *lane, struct call_list *calls, struct
                         call_begin(call, lane->db, lane);
                         r = answer_find(lane, call, &found);
                 }
-                call_list_add(found && r == 0 ? found_ones : &rest, call);
+                call_list_add(found && r == 0 ? &answered : &rest, call);
         }
+        if (r == 0 && answered.first)
+                r = store_commit(lane->db);
         store_rollback(lane->db);
         store_set_isolation(lane->db, STORE_SERIALIZABLE);
+        call_list_join(r == 0 ? found_ones : &rest, &answered);
         *calls = rest;
         return r;
 }

@@ -131,6 +131,7 @@ static int set_up(struct postgresql_conn *c)
 {
         int r = 0;
         PGresult *result;
+        c->warned = false;
         PQsetNoticeReceiver(c->pg, on_notice, c);
         if (PQsetnonblocking(c->pg, 1) < 0 || !PQsendQuery(c->pg, c->base.writer ? set_up_writer : set_up_reader))
                 return postgresql_lost(c, NULL);
@@ -145,6 +146,10 @@ static int set_up(struct postgresql_conn *c)
                 }
                 PQclear(result);
         } while (result);
+        if (c->warned) {
+                keep_words(c, "what stands here is not surely on the standby");
+                r = STORE_E_UNAVAILABLE;
+        }
         if (r != 0 || !PQenterPipelineMode(c->pg)) {
                 disconnect(c);
                 return STORE_E_UNAVAILABLE;

@@ -129,6 +129,38 @@ def failover():
     under_load(fail, kind=Standby)
 
 
+@story("a commit that is cancelled while it waits for the lost standby is not given as done, by no instance")
+def not_on_the_standby():
+    with scene(n_members=100, n_activities=3, kind=Standby, instances=PAIR) as (s, _, campaign, pairs):
+        (activity, member), answers = pairs.pop(), []
+        with Load(s, s.api_key, pairs) as load:  # so that every lane is connected
+            load.wait_for(len(pairs))
+
+        def ask():
+            return s.call("POST", f"/v1/activities/{activity}/checkins", {"online": member}, s.api_key, {"Idempotency-Key": "the-one-key-of-all"})
+
+        def cancelled():
+            return s.database.sql("SELECT pg_cancel_backend(pid) FROM pg_stat_activity JOIN pg_locks USING (pid) WHERE wait_event = 'SyncRep'"
+                                  " AND relation = 'attendance'::regclass AND mode = 'RowExclusiveLock'", "activity")
+
+        s.standby.freeze()
+        asking = [threading.Thread(target=lambda: answers.append(ask().status)) for _ in range(6)]
+        asking[0].start()
+        wait_until("its commit waits for the standby, and is cancelled", cancelled, 10, 0.01)
+        expect("on the primary alone", s.rows("activity", f"SELECT count(*) FROM attendance WHERE activity = '{activity}' AND member = '{member}'"), [(1,)])
+        for t in asking[1:]:  # by lanes whose connections know of nothing
+            t.start()
+        for t in asking:
+            t.join()
+        expect("answers while it is not durable", set(answers) - {503, 409}, set())  # 409: the first is still under way
+        s.database.crash()
+        s.standby.thaw()
+        s.standby.promote()
+        s.gone, s.database = s.database, s.standby
+        r = wait_until("it is done", lambda: (lambda r: r if r.status == 200 else None)(ask()), 30)
+        check_ledger(s, admin_again(s), [*load.acknowledged, (activity, member, r.json["id"], False)], campaign)
+
+
 @story("a service whose database is not there yet waits for it, and says so")
 def late_database():
     with Stack(instances=PAIR) as s:
