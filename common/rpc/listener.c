@@ -121,7 +121,7 @@ static void *listener_main(void *arg)
                 }
                 if (r != 0 && r != 1 && r != STORE_E_UNAVAILABLE)
                         log_error("cannot listen to the other instances", "error=%d store=\"%s\"", r,
-                                  l->db ? store_last_error(l->db) : "");
+                                  l->db ? store_last_error(l->db) : store_reader_error());
                 l->db = store_conn_close(l->db);
         } while (lane_pause(&l->server->write, AGAIN_US));
         return NULL;

@@ -30,7 +30,7 @@ void reach_lost(struct reach *reach, const char *why)
         if (now - since < SAY_AFTER_US || (said && now - said < SAY_EVERY_US))
                 return;
         if (atomic_compare_exchange_strong(&reach->said_us, &said, now))
-                log_warn("the database is not reached: requests are told to come again", "for_s=%lld store=\"%s\"",
+                log_warn("the database is not reached: requests are told to come again", "for_s=%lld why=\"%s\"",
                          (long long)((now - since) / CLOCK_SECOND_US), why);
 }
 

@@ -55,7 +55,7 @@ static int connect_thread(struct lane_thread *t)
 
 static void note_lost(struct lane_thread *t)
 {
-        reach_lost(&t->server->reach, t->db ? store_last_error(t->db) : "");
+        reach_lost(&t->server->reach, t->db ? store_last_error(t->db) : store_reader_error());
         t->failed_us = clock_monotonic_us();
         t->db = store_conn_close(t->db);
 }

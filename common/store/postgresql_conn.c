@@ -59,13 +59,15 @@ struct store_conn *postgresql_conn_close(struct store_conn *conn)
         return NULL;
 }
 
-/* Its words are one line. */
+/* Its words become a quoted field of a line of the log. */
 static void keep_words(struct postgresql_conn *c, const char *words)
 {
         snprintf(c->base.error, sizeof(c->base.error), "%s", words);
         for (char *p = c->base.error; *p; p++)
-                if (*p == '\n' || *p == '\r')
+                if ((unsigned char)*p < ' ')
                         *p = p[1] ? ' ' : '\0';
+                else if (*p == '"')
+                        *p = '\'';
 }
 
 int postgresql_lost(struct postgresql_conn *c, const char *why)

@@ -142,6 +142,8 @@ static int reader_open(struct store *store, struct store_conn **ret_conn)
         if (r == 1)
                 r = has_row(&c->base, has_schema);
         if (r != 1) {
+                if (r != 0)
+                        r = store_fail(NULL, r, "%s", c->base.error);
                 store_conn_close(&c->base);
                 return r == 0 || r == STORE_E_RETRY ? -EAGAIN : r;
         }

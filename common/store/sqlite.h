@@ -18,6 +18,9 @@ struct sqlite_store {
         int file; /* the database file, for the writer's lock on it: open before and after all that SQLite opens */
 };
 
+/* open(2) of a file that was not there, mode 0600. What root makes is whose the folder is: an operator restores a store for a
+ * service that runs as a user of its own. */
+int sqlite_make(const char *path) MUST_USE;
 /* Makes the names in path's folder durable. */
 int sqlite_sync_folder(const char *path, const char **ret_error) MUST_USE;
 

@@ -199,7 +199,7 @@ int sqlite_reader_open(struct store *store, struct store_conn **ret_conn)
                         r = store_next(rows);
         }
         if (r != 1)
-                return r == 0 || r == STORE_E_RETRY ? -EAGAIN : r;
+                return r == 0 || r == STORE_E_RETRY ? -EAGAIN : store_fail(NULL, r, "%s", conn->error);
         rows = store_rows_close(rows);
         *ret_conn = TAKE(conn);
         return 0;

@@ -45,11 +45,29 @@ int sqlite_sync_folder(const char *path, const char **ret_error)
         return r;
 }
 
+int sqlite_make(const char *path)
+{
+        struct stat st;
+        const char *slash = strrchr(path, '/');
+        _cleanup_(mem_freep) char *folder = mem_strdup(slash ? path : ".");
+        if (slash)
+                folder[slash - path + 1] = '\0';
+        int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+        if (fd >= 0 && geteuid() == 0 && stat(folder, &st) == 0 && st.st_uid != 0 && fchown(fd, st.st_uid, st.st_gid) < 0) {
+                int r = errno;
+                close(fd);
+                unlink(path);
+                errno = r;
+                return -1;
+        }
+        return fd;
+}
+
 /* Makes the file if there is none, and its name durable. An existing file is not opened here: closing any
  * descriptor of it would drop the locks that SQLite holds on it in this process (fcntl(2)). */
 static int make_file(const char *path, const char **ret_error)
 {
-        int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+        int fd = sqlite_make(path);
         if (fd < 0)
                 return errno == EEXIST ? 0 : store_fail(ret_error, -errno, "cannot make %s: %m", path);
         int r = fsync(fd) < 0 ? store_fail(ret_error, -errno, "cannot sync %s: %m", path) : 0;

@@ -58,7 +58,9 @@ static int lock_once(struct sqlite_writer *w, bool wait)
 {
         struct flock lock = whole_file;
         struct stat ours, named;
-        int fd = open(lock_path_of(w), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+        int fd = sqlite_make(lock_path_of(w));
+        if (fd < 0 && errno == EEXIST && (fd = open(lock_path_of(w), O_RDWR | O_CLOEXEC)) < 0 && errno == ENOENT)
+                return -ESTALE; /* removed between both */
         if (fd < 0)
                 return -errno;
         int r = 0;

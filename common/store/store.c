@@ -8,12 +8,21 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#define FAILURE_MOST 320
+
+/* The thread's last words of a failure. */
+static char *failure(void)
+{
+        static _Thread_local char text[FAILURE_MOST];
+        return text;
+}
+
 int store_fail(const char **ret_error, int r, const char *format, ...)
 {
-        static _Thread_local char text[320];
+        char *text = failure();
         va_list args;
         va_start(args, format);
-        vsnprintf(text, sizeof(text), format, args);
+        vsnprintf(text, FAILURE_MOST, format, args);
         va_end(args);
         if (ret_error)
                 *ret_error = text;
@@ -118,6 +127,7 @@ int store_writer_observe(struct store *store, int *ret_pid, int64_t *ret_still_u
 int store_reader_open(struct store *store, struct store_conn **ret_conn)
 {
         _cleanup_(store_conn_closep) struct store_conn *conn = NULL;
+        failure()[0] = '\0';
         int r = store->engine->reader_open(store, &conn);
         if (r == 0)
                 r = check_use(store, conn, NULL);
@@ -131,6 +141,11 @@ int store_reader_open(struct store *store, struct store_conn **ret_conn)
 struct store_conn *store_conn_close(struct store_conn *conn)
 {
         return conn ? conn->engine->conn_close(conn) : NULL;
+}
+
+const char *store_reader_error(void)
+{
+        return failure();
 }
 
 const char *store_last_error(const struct store_conn *conn)

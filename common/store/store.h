@@ -127,6 +127,8 @@ int store_writer_observe(struct store *store, int *ret_pid, int64_t *ret_still_u
 /* A read-only connection: never writes, never checkpoints (NO_CKPT_ON_CLOSE). Many may be open, also while nobody
  * writes; the folder must be writable all the same (PATH-shm). -EAGAIN while the database has no schema yet. */
 int store_reader_open(struct store *store, struct store_conn **ret_conn) MUST_USE;
+/* What the database said when this thread's last store_reader_open failed; "" if nothing. Lent until its next failure. */
+const char *store_reader_error(void);
 struct store_conn *store_conn_close(struct store_conn *conn);
 DEFINE_CLEANUP(struct store_conn *, store_conn_close)
 

@@ -160,13 +160,19 @@ static int run(struct store_conn *writer, const char *script)
 
 int store_fill_lock(struct store_conn *writer)
 {
-        static const char sql[] = "SELECT CAST(CAST(pg_try_advisory_lock(" FILLING_CLASS ", hashtext(current_schema())) AS int) AS BIGINT)";
+        static const char sql[] = "SELECT CASE WHEN current_schema() IS NULL THEN -1 ELSE CAST(CAST(pg_try_advisory_lock(" FILLING_CLASS
+                                  ", hashtext(current_schema())) AS int) AS BIGINT) END";
         /* A vacuum may be in the way for longer than a service would wait. */
         static const char patience[] = "SET lock_timeout = '4s'; SET idle_in_transaction_session_timeout = '1min'";
         int64_t had = 1;
         int r = writer->engine->shared ? run(writer, patience) : 0;
         if (r == 0 && writer->engine->shared)
                 r = one_number(writer, sql, &had);
+        if (r == 0 && had < 0) {
+                snprintf(writer->error, sizeof(writer->error),
+                         "there is no schema of its search_path that the role may use: CREATE SCHEMA … AUTHORIZATION …");
+                return -EACCES;
+        }
         return r == 0 && !had ? STORE_E_LOCKED : r;
 }
 

@@ -23,10 +23,20 @@ void end_close(struct end *end)
         end->store = store_close(end->store);
 }
 
+/* What an operator forgets most; to a server that speaks another language than English nothing is added. */
+static const char *what_helps(const char *words)
+{
+        if (strstr(words, "database") && strstr(words, "does not exist"))
+                return ". Make it first: createdb -T template0 --locale=C -O ROLE DATABASE";
+        if (strstr(words, "permission denied"))
+                return ". Name the role that owns the database, or make this one its owner: ALTER DATABASE … OWNER TO …";
+        return "";
+}
+
 int end_fail(const struct end *end, int r, const char *what, const char **ret_error)
 {
         const char *why = end->conn && store_last_error(end->conn)[0] ? store_last_error(end->conn) : strerror(r < 0 ? -r : EIO);
-        return transfer_fail(ret_error, r, "can't %s %s: %s", what, end->address, why);
+        return transfer_fail(ret_error, r, "can't %s %s: %s%s", what, end->address, why, what_helps(why));
 }
 
 /* --- the source -------------------------------------------------------------------------------------------------------- */
@@ -43,8 +53,10 @@ int end_open_source(struct end *end, const char *url, const char **ret_error)
         r = store_reader_open(end->store, &end->conn);
         if (r == -EAGAIN)
                 return transfer_fail(ret_error, r, "%s has no schema: no service has ever used it", end->address);
-        if (r != 0)
-                return transfer_fail(ret_error, r, "can't open %s: %s", end->address, strerror(r < 0 ? -r : EIO));
+        if (r != 0) {
+                error = store_reader_error()[0] ? store_reader_error() : strerror(r < 0 ? -r : EIO);
+                return transfer_fail(ret_error, r, "can't open %s: %s%s", end->address, error, what_helps(error));
+        }
         return 0;
 }
 
@@ -122,8 +134,10 @@ int end_open_target(struct end *end, const char *url, const char **ret_error)
         r = store_writer_acquire(end->store, "nuanxin", false, &end->writer, &error);
         if (r == STORE_E_LOCKED)
                 return transfer_fail(ret_error, r, "a service uses %s: stop it first", end->address);
-        if (r != 0)
-                return transfer_fail(ret_error, r, "can't open %s: %s", end->address, error ? error : strerror(r < 0 ? -r : EIO));
+        if (r != 0) {
+                error = error ? error : strerror(r < 0 ? -r : EIO);
+                return transfer_fail(ret_error, r, "can't open %s: %s%s", end->address, error, what_helps(error));
+        }
         end->conn = store_writer_conn(end->writer);
         store_set_isolation(end->conn, STORE_READ_COMMITTED);
         r = lock(end);

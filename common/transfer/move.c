@@ -437,11 +437,11 @@ static int finish_only(struct move *m, const struct store_use *source_use, const
 static int open_both(struct move *m, const char **ret_error)
 {
         struct store_use use;
+        if (strncmp(m->o->source, "sqlite:", 7) != 0 || strncmp(m->o->target, "postgresql:", 11) != 0)
+                return transfer_fail(ret_error, -ENOTSUP, "moving goes from sqlite:PATH to postgresql://…; any other way by nuanxin backup and restore");
         int r = end_open_source(&m->source, m->o->source, ret_error);
         if (r == 0)
                 r = end_open_target(&m->target, m->o->target, ret_error);
-        if (r == 0 && (store_is_shared(m->source.store) || !store_is_shared(m->target.store)))
-                r = transfer_fail(ret_error, -ENOTSUP, "moving goes from sqlite:PATH to postgresql://…; any other way by nuanxin backup and restore");
         if (r != 0)
                 return r;
         r = store_use_read(m->source.conn, &use);

@@ -148,6 +148,30 @@ def damaged():
         s.cli("backup", "verify", path)  # older keys stay for what they sealed
 
 
+@story("a store that root restores belongs to whom its folder belongs to, and what a database refuses is said with the way out")
+def operators():
+    with Postgres() as pg, Stack(engine="sqlite") as s:
+        path, _ = backup(s, "sqlite:" + s.store_file("membership"), "b")
+        if os.geteuid() == 0:
+            folder = os.path.join(s.folder, "service")
+            os.mkdir(folder, 0o700)
+            os.chown(folder, 65534, 65534)
+            restore(s, path, f"sqlite:{folder}/m.db")
+            expect("owners", {(f, os.stat(f"{folder}/{f}").st_uid) for f in os.listdir(folder)}, {(f, 65534) for f in os.listdir(folder)})
+        missing = pg.url("membership").replace("/membership?", "/nowhere?")
+        for arguments in (("restore", path, missing), ("backup", missing, path + "-2")):
+            refused(s, *arguments, words=["'nowhere' does not exist", "createdb"])
+        pg.sql("ALTER SCHEMA public OWNER TO admin; REVOKE ALL ON SCHEMA public FROM PUBLIC, nuanxin", "activity")
+        refused(s, "restore", path, pg.url("activity"), words=["search_path", "CREATE SCHEMA"])
+        pg.sql("GRANT USAGE ON SCHEMA public TO nuanxin", "activity")
+        refused(s, "restore", path, pg.url("activity"), words=["permission denied", "owns the database"])
+        refused(s, "restore", path, pg.url("membership", options="&options=-csearch_path%3Dnone"), words=["search_path", "CREATE SCHEMA"])
+        plain = os.path.join(s.folder, "plain")
+        with open(plain, "w") as f:
+            f.write("no database" * 1000)
+        refused(s, "backup", "sqlite:" + plain, path + "-2", words=["not a database"])
+
+
 @story("a restore that is broken off leaves a store that no service uses; the same command makes it whole")
 def broken_off():
     with Postgres() as pg, Stack(engine="sqlite") as s:

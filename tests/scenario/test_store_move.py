@@ -190,6 +190,8 @@ def refusals():
 
         refused("there is no store", source="sqlite:/nowhere/x.db")
         refused("backup and restore", target=f"sqlite:{s.folder}/x.db")
+        assert not os.path.exists(f"{s.folder}/x.db"), "a target that can't be one was made"
+        refused("backup and restore", source=pg.url("membership"), target="sqlite:" + s.store_file("membership"))
         membership = pg.url("membership")
         pg.sql("CREATE TABLE mine (id int)", "membership")
         refused("is not empty", "createdb", target=membership)
