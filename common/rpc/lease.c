@@ -14,16 +14,20 @@ static int one_row(struct store_rows *rows, int64_t *ret)
         return r;
 }
 
+/* Nobody asks for a lease that lasts so much longer: it was given before the database's clock was set back. Whoever holds it
+ * after all finds another term. */
+#define ASTRAY NOW " + 2 * $2"
+
 /* Looks first: only a lease that has run out is worth a lock. */
 int lease_take(struct store_conn *db, struct lease *lease, int64_t life_us)
 {
-        static const char look[] = "SELECT 1 FROM rpc_lease WHERE name = 'leader' AND until_us > " NOW;
+        static const char look[] = "SELECT 1 FROM rpc_lease WHERE name = $1 AND until_us > " NOW " AND until_us <= " ASTRAY;
         static const char take[] =
                 "INSERT INTO rpc_lease (name, holder, term, until_us) VALUES ('leader', $1, 1, " NOW " + $2) "
                 "ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, term = rpc_lease.term + 1, "
-                "until_us = " NOW " + $2 WHERE rpc_lease.until_us <= " NOW " RETURNING term";
+                "until_us = " NOW " + $2 WHERE rpc_lease.until_us <= " NOW " OR rpc_lease.until_us > " ASTRAY " RETURNING term";
         _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
-        int r = store_query(db, look, &rows);
+        int r = store_query(db, look, &rows, TEXT(STR("leader")), I64(life_us));
         if (r == 0)
                 r = one_row(rows, NULL);
         if (r != 0)

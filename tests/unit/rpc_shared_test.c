@@ -161,6 +161,21 @@ static void test_handed_over(void)
         pair_done(&p);
 }
 
+/* Its holder is gone, and lasts for an hour by a clock that was set back. */
+static void test_clock_set_back(void)
+{
+        struct pair p = pair_new();
+        char sql[200];
+        CHECK(world_until(p.a, TERM, 1));
+        snprintf(sql, sizeof(sql), "UPDATE %s.rpc_lease SET holder = 'gone', term = 7, "
+                 "until_us = (EXTRACT(EPOCH FROM CLOCK_TIMESTAMP()) * 1000000)::BIGINT + 3600000000", p.a->schema);
+        world_sql(sql);
+        CHECK(world_until(p.a, TERM, 8));
+        CHECK_INT(PROBLEM(ASK(p.b, .method = PUT)), 0);
+        CHECK(world_until(p.a, SEEN, 1));
+        pair_done(&p);
+}
+
 /* --- an instance in a process of its own ------------------------------------------------------------------------ */
 
 #define WRITES 600 /* of each instance */
@@ -421,6 +436,7 @@ int main(void)
                 {"events have no gap, and stand in their thing's order", test_order},
                 {"news wake reads on every instance", test_news_everywhere},
                 {"a leader that ends hands over at once", test_handed_over},
+                {"a lease from before the database's clock was set back holds up nobody", test_clock_set_back},
                 {"a killed leader's successor goes on without a gap", test_killed_leader},
                 {"a frozen leader wakes as none", test_frozen_leader},
                 {"cut connections lose nothing, double nothing, and fail nothing", test_cut_connections},
