@@ -27,7 +27,12 @@ static char *outbox(struct cli *cli, const Status *s)
                            : arena_printf(cli->arena, "%" PRId64, s->outbox_head);
 }
 
-static void show_instances(struct cli *cli, Status *const *all, size_t n)
+/* One that did not tell of itself, and why. */
+struct silent {
+        const char *instance, *state;
+};
+
+static void show_instances(struct cli *cli, Status *const *all, size_t n, const struct silent *silent, size_t n_silent)
 {
         static const char *const headings[] = {"INSTANCE", "WRITES", "LEADS", "STATE", "UP", "COMMITS", "RETRIES",
                                                "COMMIT P50", "P99", "OUTBOX"};
@@ -43,6 +48,8 @@ static void show_instances(struct cli *cli, Status *const *all, size_t n)
                                               milliseconds(cli, s->commit_p50_us), milliseconds(cli, s->commit_p99_us),
                                               outbox(cli, s)});
         }
+        for (size_t i = 0; i < n_silent; i++)
+                table_row(t, (const char *[]){silent[i].instance, "-", "-", silent[i].state, "", "", "", "", "", ""});
         table_print(t);
 }
 
@@ -94,11 +101,42 @@ static void show_consumers(struct cli *cli, Status *const *all, size_t n)
         table_print(t);
 }
 
+static int by_name(const void *a, const void *b)
+{
+        const struct rpc_instance *x = a, *y = b;
+        int r = strcmp(x->service, y->service);
+        return r ? r : strcmp(x->instance, y->instance);
+}
+
+/* Its status, or what is known without. */
+static int ask_status(struct cli *cli, const struct rpc_instance *i, Status **ret, struct silent *ret_silent)
+{
+        struct operator_refusal refusal = {0};
+        void *response, *request = message_new(cli->arena, operator_method("GetStatus")->input);
+        const struct operator_target target = {.service = i->service, .instance = i->instance};
+        const char *name = i->instance[0] ? i->instance : i->service;
+        int r = i->up ? operator_call(cli->op, operator_method("GetStatus"), &target, cli->arena, request, &response, &refusal) : 0;
+        if (i->up && r == 0) {
+                *ret = response;
+                return 0;
+        }
+        *ret_silent = (struct silent){name, r == OPERATOR_E_REFUSED ? "no store" : "silent"};
+        if (r == OPERATOR_E_REFUSED && strstr(refusal.type, "unavailable"))
+                fprintf(stderr, "%s can't read its store: its log and its /readyz say why\n", name);
+        else if (r == OPERATOR_E_REFUSED)
+                fprintf(stderr, "%s: %s %s\n", name, refusal.title, refusal.detail);
+        else
+                fprintf(stderr, "%s does not answer at %s%s\n", name, i->endpoint,
+                        cli->curve || strncmp(i->endpoint, "tcp:", 4) != 0 ? "" : "; if it wants CURVE keys, give --curve FOLDER, with the operator's in it");
+        return 1;
+}
+
 static int run_status(struct cli *cli, const struct command *command, const char *const *operands, size_t n_operands)
 {
         struct rpc_instance found[MAX_INSTANCES];
         Status *all[MAX_INSTANCES];
-        size_t n = 0, n_found;
+        struct silent silent[MAX_INSTANCES];
+        size_t n = 0, n_silent = 0, n_found;
         (void)command, (void)operands, (void)n_operands;
 
         int r = cli_open(cli);
@@ -110,18 +148,12 @@ static int run_status(struct cli *cli, const struct command *command, const char
                 found[i].instance = arena_strdup(cli->arena, found[i].instance);
                 found[i].endpoint = arena_strdup(cli->arena, found[i].endpoint);
         }
+        qsort(found, n_found, sizeof(*found), by_name);
         for (size_t i = 0; i < n_found; i++) {
-                void *response, *request = message_new(cli->arena, operator_method("GetStatus")->input);
-                if (!found[i].up) {
-                        fprintf(stderr, "%s does not answer at %s\n", found[i].service, found[i].endpoint);
-                        r = 1;
-                        continue;
-                }
-                const struct operator_target target = {.service = found[i].service, .instance = found[i].instance};
-                if (cli_call(cli, "GetStatus", &target, request, &response))
-                        r = 1;
+                if (ask_status(cli, &found[i], &all[n], &silent[n_silent]) == 0)
+                        n++;
                 else
-                        all[n++] = response;
+                        r = 1, n_silent++;
         }
         if (!n_found) {
                 fprintf(stderr, "no instance is known in %s: is the stack running (make run), and is --var its folder?\n", cli->bus);
@@ -136,7 +168,7 @@ static int run_status(struct cli *cli, const struct command *command, const char
                 printf("]\n");
                 return r;
         }
-        show_instances(cli, all, n);
+        show_instances(cli, all, n, silent, n_silent);
         show_lanes(cli, all, n);
         show_methods(cli, all, n);
         show_consumers(cli, all, n);

@@ -177,6 +177,22 @@ def late_database():
         s.call("GET", f"/v1/campaigns/{s.campaign}", token=s.api_key, retry_503=True).ok()
 
 
+@story("while the database is away, status names each instance and says what it lacks; its log is one readable line")
+def away():
+    with Stack(instances=PAIR) as s:
+        s.database.stop()
+        r = wait_until("status says so", lambda: (lambda r: r if r.stdout.count("no store") == 4 else None)(s.cli("status", check=False)), 20)
+        expect("status of the command", r.returncode, 1)
+        for name in ("activity-1", "activity-2", "membership-1", "membership-2"):
+            assert f"{name} can't read its store" in r.stderr, r.stderr
+        wait_until("all logs say why", lambda: s.logs().count("the database is not reached") >= 4, 20)
+        for line in s.logs().splitlines():
+            if "the database is not reached" in line:
+                assert line.count('"') == 4 and "\t" not in line and not line.endswith('why=""'), line
+        s.database.start()
+        wait_until("all is well", lambda: s.cli("status", check=False).returncode == 0, 20)
+
+
 @story("counts that are made anew while check-ins go on count each once")
 def counted_anew():
     with scene(n_members=400, n_activities=30, instances=PAIR) as (s, _, campaign, pairs):
