@@ -55,6 +55,7 @@ struct service {
         struct arena *arena; /* of the pair in hand */
         struct buf hello;
         void *user;
+        char moved[400]; /* where to, of a store that is out of use */
         /* options */
         const char *store_url, *redis, *redis_auth_file, *bus_address, *advertise, *curve, *keys, *admin_option,
                 *clock_file, *log_level, *instance_option;
@@ -166,15 +167,24 @@ static void on_moved(void *arg, const char *where)
                 return;
         log_error("this store is out of use: nothing is served from it", "store=\"%s\" why=\"%s\"", s->store_url, where);
         s->state = SERVICE_MOVED;
+        snprintf(s->moved, sizeof(s->moved), "%s", where);
         announce(s);
         rpc_server_drain(s->server, drained_for_good, s);
+}
+
+/* What a store that was moved says to whoever opens it. */
+static const char *where_to(struct service *s)
+{
+        _cleanup_(store_conn_closep) struct store_conn *conn = NULL;
+        int r = store_reader_open(s->store, &conn);
+        return r != 0 && store_reader_error()[0] ? store_reader_error() : "it was moved";
 }
 
 static void on_changed(void *arg, bool gone)
 {
         struct service *s = arg;
         if (gone)
-                on_moved(arg, "it was moved");
+                on_moved(arg, where_to(s));
         else if (s->state == SERVICE_READY)
                 announce(s);
 }
@@ -277,7 +287,7 @@ static int serve_readyz(void *arg, struct buf *body)
 {
         struct service *s = arg;
         static const char *const words[] = {"starting: waiting for the store's schema\n", "ok\n",
-                                            "the store's data was moved elsewhere: start it with the --store that the move was made to\n",
+                                            "this store is out of use",
                                             "draining\n", "ending\n"};
         bool shared = store_is_shared(s->store);
         int64_t away_us = rpc_server_away_us(s->server);
@@ -290,6 +300,8 @@ static int serve_readyz(void *arg, struct buf *body)
                 return 503;
         } else {
                 buf_add_z(body, words[s->state]);
+                if (s->state == SERVICE_MOVED)
+                        buf_printf(body, ": %s\n", s->moved);
         }
         return s->state == SERVICE_READY ? 200 : 503;
 }
@@ -454,7 +466,7 @@ int service_main(const struct service_spec *spec, int argc, char **argv)
         char store_default[80], usage[120];
         const struct config_option shared[] = {
                 {"instance", "ID", "this instance's name (default: the service's name and -1)", CONFIG_TEXT, &s.instance_option, 0, 0},
-                {"store", "URL", "sqlite:PATH (default: sqlite:var/store/SERVICE.db)", CONFIG_TEXT, &s.store_url, 0, 0},
+                {"store", "URL", "sqlite:PATH or postgresql://USER@HOST/DATABASE (default: sqlite:var/store/SERVICE.db)", CONFIG_TEXT, &s.store_url, 0, 0},
                 {"redis", "ADDRESS", "unix:PATH, HOST:PORT or sentinel://HOST:PORT,…/NAME (default: 127.0.0.1:6379)", CONFIG_TEXT, &s.redis, 0, 0},
                 {"redis-auth", "PATH", "file of mode 0600 with lines password TEXT, user NAME, sentinel-password TEXT", CONFIG_TEXT, &s.redis_auth_file, 0, 0},
                 {"bus", "FOLDER", "where the socket goes, mode 0700, or an endpoint such as tcp://0.0.0.0:7001 (default: var/bus)", CONFIG_TEXT, &s.bus_address, 0, 0},

@@ -284,7 +284,7 @@ static struct buf log_value(struct str line, const char *key)
 /* `msg="can't listen" error="No such device" hint="…"` as a sentence; what is no log line as it is. */
 static void put_words(struct str line, char *ret, size_t room)
 {
-        static const char *const keys[] = {" value=\"", " error=\"", " hint=\""};
+        static const char *const keys[] = {" value=\"", " error=\"", " why=\"", " hint=\""};
         struct buf all = log_value(line, " msg=\"");
         for (size_t i = 0; i < ARRAY_LEN(keys) && all.n; i++) {
                 _cleanup_(buf_done) struct buf value = log_value(line, keys[i]);

@@ -4,6 +4,7 @@
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -66,6 +67,9 @@ def under_load():
                 check_ledger(s, admin, ledger, campaign)
                 for name in ("activity-1", "activity-2"):
                     wait_until(f"{name} leaves its store", lambda: log_has(s, name, "this store is out of use"), 5)
+                    with open(os.path.join(s.var, "log", name + ".log")) as f:
+                        r = s.cli("ready", re.findall(r"admin=(\S+)", f.read())[-1], check=False)
+                    assert r.returncode == 1 and "its data was moved to postgresql://nuanxin@" in r.stderr + r.stdout, r
                 expect("the source", s.rows("activity", "SELECT state, other FROM store_use"), [("moved", pg_address(url))])
                 expect("the target's note", pg.sql("SELECT to_regclass('store_use') IS NULL", "activity"), "t")
                 expect("references that were not checked", pg.sql("SELECT count(*) FROM pg_constraint WHERE NOT convalidated", "activity"), "0")
