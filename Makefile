@@ -115,7 +115,7 @@ install: all ## put binaries and systemd units in place: PREFIX=/usr/local DESTD
 	    sed 's|/usr/local/|$(PREFIX)/|' $$unit >'$(DESTDIR)$(PREFIX)'/lib/systemd/system/$${unit##*/} || exit 1; done
 	$(Q)install -m 644 deploy/systemd/sysusers.conf '$(DESTDIR)$(PREFIX)/lib/sysusers.d/nuanxin.conf'
 	$(Q)install -m 644 deploy/systemd/tmpfiles.conf '$(DESTDIR)$(PREFIX)/lib/tmpfiles.d/nuanxin.conf'
-	$(Q)install -m 644 README.md deploy/README.zh-CN.md deploy/HOSTS.md deploy/systemd/nuanxin-gateway-tls.conf '$(DESTDIR)$(PREFIX)/share/doc/nuanxin/'
+	$(Q)install -m 644 README.md deploy/README.zh-CN.md deploy/HOSTS.md deploy/CAPACITY.md deploy/systemd/nuanxin-gateway-tls.conf '$(DESTDIR)$(PREFIX)/share/doc/nuanxin/'
 
 clean: ## remove what was built
 	rm -rf build

@@ -117,8 +117,13 @@ static int add_master(struct keyring *k)
 
 int keyring_create(const char *folder)
 {
+        struct stat st;
         if (mkdir(folder, 0700) < 0 && errno != EEXIST)
                 return -errno;
+        if (stat(folder, &st) < 0)
+                return -errno;
+        if (!file_is_private(&st, false)) /* it would be made, and never read */
+                return -EPERM;
         _cleanup_(keyring_freep) struct keyring *k = keyring_alloc();
         int r = add_master(k);
         if (r < 0)

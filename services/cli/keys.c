@@ -43,6 +43,8 @@ static int run_create(struct cli *cli, const struct command *command, const char
         int r = keyring_create(cli->keys);
         if (r == KEYRING_E_EXISTS)
                 fprintf(stderr, "%s has a keyring already; `nuanxin keys rotate` adds a key\n", cli->keys);
+        else if (r == -EPERM)
+                fprintf(stderr, "%s must be yours, and for its owner only: chmod go= %s\n", cli->keys, cli->keys);
         else if (r < 0)
                 fprintf(stderr, "can't make a keyring in %s: %s\n", cli->keys, strerror(-r));
         return r ? 1 : show(cli, cli->keys, "Back it up now: nuanxin keys backup FOLDER\n");

@@ -139,6 +139,9 @@ def damaged():
             f.write(b"x")
         refused(s, "restore", longer, target)
         assert not os.path.exists(f"{s.folder}/r.db"), "a damaged backup has begun a store"
+        os.mkdir(f"{s.folder}/open", 0o755)
+        refused(s, "keys", "create", "--keys", f"{s.folder}/open", words=["chmod go="])
+        expect("what was made there", os.listdir(f"{s.folder}/open"), [])
         s.cli("keys", "create", "--keys", f"{s.folder}/other")
         refused(s, "restore", path, target, "--keys", f"{s.folder}/other", words=["--keys"])
         refused(s, "backup", "verify", path, "--keys", f"{s.folder}/none", words=["--keys"])
