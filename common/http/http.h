@@ -90,10 +90,12 @@ struct http_server_options {
         struct stream_tls *tls; /* or NULL */
         struct http_limits limits;
         size_t max_connections; /* of this server; beyond it accepting pauses */
+        bool opens_later;       /* connections wait, in the kernel, until http_server_open */
         int64_t (*utc_us)(void *); /* for the Date field; arg is ops' arg */
 };
 int http_server_new(struct loop *loop, const struct http_server_options *options, const struct http_ops *ops,
                     void *arg, struct http_server **ret_server, int *ret_port) MUST_USE;
+void http_server_open(struct http_server *server);
 /* No new connections but those that wait to be accepted; each ends with the answer to the last request that it has sent
  * (Connection: close), idle ones after a second in which a request that was on its way may still come. */
 void http_server_drain(struct http_server *server);

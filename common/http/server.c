@@ -109,7 +109,7 @@ const char *http_server_date(struct http_server *server)
 static void server_update(struct http_server *server)
 {
         size_t held = server->n_connections + stream_listener_finishing(server->listener);
-        stream_listener_pause(server->listener, held >= server->options.max_connections);
+        stream_listener_pause(server->listener, server->options.opens_later || held >= server->options.max_connections);
         if (held > 0 && !server->ticking) {
                 server->ticking = true;
                 loop_timer_set(server->tick, server->tick_us);
@@ -174,8 +174,15 @@ int http_server_new(struct loop *loop, const struct http_server_options *options
         }
         server->tick = loop_timer_new(loop, on_tick, server);
         server->tick_us = tick_for(&options->limits);
+        server_update(server);
         *ret_server = server;
         return 0;
+}
+
+void http_server_open(struct http_server *server)
+{
+        server->options.opens_later = false;
+        server_update(server);
 }
 
 void http_server_drain(struct http_server *server)

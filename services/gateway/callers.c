@@ -216,6 +216,11 @@ void callers_told(struct callers *c, bool alive)
         c->told_since_us = loop_now_us(c->loop);
 }
 
+bool callers_are_told(const struct callers *c)
+{
+        return c->told;
+}
+
 void callers_drop(struct callers *c, struct str slot_text)
 {
         c->dropped_us[slot_of(slot_text)] = loop_now_us(c->loop);

@@ -167,6 +167,7 @@ void callers_wait_cancel(struct callers *callers, struct callers_waiter *waiter)
 
 /* The subscription's news. */
 void callers_told(struct callers *callers, bool alive);
+bool callers_are_told(const struct callers *callers);
 void callers_drop(struct callers *callers, struct str slot_text); /* a key in hexadecimal, or a principal's id */
 /* Redis failed or is back. */
 void callers_redis(struct callers *callers, bool up);

@@ -28,7 +28,9 @@ struct process {
         int64_t watchdog_us;
         struct worker *workers[GATEWAY_THREADS_MAX];
         pthread_t threads[GATEWAY_THREADS_MAX];
-        size_t n_workers, n_ended, n_services;
+        size_t n_workers, n_open, n_ended;
+        char address[128]; /* where it is reached */
+        int admin_port;
         uint32_t seen; /* services that have been there once */
         bool draining;
 };
@@ -49,8 +51,8 @@ static int serve_livez(void *arg, struct buf *body)
         return 200;
 }
 
-/* Ready once each service has been seen, and as long as one is there: a service that is down takes down its own routes
- * only, not the gateway. */
+/* Ready once it accepts connections and each service has been seen, and as long as one is there: a service that is down
+ * takes down its own routes only, not the gateway. */
 static int serve_readyz(void *arg, struct buf *body)
 {
         struct process *p = arg;
@@ -65,7 +67,8 @@ static int serve_readyz(void *arg, struct buf *body)
                 buf_add_z(body, "draining\n");
         for (size_t i = 0; i < n; i++)
                 buf_printf(body, "%s %s\n", names[i], up >> i & 1 ? "up" : "down");
-        return !p->draining && (p->seen & all) == all && up & all ? 200 : 503;
+        bool serves = p->n_open == p->n_workers && !p->draining;
+        return serves && (p->seen & all) == all && up & all ? 200 : 503;
 }
 
 static const struct loop_admin_page admin_pages[] = {
@@ -76,6 +79,21 @@ static const struct loop_admin_page admin_pages[] = {
 };
 
 /* --- signals ----------------------------------------------------------------------------------------------------------- */
+
+static void worker_open(void *arg) /* on the main loop */
+{
+        struct process *p = arg;
+        if (++p->n_open < p->n_workers)
+                return;
+        service_notify("READY=1");
+        log_info("ready", "http=%s admin_port=%d threads=%zu", p->address, p->admin_port, p->n_workers);
+}
+
+static void on_worker_open(void *arg) /* on the worker's thread */
+{
+        struct process *p = arg;
+        loop_post(p->loop, worker_open, p);
+}
 
 static void worker_ended(void *arg) /* on the main loop */
 {
@@ -161,25 +179,26 @@ static int open_shared(struct gateway *g)
         return 0;
 }
 
-static int open_workers(struct process *p, char address[128], int *ret_admin_port)
+static int open_workers(struct process *p)
 {
         struct gateway *g = p->gateway;
         const char *error = NULL;
         int r, port = 0;
-        snprintf(address, 128, "%s", g->listen);
+        snprintf(p->address, sizeof(p->address), "%s", g->listen);
         for (int i = 0; i < (int)g->threads; i++) {
-                if ((r = worker_new(g, i, address, &p->workers[i], &port, &error)) < 0)
+                if ((r = worker_new(g, i, p->address, &p->workers[i], &port, &error)) < 0)
                         return fail("can't start", r, error);
                 p->n_workers++;
                 p->workers[i]->on_ended = on_worker_ended;
-                p->workers[i]->ended_arg = p;
+                p->workers[i]->on_open = on_worker_open;
+                p->workers[i]->process = p;
                 int host = (int)(strrchr(g->http, ':') - g->http);
                 if (g->listen == g->http)
-                        snprintf(address, 128, "%.*s:%d", host, g->http, port);
+                        snprintf(p->address, sizeof(p->address), "%.*s:%d", host, g->http, port);
         }
         if (g->listen != g->http)
-                snprintf(address, 128, "%s", g->http);
-        if ((r = loop_admin_new(p->loop, g->admin, g->admin_open, admin_pages, p, &p->admin, ret_admin_port)) < 0)
+                snprintf(p->address, sizeof(p->address), "%s", g->http);
+        if ((r = loop_admin_new(p->loop, g->admin, g->admin_open, admin_pages, p, &p->admin, &p->admin_port)) < 0)
                 return fail("the admin port can't be opened", r, "give --admin a free loopback address");
         return 0;
 }
@@ -193,13 +212,12 @@ static void *thread_main(void *arg)
 static int run(struct process *p)
 {
         const char *watchdog = getenv("WATCHDOG_USEC");
-        char address[128];
-        int r, admin_port = 0;
+        int r;
 
         signal(SIGPIPE, SIG_IGN);
         p->loop = loop_new();
         p->gateway->metrics = metric_registry_new();
-        if ((r = open_shared(p->gateway)) < 0 || (r = open_workers(p, address, &admin_port)) < 0)
+        if ((r = open_shared(p->gateway)) < 0 || (r = open_workers(p)) < 0)
                 return r;
         p->signals[0] = loop_signal_new(p->loop, SIGTERM, on_terminate, p);
         p->signals[1] = loop_signal_new(p->loop, SIGINT, on_terminate, p);
@@ -216,8 +234,6 @@ static int run(struct process *p)
                 if (pthread_create(&p->threads[i], NULL, thread_main, p->workers[i]) != 0)
                         abort();
         pthread_sigmask(SIG_SETMASK, &before, NULL);
-        service_notify("READY=1");
-        log_info("ready", "http=%s admin_port=%d threads=%zu", address, admin_port, p->n_workers);
         loop_run(p->loop);
         for (size_t i = 0; i < p->n_workers; i++)
                 pthread_join(p->threads[i], NULL);

@@ -14,8 +14,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define WATCH_FIRST_US   (2 * 1000ll)  /* until it is open */
 #define WATCH_FAST_US    (20 * 1000ll) /* while a service is missing, and draining */
 #define WATCH_US         (500 * 1000ll)
+#define OPEN_LATEST_US   (2 * CLOCK_SECOND_US)
 #define DRAIN_LONGEST_US (20 * CLOCK_SECOND_US)
 #define REDIS_TIMEOUT_US (250 * 1000ll)
 
@@ -81,17 +83,32 @@ static bool watch_services(struct worker *w)
         return up == (uint32_t)((1ull << n) - 1);
 }
 
+/* One that joins others must not answer worse than they do. If it is a service or Redis that is down, those who need
+ * neither are served after a moment all the same. */
+static void open_when_ready(struct worker *w, bool all_up)
+{
+        bool ready = all_up && callers_are_told(w->callers) && cache_is_up(w->cache);
+        if (!ready && loop_now_us(w->loop) < w->open_until_us)
+                return;
+        w->open_until_us = 0;
+        http_server_open(w->http);
+        w->on_open(w->process);
+}
+
 static void on_timer(void *arg)
 {
         struct worker *w = arg;
         bool all_up = watch_services(w);
+        if (w->open_until_us && !w->drain_until_us)
+                open_when_ready(w, all_up);
         metric_set(w->connections, (int64_t)http_server_connections(w->http));
         if (w->drain_until_us &&
             (http_server_connections(w->http) == 0 || loop_now_us(w->loop) >= w->drain_until_us)) {
                 loop_stop(w->loop);
                 return;
         }
-        loop_timer_set(w->timer, all_up && !w->drain_until_us ? WATCH_US : WATCH_FAST_US);
+        bool calm = all_up && !w->drain_until_us;
+        loop_timer_set(w->timer, w->open_until_us ? WATCH_FIRST_US : calm ? WATCH_US : WATCH_FAST_US);
 }
 
 static void drain(void *arg)
@@ -111,11 +128,12 @@ void worker_drain(struct worker *w)
 
 void worker_run(struct worker *w)
 {
+        w->open_until_us = clock_monotonic_us() + OPEN_LATEST_US;
         loop_timer_set(w->timer, 0);
         loop_run(w->loop);
         if (http_server_connections(w->http))
                 log_error("drain took too long: connections are cut", "connections=%zu", http_server_connections(w->http));
-        w->on_ended(w->ended_arg);
+        w->on_ended(w->process);
 }
 
 /* --- start ------------------------------------------------------------------------------------------------------------- */
@@ -198,7 +216,8 @@ int worker_new(struct gateway *g, int index, const char *address, struct worker 
                 w->revocations = revocations_new(w);
         const struct http_server_options options = {
                 .address = address, .tls = g->tls, .limits = g->limits,
-                .max_connections = (size_t)((g->max_connections + g->threads - 1) / g->threads), .utc_us = utc_us,
+                .max_connections = (size_t)((g->max_connections + g->threads - 1) / g->threads), .opens_later = true,
+                .utc_us = utc_us,
         };
         if ((r = http_server_new(w->loop, &options, &request_ops, w, &w->http, ret_port)) < 0) {
                 *ret_error = "--http: can't listen there";

@@ -27,11 +27,13 @@ struct worker {
         struct route nowhere;            /* counts what is no method of the contract */
         int64_t logged_second;           /* failures are logged up to a bound each second */
         unsigned logged, unlogged;
+        int64_t open_until_us;           /* monotonic: opens by then in any case; 0: is open */
         int64_t drain_until_us;          /* monotonic; 0: not draining */
         /* For other threads to read: which services have an instance, by bit of worker_services. */
         _Atomic uint32_t services_up;
-        void (*on_ended)(void *arg); /* from this worker's thread */
-        void *ended_arg;
+        void (*on_open)(void *arg);  /* from this worker's thread: it accepts connections now */
+        void (*on_ended)(void *arg); /* likewise */
+        void *process;               /* their argument */
 };
 
 /* The services that serve HTTP methods, from the contract; NULL-terminated, at most 32. */

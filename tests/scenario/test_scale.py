@@ -4,6 +4,7 @@
 import http.client
 import json
 import os
+import signal
 import socket
 import stat
 import subprocess
@@ -106,6 +107,24 @@ def up_and_down(s):
         expect("what runs", (running(s, "membership"), running(s, "activity")), ([1], [1]))
         callers.goes_on()
     s.call("GET", "/v1/organizations/43", token=s.api_key).ok()
+
+
+@story("a gateway answers nobody before it knows Redis and the services: those who come early wait")
+def early(s):
+    token, answers = s.login("clerk"), []
+    redis, old = s.kill("redis", signal.SIGSTOP), s.kill("gateway-1")
+    try:
+        wait_until("another gateway is started", lambda: s.pid("gateway-1") not in (None, old))
+        caller = threading.Thread(target=lambda: answers.append(s.call("GET", "/v1/organizations/430102", token=token).status))
+        caller.start()
+        until = time.monotonic() + 1
+        while time.monotonic() < until:
+            expect("answers without Redis", answers, [])
+            time.sleep(0.01)
+    finally:
+        os.kill(redis, signal.SIGCONT)
+    caller.join(30)
+    expect("answers", answers, [200])
 
 
 @story("the instance that writes leaves too: the one that stays takes over, and no call fails")

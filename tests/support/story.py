@@ -4,6 +4,7 @@
 A story fails by an exception: use plain assert with a message, or `expect`. Nothing sleeps for luck: `wait_until`
 polls a condition with a deadline and says what it waited for.
 """
+import datetime
 import os
 import sys
 import time
@@ -45,6 +46,17 @@ def wait_until(what, condition, seconds=10.0, every=0.02):
         time.sleep(every)
 
 
+def said_since(started, argument):
+    """What the processes of the story's world have logged meanwhile, in order: who failed says why there."""
+    began = datetime.datetime.utcfromtimestamp(time.time() - (time.monotonic() - started)).isoformat()
+    folders = [os.path.join(a.var, "log") for a in argument if hasattr(a, "var")]
+    lines = []
+    for path in (os.path.join(f, name) for f in folders if os.path.isdir(f) for name in os.listdir(f)):
+        with open(path, errors="replace") as f:
+            lines += [(line, os.path.basename(path)) for line in map(str.rstrip, f) if line.startswith("time=") and line[5:] > began]
+    return [f"{name}: {line}" for line, name in sorted(lines)][-200:]
+
+
 def main(setup=None):
     """Runs every story of the file. setup: a context manager whose value each story gets as its argument."""
     failures = 0
@@ -64,6 +76,8 @@ def main(setup=None):
             except Exception:
                 failures += 1
                 for line in traceback.format_exc().splitlines():
+                    print("# " + line)
+                for line in said_since(started, argument):
                     print("# " + line)
                 print(f"not ok {number} - {title}", flush=True)
         print(f"1..{number}", flush=True)
