@@ -73,6 +73,8 @@ int seal_stream_pull(struct seal_stream *stream, struct str sealed, unsigned cha
 #define BLIND_INDEX_SIZE 32
 void crypto_blind_index(const struct keyring *keyring, const char *field, struct str value,
                         unsigned char out[BLIND_INDEX_SIZE]);
+/* Tells keyrings apart, and nothing about them; rotating master keys changes nothing in it. */
+void keyring_mark(const struct keyring *keyring, unsigned char out[BLIND_INDEX_SIZE]);
 
 /* --- passwords, tokens, hashes -------------------------------------------------------------------------------- */
 

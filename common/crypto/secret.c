@@ -79,6 +79,11 @@ void crypto_blind_index(const struct keyring *keyring, const char *field, struct
         sodium_memzero(key, sizeof(key));
 }
 
+void keyring_mark(const struct keyring *keyring, unsigned char out[BLIND_INDEX_SIZE])
+{
+        crypto_blind_index(keyring, "keyring.mark", STR("nuanxin"), out);
+}
+
 struct str base64url_encode(struct arena *arena, struct str s)
 {
         size_t size = sodium_base64_encoded_len(s.n, sodium_base64_VARIANT_URLSAFE_NO_PADDING); /* with the NUL */

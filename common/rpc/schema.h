@@ -13,3 +13,9 @@ extern const size_t rpc_n_migrations;
 /* Both lists, this layer's and the service's own (ends with a zeroed entry), as store.h says of one. */
 int rpc_migrate(struct store_conn *writer, const struct store_migration *service, const char **ret_error) MUST_USE;
 int rpc_schema_fits(struct store_conn *conn, const struct store_migration *service, const char **ret_error) MUST_USE;
+
+/* The store's first writer notes which keyring seals what is in it; everybody's must be the same. -EKEYREJECTED: it is another,
+ * and the error says what to do. Not noted yet is no error. */
+struct keyring;
+int rpc_keyring_bind(struct store_conn *writer, const struct keyring *keyring, const char **ret_error) MUST_USE;
+int rpc_keyring_fits(struct store_conn *conn, const struct keyring *keyring, const char **ret_error) MUST_USE;

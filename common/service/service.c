@@ -437,6 +437,7 @@ static int run(struct service *s)
                 return r;
         const struct takeover_options takeover = {
                 .loop = s->loop, .store = s->store, .instance = s->instance, .migrations = s->spec->rpc->migrations,
+                .keyring = s->keyring,
                 .on_writer = on_writer, .on_schema = on_schema, .on_moved = on_moved, .arg = s,
         };
         if ((r = takeover_new(&takeover, &s->takeover)) < 0)

@@ -31,6 +31,8 @@
 #define DATABASE_EVERY_US (CLOCK_SECOND_US / 2)
 #define SAY_EVERY_US      CLOCK_MINUTE_US
 
+#define WRONG_KEYRING "this keyring is not the store's"
+
 struct takeover {
         struct takeover_options o;
         struct loop_timer *schema_timer, *watch_timer;
@@ -44,12 +46,20 @@ struct takeover {
         struct store_writer *writer; /* handed over from the thread by the post */
 };
 
+static int bring_up(struct takeover *t, struct store_conn *writer, const char **ret_error)
+{
+        int r = rpc_migrate(writer, t->o.migrations, ret_error);
+        return r == 0 && t->o.keyring ? rpc_keyring_bind(writer, t->o.keyring, ret_error) : r;
+}
+
 static int migrate(struct takeover *t, struct store_writer *writer)
 {
         const char *error = NULL;
         service_notify("EXTEND_TIMEOUT_USEC=3600000000"); /* a large table takes its time */
-        int r = rpc_migrate(store_writer_conn(writer), t->o.migrations, &error);
-        if (r)
+        int r = bring_up(t, store_writer_conn(writer), &error);
+        if (r == -EKEYREJECTED)
+                log_error(WRONG_KEYRING, "error=\"%s\"", error);
+        else if (r)
                 log_error("the schema can't be brought up to date", "error=\"%s\"", error ? error : strerror(r < 0 ? -r : EIO));
         return r > 0 ? -EIO : r;
 }
@@ -152,7 +162,7 @@ static void *wait_for_database(void *arg)
                 const char *error = NULL;
                 r = writer ? 0 : store_writer_acquire(t->o.store, t->o.instance, false, &writer, &error);
                 if (r == 0)
-                        r = rpc_migrate(store_writer_conn(writer), t->o.migrations, &error);
+                        r = bring_up(t, store_writer_conn(writer), &error);
                 if (r == 0) /* a copy may have begun since it was first looked at */
                         r = look_at_use(store_writer_conn(writer), &error);
                 if (r == STORE_E_FILLING) {
@@ -172,7 +182,8 @@ static void *wait_for_database(void *arg)
                         loop_post(t->o.loop, became_writer, t);
                         return NULL;
                 }
-                log_error("the schema can't be brought up to date", "error=\"%s\"", error ? error : strerror(r < 0 ? -r : EIO));
+                log_error(r == -EKEYREJECTED ? WRONG_KEYRING : "the schema can't be brought up to date", "error=\"%s\"",
+                          error ? error : strerror(r < 0 ? -r : EIO));
                 _exit(1);
         }
         store_writer_release(writer);
@@ -229,6 +240,10 @@ static void look_for_schema(void *arg)
                 snprintf(t->moved, sizeof(t->moved), "the store was moved");
                 was_moved(t);
                 return;
+        }
+        if (r == 1 && t->o.keyring && rpc_keyring_fits(conn, t->o.keyring, &error) == -EKEYREJECTED) {
+                log_error(WRONG_KEYRING, "error=\"%s\"", error);
+                _exit(1);
         }
         if (r == STORE_E_OUTGROWN) {
                 log_error("this build is too old for the store", "error=\"%s\"", error);

@@ -15,6 +15,7 @@ struct takeover_options {
         struct store *store;
         const char *instance;
         const struct store_migration *migrations; /* ends with a zeroed entry */
+        const struct keyring *keyring; /* must be the store's; NULL: whichever */
         /* On the loop's thread: this process has the lock, and the schema is up to date. The writer is the callee's. */
         void (*on_writer)(void *arg, struct store_writer *writer);
         /* On the loop's thread: the schema is there, so reads can be served (also without being the writer). */

@@ -67,13 +67,34 @@ static int put_table(struct making *m, const struct store_table *table, struct r
         return r;
 }
 
-static int put_all(struct making *m, struct arena *arena, struct transfer_report *report, const char **ret_error)
+/* A backup that one keyring opens, of data that another sealed, would be of no use without both. */
+static int check_keyring(struct making *m, const struct keyring *keyring, const char **ret_error)
+{
+        static const char sql[] = "SELECT mark FROM rpc_keyring WHERE id = 1";
+        unsigned char mark[BLIND_INDEX_SIZE];
+        _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
+        if (!store_tables_find(&m->source.tables, STR("rpc_keyring"))) /* an older build's */
+                return 0;
+        int r = store_query(m->source.conn, sql, &rows);
+        if (r == 0)
+                r = store_next(rows);
+        keyring_mark(keyring, mark);
+        if (r == 1 && !str_eq(store_bytes(rows, 0), (struct str){(const char *)mark, sizeof(mark)}))
+                return transfer_fail(ret_error, -EKEYREJECTED, "%s was sealed with another keyring: give --keys the folder of that one",
+                                     m->source.address);
+        return r < 0 || r > 1 ? end_fail(&m->source, r, "read from", ret_error) : 0;
+}
+
+static int put_all(struct making *m, const struct keyring *keyring, struct arena *arena, struct transfer_report *report,
+                   const char **ret_error)
 {
         const struct store_migration *migrations;
         const struct store_tables *tables = &m->source.tables;
         int r = end_describe(&m->source, arena, report, &migrations, ret_error);
         if (r == 0 && (r = store_tables_read(m->source.conn, arena, true, &m->source.tables, ret_error)) != 0)
                 return r;
+        if (r == 0)
+                r = check_keyring(m, keyring, ret_error);
         if (r != 0)
                 return r;
         m->head.service = str_of(report->service);
@@ -112,7 +133,7 @@ static int make_once(struct making *m, const char *path, const struct keyring *k
         if (r != 0)
                 r = end_fail(&m->source, r, "read from", ret_error);
         else
-                r = put_all(m, arena, report, ret_error);
+                r = put_all(m, keyring, arena, report, ret_error);
         store_rollback(m->source.conn);
         if (r == 0)
                 r = backup_writer_end(m->file, &report->bytes, ret_error);

@@ -145,10 +145,35 @@ def damaged():
         s.cli("keys", "create", "--keys", f"{s.folder}/other")
         refused(s, "restore", path, target, "--keys", f"{s.folder}/other", words=["--keys"])
         refused(s, "backup", "verify", path, "--keys", f"{s.folder}/none", words=["--keys"])
+        refused(s, "backup", "sqlite:" + s.store_file("membership"), path + "3", "--keys", f"{s.folder}/other", words=["another keyring", "--keys"])
+        assert not os.path.exists(path + "3"), "a backup that needs two keyrings was made"
         refused(s, "backup", "sqlite:" + s.store_file("membership"), path, words=["is there already"])
         refused(s, "backup", "sqlite:/nowhere/x.db", path + "2", words=["there is no store"])
         s.cli("keys", "rotate")
         s.cli("backup", "verify", path)  # older keys stay for what they sealed
+
+
+@story("a service with another keyring than the store's does not start, on either engine, also as a standby; rotating changes nothing")
+def another_keyring():
+    with Postgres() as pg, Stack(engine="sqlite") as s:
+        def start(store, keys):
+            os.makedirs(f"{s.folder}/bus", mode=0o700, exist_ok=True)
+            return subprocess.Popen([os.path.join(s.bin, "nuanxin-membership"), "--store", store, "--keys", keys, "--bus", f"{s.folder}/bus",
+                                     "--instance", "membership-9", "--redis", f"unix:{s.var}/redis.sock"], stderr=subprocess.PIPE, text=True)
+
+        path, _ = backup(s, "sqlite:" + s.store_file("membership"), "b")
+        s.cli("keys", "create", "--keys", f"{s.folder}/other")
+        for store in (f"sqlite:{s.folder}/r.db", pg.url("membership")):
+            restore(s, path, store)
+        for store in ("sqlite:" + s.store_file("membership"), f"sqlite:{s.folder}/r.db", pg.url("membership")):
+            p = start(store, f"{s.folder}/other")
+            _, said = p.communicate(timeout=20)
+            assert p.returncode and "sealed with another keyring" in said and "--keys" in said, (store, p.returncode, said)
+        s.cli("keys", "rotate")
+        p = start(pg.url("membership"), f"{s.var}/keys")
+        assert "this instance writes" in p.stderr.readline()
+        p.terminate()
+        p.communicate(timeout=30)
 
 
 @story("a store that root restores belongs to whom its folder belongs to, and what a database refuses is said with the way out")
