@@ -79,19 +79,21 @@ static int begin(struct listener *l)
         return r == 0 ? look(l) : r;
 }
 
-/* How many of the silent waits before the next look this one counts for: of several texts only the last is told, and a head
- * may have stood before one without. */
-static int hear(struct listener *l, const char *text)
+/* What is told is a hint, and the outbox itself says what is there: other schemas of the database have the same channel, and
+ * who may connect may say anything. *ret_silent: how many of the silent waits before the next look this one counts for: of
+ * several texts only the last is told, and a head may have stood before one without. */
+static int hear(struct listener *l, const char *text, int *ret_silent)
 {
         struct str rest = str_of(text), number = str_cut(&rest, ' ');
         int64_t head = 0;
-        if (str_to_i64(number, 0, INT64_MAX, &head) == 0)
-                server_news(l->server, head);
+        bool told = str_to_i64(number, 1, INT64_MAX, &head) == 0;
+        int r = told && head > atomic_load(&l->server->outbox_head) ? look(l) : 0;
         if (str_is(rest, "vacant"))
                 leader_vacant(l->lanes->leader);
         else if (str_is(rest, "arrived") && leader_leads(l->lanes->leader))
                 leader_wake(l->lanes->leader);
-        return head ? 0 : LOOK_EVERY - 1;
+        *ret_silent = told ? 0 : LOOK_EVERY - 1;
+        return r;
 }
 
 /* A connection that was cut off is as silent as one without news: so it is asked now and then. */
@@ -99,10 +101,11 @@ static int listen_on(struct listener *l)
 {
         char text[64];
         int r = 0, silent = 0;
-        while ((r == 0 || r == 1) && lane_pause(&l->server->write, 0)) {
+        while (r == 0 && lane_pause(&l->server->write, 0)) {
                 r = store_wait(l->db, WAIT_US, text);
-                silent = r == 1 ? hear(l, text) : silent + 1;
-                if (r == 0 && silent % LOOK_EVERY == 0)
+                if (r == 1)
+                        r = hear(l, text, &silent);
+                else if (r == 0 && ++silent % LOOK_EVERY == 0)
                         r = look(l);
         }
         return r;
@@ -119,7 +122,7 @@ static void *listener_main(void *arg)
                         r = listen_on(l);
                         atomic_store(&l->server->hears_news, false);
                 }
-                if (r != 0 && r != 1 && r != STORE_E_UNAVAILABLE)
+                if (r != 0 && r != STORE_E_UNAVAILABLE)
                         log_error("cannot listen to the other instances", "error=%d store=\"%s\"", r,
                                   l->db ? store_last_error(l->db) : store_reader_error());
                 l->db = store_conn_close(l->db);

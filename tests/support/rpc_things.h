@@ -175,6 +175,8 @@ static inline int get(struct rpc_call *call, const Ask *ask, Told *told)
 
 static inline int await(struct rpc_call *call, const Ask *ask, Told *told)
 {
+        struct world *w = rpc_state(call);
+        w->runs++;
         rpc_require_nothing(call);
         int r = thing_count(call, ask->topic, &told->position);
         if (r != 0 || told->position || rpc_deadline_near(call))

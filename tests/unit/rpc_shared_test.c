@@ -135,6 +135,20 @@ static void test_news_everywhere(void)
         pair_done(&p);
 }
 
+/* As another schema of the same database would, or anybody who may connect to it. */
+static void test_false_news(void)
+{
+        struct pair p = pair_new();
+        CHECK(world_until(p.a, "SELECT COUNT(*) FROM rpc_lease", 1));
+        size_t waiting = world_send(p.b, &(struct question){.method = AWAIT, .topic = "never", .time_left_ms = 1500});
+        CHECK(world_until(p.b, "SELECT COUNT(*) FROM rpc_lease", 1));
+        world_sql("SELECT pg_notify('nuanxin_test', '9000000000')");
+        world_wait(p.b);
+        CHECK_INT(world_position(p.b, &p.b->got[waiting]), 0);
+        CHECK(p.b->runs < 10); /* it is not asked again and again */
+        pair_done(&p);
+}
+
 static void on_drained(void *arg)
 {
         struct world *w = arg;
@@ -435,6 +449,7 @@ int main(void)
                 {"a capacity is never exceeded, whoever counts", test_capacity},
                 {"events have no gap, and stand in their thing's order", test_order},
                 {"news wake reads on every instance", test_news_everywhere},
+                {"news of what is not there wake nobody over and over", test_false_news},
                 {"a leader that ends hands over at once", test_handed_over},
                 {"a lease from before the database's clock was set back holds up nobody", test_clock_set_back},
                 {"a killed leader's successor goes on without a gap", test_killed_leader},
