@@ -16,13 +16,18 @@ static const struct command *const groups[] = {
 
 static const char about_head[] = "Looks at a running stack and works with its data, as the operator of this machine.\n\ncommands:\n";
 
+static void put_line(struct buf *out, const struct command *c)
+{
+        buf_printf(out, "  %-17s %s%*s %s\n", c->words, c->operands, 30 - text_width(c->operands), "", c->help);
+}
+
 static char *about_text(struct arena *arena)
 {
         struct buf out = {0};
         buf_add_z(&out, about_head);
         for (size_t g = 0; g < ARRAY_LEN(groups); g++)
                 for (const struct command *c = groups[g]; c->words; c++)
-                        buf_printf(&out, "  %-17s %s%*s %s\n", c->words, c->operands, 30 - text_width(c->operands), "", c->help);
+                        put_line(&out, c);
         buf_add_z(&out, "\nACCOUNT is an id or a login. Roles:");
         for (unsigned i = 0; i < contract_n_roles; i++)
                 put_role(&out, i ? ", " : " ", contract_roles[i].name);
@@ -50,6 +55,15 @@ static size_t matches(const struct command *c, const struct config_list *given)
                 n++;
         }
         return n;
+}
+
+static bool begins(const struct command *c, const struct config_list *given)
+{
+        struct str rest = str_of(c->words);
+        for (size_t n = 0; n < given->n; n++)
+                if (!str_is(str_cut(&rest, ' '), given->items[n]))
+                        return false;
+        return given->n > 0;
 }
 
 /* Required operands come first; "[X]" may be left out, "…" takes any number. */
@@ -102,21 +116,33 @@ static int run_command(struct cli *cli, const struct config_list *given)
         return 2;
 }
 
-/* The command whose own --help is asked for; NULL: none, or one that has none. */
-static const struct command *find_asked(int argc, char **argv)
+/* What --help says of a command alone, or of those that begin so; NULL: all shall be listed. */
+static const char *about_asked(struct arena *arena, int argc, char **argv, const char **ret_usage)
 {
         struct config_list given = {0};
+        struct buf out = {0};
         bool help = false;
-        for (int i = 1; i < argc && given.n < 3; i++) {
+        for (int i = 1; i < argc; i++) {
+                bool flag = strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "--json") == 0;
                 help = help || strcmp(argv[i], "--help") == 0;
-                if (argv[i][0] != '-')
+                if (strncmp(argv[i], "--", 2) == 0)
+                        i += !flag && !strchr(argv[i], '='); /* its value */
+                else if (given.n < 3) /* no command has more words */
                         given.items[given.n++] = argv[i];
         }
         for (size_t g = 0; g < ARRAY_LEN(groups) && help; g++)
-                for (const struct command *c = groups[g]; c->words; c++)
-                        if (transfer_about(c) && matches(c, &given))
-                                return c;
-        return NULL;
+                for (const struct command *c = groups[g]; c->words; c++) {
+                        if (matches(c, &given)) {
+                                *ret_usage = arena_printf(arena, "nuanxin %s%s%s [options]", c->words, *c->operands ? " " : "", c->operands);
+                                buf_done(&out);
+                                return transfer_about(c) ? transfer_about(c) : arena_printf(arena, "%s: %s\n", c->words, c->help);
+                        }
+                        if (begins(c, &given))
+                                put_line(&out, c);
+                }
+        const char *text = out.n ? arena_strndup(arena, out.p, out.n) : NULL;
+        buf_done(&out);
+        return text;
 }
 
 int main(int argc, char **argv)
@@ -139,10 +165,8 @@ int main(int argc, char **argv)
 
         log_init("nuanxin", LOG_LEVEL_ERROR);
         cli.arena = arena_new(1 << 16);
-        const struct command *asked = find_asked(argc, argv);
-        const char *usage = asked ? arena_printf(cli.arena, "nuanxin %s %s [options]", asked->words, asked->operands)
-                                  : "nuanxin COMMAND [operands] [options]";
-        int r = config_parse(usage, asked ? transfer_about(asked) : about_text(cli.arena), tables, 1, argc, argv, &given);
+        const char *usage = "nuanxin COMMAND [operands] [options]", *about = about_asked(cli.arena, argc, argv, &usage);
+        int r = config_parse(usage, about ? about : about_text(cli.arena), tables, 1, argc, argv, &given);
         if (r == 0) {
                 if (!cli.bus)
                         cli.bus = arena_printf(cli.arena, "%s/bus", cli.var);

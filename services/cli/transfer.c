@@ -325,6 +325,9 @@ static const char backup_about[] =
         "Back up each service's store, and the keyring apart from them (nuanxin keys backup FOLDER): neither is of use\n"
         "without the other. Redis needs no backup.\n"
         "\n"
+        "Each run has a key of its own for the sums that it prints: they are equal within a run, and between a backup and what is\n"
+        "restored of it; those of two backups say nothing about each other.\n"
+        "\n"
         "  nuanxin backup sqlite:var/store/membership.db /backup/membership-2026-05-29\n"
         "  nuanxin backup verify /backup/membership-2026-05-29\n"
         "  nuanxin restore /backup/membership-2026-05-29 sqlite:var/store/membership.db\n";
@@ -335,15 +338,15 @@ static const char restore_about[] =
         "compared after. The store's outbox begins a new epoch: whoever follows it begins again with a snapshot.\n"
         "Broken off, it leaves a store that services refuse; the same command clears it and begins again.\n"
         "\n"
-        "  createdb membership && nuanxin restore /backup/membership-2026-05-29 postgresql:///membership\n";
+        "  createdb nuanxin_membership && nuanxin restore /backup/membership-2026-05-29 postgresql:///nuanxin_membership\n";
 
 static const char move_about[] =
         "Moves a service's store from SQLite to an empty PostgreSQL database while the service goes on. In short:\n"
         "\n"
-        "  1. createdb membership; nuanxin store move sqlite:var/store/membership.db postgresql:///membership\n"
+        "  1. createdb nuanxin_membership; nuanxin store move sqlite:var/store/membership.db postgresql:///nuanxin_membership\n"
         "     copies all rows, follows what changes, and compares all tables; then it waits for instances of the target.\n"
-        "  2. Start those, with the same --keys, --bus and --redis and with --store=postgresql:///membership. They wait until the\n"
-        "     database is filled.\n"
+        "  2. Start those, with the same --keys, --bus and --redis and with --store=postgresql:///nuanxin_membership. They wait\n"
+        "     until the database is filled.\n"
         "  3. As soon as --instances of them wait, writes are held (requests wait, none fails), the last changes are copied, the\n"
         "     sums of all tables are compared, and the new instances begin to write: a pause of less than 2 s, which is printed.\n"
         "     The old instances serve nothing any more, and say so: end them, and change their --store.\n"

@@ -188,6 +188,10 @@ def wrong_use(s):
     assert len(page.stdout.splitlines()) == 3 and "more: --set pageToken=" in page.stderr, page
     wrong(s, 1, "/member: ", "member", "show", "nope")
     wrong(s, 1, "is the stack running (make run)", "--var", "/nonexistent", "status")
+    for arguments, shown, others in ((("scale",), "how many instances", "member import"), (("keys", "curve"), "keys curve retire ROLE", "keys backup"),
+                                     (("store",), "store contract", "org move"), (("backup", "verify"), "usage: nuanxin backup verify FILE", "commands:")):
+        text = s.cli(*arguments, "--help").stdout
+        assert shown in text and others not in text, text
     wrong(s, 1, "is the stack running (make run)", "--var", "/nonexistent", "org", "show", "43")
     with open("/dev/full", "w") as full:
         r = subprocess.run([os.path.join(BIN, "nuanxin"), "--var", s.var, "status"], stdout=full, stderr=subprocess.PIPE, text=True)
