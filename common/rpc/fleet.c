@@ -16,9 +16,18 @@
 #define LATENCY_WEIGHT       8 /* a new figure moves the average by one eighth */
 #define LATENCY_HALVES_US    CLOCK_SECOND_US /* an average that nothing refreshes fades, so that it is tried again */
 #define INSTANCES_MAX        256
+#define SERVICES_MAX         16
+#define HOME_GONE_US         (30 * CLOCK_SECOND_US)
 #define MISMATCH_EVERY_US    CLOCK_MINUTE_US /* of its log line */
 #define LOOK_EVERY_US        (CLOCK_SECOND_US / 2)
 #define SILENCE_US           CLOCK_SECOND_US /* until a sign of life is asked for, and until it is missed */
+
+/* The store that a service's instances share, by its epoch. */
+struct home {
+        char service[32];
+        char epoch[40];
+        int64_t seen_us; /* when an instance of it was last there */
+};
 
 struct fleet {
         struct fleet_options o;
@@ -27,6 +36,7 @@ struct fleet {
         struct loop_timer *look_timer;
         int64_t looked_us;
         int64_t mismatch_said_us;
+        struct home homes[SERVICES_MAX];
         struct arena *arena; /* of the pair in hand */
         struct buf hello;    /* our own greeting, packed */
 };
@@ -53,6 +63,55 @@ static void on_down(void *arg)
                 i->fleet->o.ops->on_lost(i->fleet->o.arg, i);
 }
 
+/* --- one store a service -------------------------------------------------------------------------------------------- */
+
+static struct home *home_of(struct fleet *f, const char *service)
+{
+        for (size_t n = 0; n < SERVICES_MAX; n++) {
+                struct home *h = &f->homes[n];
+                if (!h->service[0])
+                        snprintf(h->service, sizeof(h->service), "%s", service);
+                if (strcmp(h->service, service) == 0)
+                        return h;
+        }
+        return NULL;
+}
+
+static void settle(struct instance *i, const struct home *home)
+{
+        bool was_astray = i->astray;
+        i->astray = i->epoch[0] && strcmp(i->epoch, home->epoch) != 0;
+        if (i->astray && !was_astray)
+                log_error("an instance has a store of its own, younger than that of the others: it gets nothing. Give it their --store",
+                          "service=%s instance=%s epoch=%s others=%s", i->service, i->id, i->epoch, home->epoch);
+        else if (was_astray && !i->astray)
+                i->fleet->o.ops->on_ready(i->fleet->o.arg, i);
+}
+
+/* Two stores of one service would each acknowledge what the other never hears of. The older one (an epoch begins with its
+ * time) is meant, and no other before it was gone for a while, as when it was restored from a backup. */
+static void look_at_store(struct instance *i, int64_t now)
+{
+        struct home *home = home_of(i->fleet, i->service);
+        if (!home || !i->epoch[0] || !i->greeted || i->silent)
+                return;
+        int order = home->epoch[0] ? strcmp(i->epoch, home->epoch) : -1;
+        bool moves = order < 0 || (order > 0 && now - home->seen_us > HOME_GONE_US);
+        if (moves)
+                snprintf(home->epoch, sizeof(home->epoch), "%s", i->epoch);
+        if (moves || order == 0)
+                home->seen_us = now;
+        if (!moves) {
+                settle(i, home);
+                return;
+        }
+        LIST_FOREACH(i, &i->fleet->instances, all)
+                if (strcmp(i->service, home->service) == 0)
+                        settle(i, home);
+}
+
+/* --- what an instance says ------------------------------------------------------------------------------------------- */
+
 static void take_hello(struct instance *i, const Nuanxin__Internal__V1__Hello *hello)
 {
         if (strcmp(hello->service, i->service) != 0) {
@@ -72,6 +131,8 @@ static void take_hello(struct instance *i, const Nuanxin__Internal__V1__Hello *h
         }
         i->greeted = true;
         i->handshake_said = false;
+        snprintf(i->epoch, sizeof(i->epoch), "%s", hello->epoch);
+        look_at_store(i, loop_now_us(i->fleet->o.loop));
         i->fleet->o.ops->on_ready(i->fleet->o.arg, i);
 }
 
@@ -143,6 +204,7 @@ static void on_look(void *arg)
         LIST_FOREACH(i, &f->instances, all) {
                 if (slept && i->asked_us)
                         i->asked_us = now;
+                look_at_store(i, now);
                 look_at(i, now);
         }
         loop_timer_set(f->look_timer, LOOK_EVERY_US);
@@ -265,7 +327,7 @@ static bool fits_but_for_contract(const struct instance *i, const struct fleet_n
                 return false;
         if (need->instance)
                 return true; /* asked for by name: for the operator, whatever its state */
-        return !i->draining && (!need->write || i->may_write);
+        return !i->draining && !i->astray && (!need->write || i->may_write);
 }
 
 /* Once a greeting: the first such method stands for all. */

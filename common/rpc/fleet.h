@@ -44,6 +44,8 @@ struct instance {
         struct pending_list in_flight; /* the client's */
         struct compat compat;     /* from its Hello */
         char build[64];
+        char epoch[40];           /* of its store; "": not known */
+        bool astray;              /* its store is not the one that the others of its service share */
         bool refused_said;        /* that it is of another build and gets none of some requests */
 };
 

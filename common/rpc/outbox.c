@@ -2,6 +2,7 @@
  *
  * The outbox's epoch and its trimming. How events get their positions: numbers.c.
  */
+#include "common/rpc/schema.h"
 #include "common/rpc/write_lane.h"
 
 /* Events are kept at least so long, and at most so long, or so many, if a known consumer still needs them; who comes
@@ -13,10 +14,8 @@
 
 int outbox_load_epoch(struct write_lane *lane)
 {
-        static const char sql[] = "INSERT INTO rpc_epoch (id, epoch) VALUES (1, $1) ON CONFLICT (id) DO NOTHING";
-        char id[ID_TEXT_SIZE];
-        id_new(id, clock_now_us(lane->server->options.clock));
-        return store_exec(lane->db, sql, NULL, TEXTZ(id));
+        char epoch[RPC_EPOCH_SIZE];
+        return rpc_epoch_load(lane->db, clock_now_us(lane->server->options.clock), epoch);
 }
 
 /* --- trimming --------------------------------------------------------------------------------------------------- */

@@ -3,8 +3,10 @@
  * The tables of this layer, assembled from schema/.
  */
 #include "common/rpc/schema.h"
+#include "common/base/id.h"
 #include "common/crypto/crypto.h"
 
+#include <stdio.h>
 #include <string.h>
 
 STORE_SCHEMA(rpc_schema_001, "common/rpc/schema/001_rpc.sql");
@@ -36,6 +38,25 @@ int rpc_schema_fits(struct store_conn *conn, const struct store_migration *servi
 {
         int r = store_schema_fits(conn, rpc_migrations, rpc_n_migrations, ret_error);
         return r == 1 ? store_schema_fits(conn, service, length(service), ret_error) : r;
+}
+
+int rpc_epoch_load(struct store_conn *writer, int64_t now_us, char epoch[RPC_EPOCH_SIZE])
+{
+        static const char make[] = "INSERT INTO rpc_epoch (id, epoch) VALUES (1, $1) ON CONFLICT (id) DO NOTHING";
+        static const char sql[] = "SELECT epoch FROM rpc_epoch WHERE id = 1";
+        _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
+        char id[ID_TEXT_SIZE];
+
+        id_new(id, now_us);
+        int r = store_exec(writer, make, NULL, TEXTZ(id));
+        if (r == 0)
+                r = store_query(writer, sql, &rows);
+        if (r == 0)
+                r = store_next(rows);
+        if (r != 1)
+                return r == 0 ? STORE_E_RETRY : r; /* another has just made it: not in this snapshot */
+        snprintf(epoch, RPC_EPOCH_SIZE, "%s", store_text(rows, 0).p);
+        return 0;
 }
 
 int rpc_keyring_fits(struct store_conn *conn, const struct keyring *keyring, const char **ret_error)

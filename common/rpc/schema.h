@@ -14,6 +14,10 @@ extern const size_t rpc_n_migrations;
 int rpc_migrate(struct store_conn *writer, const struct store_migration *service, const char **ret_error) MUST_USE;
 int rpc_schema_fits(struct store_conn *conn, const struct store_migration *service, const char **ret_error) MUST_USE;
 
+/* In the writer's transaction: the history that this store's events belong to (a UUIDv7), made by its first writer. */
+#define RPC_EPOCH_SIZE 40
+int rpc_epoch_load(struct store_conn *writer, int64_t now_us, char epoch[RPC_EPOCH_SIZE]) MUST_USE;
+
 /* The store's first writer notes which keyring seals what is in it; everybody's must be the same. -EKEYREJECTED: it is another,
  * and the error says what to do. Not noted yet is no error. */
 struct keyring;

@@ -6,6 +6,7 @@
 #include "common/base/log.h"
 #include "common/rpc/client.h"
 #include "common/rpc/envelope.h"
+#include "common/rpc/schema.h"
 #include "common/service/outside.h"
 #include "common/service/takeover.h"
 
@@ -54,6 +55,7 @@ struct service {
         int64_t watchdog_every_us;
         struct arena *arena; /* of the pair in hand */
         struct buf hello;
+        char epoch[RPC_EPOCH_SIZE]; /* of the store, once this instance writes to it */
         void *user;
         char moved[400]; /* where to, of a store that is out of use */
         /* options */
@@ -78,6 +80,7 @@ static void pack_hello(struct service *s)
         hello.service = (char *)s->spec->rpc->name;
         hello.instance = s->instance;
         hello.build = (char *)contract_build;
+        hello.epoch = s->epoch;
         hello.may_write = rpc_server_is_writer(s->server);
         hello.draining = s->state > SERVICE_READY;
         hello.n_accepts = rpc_server_accepts(s->server, accepts, MOST);
@@ -139,9 +142,10 @@ static void on_schema(void *arg)
         log_info("ready", "endpoint=%s admin=%s", s->endpoint, s->admin_address);
 }
 
-static void on_writer(void *arg, struct store_writer *writer)
+static void on_writer(void *arg, struct store_writer *writer, const char *epoch)
 {
         struct service *s = arg;
+        snprintf(s->epoch, sizeof(s->epoch), "%s", epoch);
         if (s->state > SERVICE_READY) { /* the next in line shall not wait for our end */
                 store_writer_release(writer);
                 return;
@@ -437,7 +441,7 @@ static int run(struct service *s)
                 return r;
         const struct takeover_options takeover = {
                 .loop = s->loop, .store = s->store, .instance = s->instance, .migrations = s->spec->rpc->migrations,
-                .keyring = s->keyring,
+                .keyring = s->keyring, .clock = &s->clock,
                 .on_writer = on_writer, .on_schema = on_schema, .on_moved = on_moved, .arg = s,
         };
         if ((r = takeover_new(&takeover, &s->takeover)) < 0)

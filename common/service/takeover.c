@@ -43,7 +43,8 @@ struct takeover {
         bool thread_runs;
         atomic_bool ending, filling;
         char moved[400]; /* where to; handed over from the thread by the post */
-        struct store_writer *writer; /* handed over from the thread by the post */
+        struct store_writer *writer; /* likewise */
+        char epoch[RPC_EPOCH_SIZE];  /* likewise */
 };
 
 static int bring_up(struct takeover *t, struct store_conn *writer, const char **ret_error)
@@ -52,11 +53,24 @@ static int bring_up(struct takeover *t, struct store_conn *writer, const char **
         return r == 0 && t->o.keyring ? rpc_keyring_bind(writer, t->o.keyring, ret_error) : r;
 }
 
+static int load_epoch(struct takeover *t, struct store_conn *writer)
+{
+        int r = store_begin(writer);
+        if (r == 0)
+                r = rpc_epoch_load(writer, clock_now_us(t->o.clock), t->epoch);
+        if (r == 0)
+                r = store_commit(writer);
+        store_rollback(writer);
+        return r;
+}
+
 static int migrate(struct takeover *t, struct store_writer *writer)
 {
         const char *error = NULL;
         service_notify("EXTEND_TIMEOUT_USEC=3600000000"); /* a large table takes its time */
         int r = bring_up(t, store_writer_conn(writer), &error);
+        if (r == 0)
+                r = load_epoch(t, store_writer_conn(writer));
         if (r == -EKEYREJECTED)
                 log_error(WRONG_KEYRING, "error=\"%s\"", error);
         else if (r)
@@ -77,7 +91,7 @@ static void became_writer(void *arg)
         struct takeover *t = arg;
         loop_timer_clear(t->schema_timer);
         loop_timer_clear(t->watch_timer);
-        t->o.on_writer(t->o.arg, TAKE(t->writer));
+        t->o.on_writer(t->o.arg, TAKE(t->writer), t->epoch);
 }
 
 static void *wait_for_lock(void *arg)
@@ -165,6 +179,8 @@ static void *wait_for_database(void *arg)
                         r = bring_up(t, store_writer_conn(writer), &error);
                 if (r == 0) /* a copy may have begun since it was first looked at */
                         r = look_at_use(store_writer_conn(writer), &error);
+                if (r == 0)
+                        r = load_epoch(t, store_writer_conn(writer));
                 if (r == STORE_E_FILLING) {
                         writer = store_writer_release(writer);
                         say_waiting(t, error);

@@ -16,8 +16,10 @@ struct takeover_options {
         const char *instance;
         const struct store_migration *migrations; /* ends with a zeroed entry */
         const struct keyring *keyring; /* must be the store's; NULL: whichever */
-        /* On the loop's thread: this process has the lock, and the schema is up to date. The writer is the callee's. */
-        void (*on_writer)(void *arg, struct store_writer *writer);
+        const struct clock *clock;
+        /* On the loop's thread: this process has the lock, and the schema is up to date. The writer is the callee's. epoch:
+         * of the store, lent. */
+        void (*on_writer)(void *arg, struct store_writer *writer, const char *epoch);
         /* On the loop's thread: the schema is there, so reads can be served (also without being the writer). */
         void (*on_schema)(void *arg);
         /* On the loop's thread: the store is out of use, its data is elsewhere: a line for a person says where. */

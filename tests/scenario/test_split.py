@@ -98,6 +98,22 @@ def cut_off_from_the_gateway():
             check_ledger(s, admin, load.acknowledged, campaign)
 
 
+@story("an instance with an empty store of its own gets no request, also while the others are away: nobody is told what is not so")
+def strayed():
+    with scene(n_members=10, n_activities=1) as (s, admin, campaign, pairs):
+        other = os.path.join(s.folder, "other")
+        os.mkdir(other)
+        with Extra(s, "membership-1", "membership-9", store=f"sqlite:{other}/membership.db") as extra:
+            wait_until("it is ready", lambda: extra.said(IS_READY), 20)
+            wait_until("the gateway says so", lambda: "has a store of its own, younger" in s.log_of("gateway-1"), 10)
+            for n in range(20):
+                s.call("GET", "/v1/organizations/43", token=admin).ok()
+            before = s.kill("membership-1")
+            write(s, admin, 1).ok()
+            wait_until("it is back", lambda: s.pid("membership-1") not in (None, before), 10)
+            expect("requests that it got", served(s, "membership-9"), 0)
+
+
 def write(s, admin, n):
     return s.call("POST", "/v1/organizations", {"code": f"43010200198{n}", "parent": "430102001", "kind": "VILLAGE", "name": f"村{n}"}, token=admin)
 

@@ -3,6 +3,7 @@
  * What a process's life stands on: who writes and who takes over, what the manager is told, how the operator waits.
  */
 #include "common/base/clock.h"
+#include "common/base/id.h"
 #include "common/loop/loop.h"
 #include "common/rpc/client.h"
 #include "common/service/operator.h"
@@ -69,9 +70,10 @@ static void stage_done(struct stage *s)
         world_remove_folder();
 }
 
-static void on_writer(void *arg, struct store_writer *writer)
+static void on_writer(void *arg, struct store_writer *writer, const char *epoch)
 {
         struct contender *c = arg;
+        CHECK_INT((int)strlen(epoch), ID_TEXT_SIZE - 1);
         c->writer = writer;
 }
 
@@ -86,7 +88,9 @@ static int contend_as(struct stage *s, struct contender *c, const char *name, co
         const char *error = NULL;
         *c = (struct contender){0};
         CHECK_INT(store_open(world_url, NULL, &c->store, &error), 0);
-        const struct takeover_options options = {.loop = s->loop, .store = c->store, .instance = name, .migrations = build,
+        static const struct clock clock;
+        const struct takeover_options options = {.clock = &clock,
+                                                 .loop = s->loop, .store = c->store, .instance = name, .migrations = build,
                                                  .on_writer = on_writer, .on_schema = on_schema, .arg = c};
         return takeover_new(&options, &c->takeover);
 }
