@@ -69,7 +69,7 @@ static int replay(struct write_lane *lane, struct rpc_call *call, const struct s
  * synchronous standby. So the transaction that gives it again commits something too, behind it. */
 static int fence(struct write_lane *lane)
 {
-        static const char sql[] = "SELECT pg_logical_emit_message(true, 'nuanxin', '')";
+        static const char sql[] = "SELECT pg_logical_emit_message(true, 'nuanxin', '')::text";
         return lane->shared ? store_exec(lane->db, sql, NULL) : 0;
 }
 
