@@ -20,9 +20,9 @@ typedef void (*bus_notice_fn)(void *arg, const char *what, const char *detail);
 struct bus_options {
         int io_threads;           /* 0: 1 */
         /* The role's keys for tcp:// (a must off loopback), or NULL. Keys are Z85, 40 characters a line: self.key
-         * (this role's secret), callers/NAME.pub (whom it lets in), services/NAME.pub (whom it calls, and by which
-         * key it knows them). A NAME may have several keys while one takes another's place. The folder is read
-         * again each second: who is taken out of callers/ gets nothing from then on; a new self.key counts for what
+         * (this role's secret), callers/NAME.pub (whom it lets in; a key under one NAME only), services/NAME.pub (whom
+         * it calls, and by which key it knows them). A NAME may have several keys while one takes another's
+         * place. The folder is read again each second: who is taken out of callers/ gets nothing from then on; a new self.key counts for what
          * connects after it, and for what is bound after a restart. */
         const char *curve_folder;
         bus_notice_fn on_notice; /* or NULL */
@@ -51,10 +51,13 @@ struct bus_frame bus_frame_of(struct str bytes);
 
 /* --- the serving side ----------------------------------------------------------------------------------- */
 
+#define BUS_ROLE_SIZE 64
+
 /* Who sent a message, for the answer: an opaque routing id. */
 struct bus_peer {
         uint8_t n;
         uint8_t id[15];
+        char role[BUS_ROLE_SIZE]; /* NAME in callers/ of the key that the connection has proved; empty without CURVE */
 };
 
 struct bus_server;

@@ -49,12 +49,13 @@ struct security *security_free(struct security *security);
 /* service: whom the socket calls, by the `attempt`th of its keys; NULL: it serves. */
 int security_apply(struct security *security, void *socket, const char *service, unsigned attempt) MUST_USE;
 unsigned security_generation(const struct security *security); /* rises when the keys change */
-bool security_lets_in(struct security *security, struct str key);
+/* ret_role: by which name its key is known. */
+bool security_lets_in(struct security *security, struct str key, char ret_role[BUS_ROLE_SIZE]);
 void security_notice(struct security *security, const char *what, const char *detail);
 
 /* --- a role's keys (curve.c) ---------------------------------------------------------------------------- */
 
-enum { CURVE_KEYS_EACH = 4, CURVE_NAME_SIZE = 64 };
+enum { CURVE_KEYS_EACH = 4, CURVE_NAME_SIZE = BUS_ROLE_SIZE };
 
 struct curve_peer {
         char name[CURVE_NAME_SIZE];

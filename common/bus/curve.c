@@ -95,6 +95,17 @@ static int peer_read(struct curve_list *list, int folder, const char *file, size
         return r == 0 && !n ? -EINVAL : r;
 }
 
+/* A caller's key says which role it is: so it may not stand under two names. */
+static bool names_are_clear(const struct curve_list *list)
+{
+        for (size_t i = 0; i < list->n; i++)
+                for (size_t k = 0; k < i; k++)
+                        if (strcmp(list->items[i].key, list->items[k].key) == 0 &&
+                            strcmp(list->items[i].name, list->items[k].name) != 0)
+                                return false;
+        return true;
+}
+
 static int list_read(struct curve_list *list, int folder, const char *name)
 {
         int fd = openat(folder, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -128,6 +139,10 @@ int curve_keys_read(const char *path, struct curve_keys **ret_keys, const char *
         if (r == 0) {
                 *ret_error = "callers/*.pub must be CURVE public keys, one a line and at most 4; 1,024 keys in all";
                 r = list_read(&keys->callers, folder, "callers");
+        }
+        if (r == 0 && !names_are_clear(&keys->callers)) {
+                *ret_error = "callers/*.pub has the same key under two names: which role it is must be clear";
+                r = -EINVAL;
         }
         if (r == 0) {
                 *ret_error = "services/*.pub must be CURVE public keys, one a line and at most 4; 1,024 keys in all";

@@ -126,12 +126,15 @@ unsigned security_generation(const struct security *security)
         return atomic_load_explicit(&security->generation, memory_order_acquire);
 }
 
-bool security_lets_in(struct security *security, struct str key)
+bool security_lets_in(struct security *security, struct str key, char ret_role[BUS_ROLE_SIZE])
 {
-        bool found = false;
+        const struct curve_peer *found = NULL;
         pthread_mutex_lock(&security->lock);
         for (size_t i = 0; i < security->keys->callers.n && !found; i++)
-                found = str_is(key, security->keys->callers.items[i].key);
+                if (str_is(key, security->keys->callers.items[i].key))
+                        found = &security->keys->callers.items[i];
+        if (found)
+                memcpy(ret_role, found->name, BUS_ROLE_SIZE);
         pthread_mutex_unlock(&security->lock);
         return found;
 }
@@ -185,12 +188,13 @@ static struct str frame_text(const struct zap_request *request, int i)
 /* ret_key: the caller's public key as text, or empty when none came. */
 static bool zap_allows(struct security *security, const struct zap_request *request, char ret_key[CURVE_KEY_SIZE])
 {
+        char role[BUS_ROLE_SIZE];
         ret_key[0] = 0;
         if (request->n != ZAP_FRAMES || !str_is(frame_text(request, ZAP_VERSION), "1.0") ||
             !str_is(frame_text(request, ZAP_MECHANISM), "CURVE") || request->sizes[ZAP_KEY] != KEY_SIZE)
                 return false;
         zmq_z85_encode(ret_key, (const uint8_t *)request->frames[ZAP_KEY], KEY_SIZE);
-        return security_lets_in(security, str_of(ret_key));
+        return security_lets_in(security, str_of(ret_key), role);
 }
 
 static void zap_answer(void *zap, const struct zap_request *request, bool allowed, const char *key)

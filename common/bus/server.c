@@ -8,6 +8,7 @@
  */
 #include "common/bus/bus_internal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -20,6 +21,7 @@ struct peer {
         struct bus_peer id;
         int fd;
         unsigned let_in; /* by the keys of which generation */
+        char key[CURVE_KEY_SIZE]; /* then, and its role in id */
         bool dirty;
         struct peer *next_dirty;
         struct outbox outbox;
@@ -96,21 +98,23 @@ static struct peer *peer_note(struct bus_server *server, const struct bus_peer *
         return peer;
 }
 
-/* Is it still among those whom we let in? Asked anew when the keys have changed. */
+/* Is it still among those whom we let in, and as which role? Asked anew when the keys have changed, or when another caller
+ * has taken the routing id of one that left. */
 static bool peer_is_welcome(struct bus_server *server, struct peer *peer)
 {
         if (!server->secured)
                 return true;
         unsigned generation = security_generation(server->bus->security) + 1;
-        if (peer->let_in == generation)
-                return true;
         const char *key = zmq_msg_gets(&server->inbox.frames[0], "User-Id");
-        if (!key || !security_lets_in(server->bus->security, str_of(key))) {
+        if (key && peer->let_in == generation && strcmp(key, peer->key) == 0)
+                return true;
+        if (!key || !security_lets_in(server->bus->security, str_of(key), peer->id.role)) {
                 security_notice(server->bus->security, "a connected caller gets nothing more: its CURVE key was taken out",
                                 key ? key : "(none)");
                 return false;
         }
         peer->let_in = generation;
+        snprintf(peer->key, sizeof(peer->key), "%s", key);
         return true;
 }
 
@@ -136,6 +140,7 @@ static void on_readable(void *arg, int events)
                         inbox_clear(&server->inbox);
                         continue;
                 }
+                from = peer->id;
                 for (size_t i = 0; i < server->inbox.n; i += 2) {
                         struct bus_frame payload = inbox_take_payload(&server->inbox, i);
                         server->on_request(server->arg, &from, inbox_envelope(&server->inbox, i), &payload);

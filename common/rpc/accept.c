@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * From a request's envelope to a call: its bounds are checked, and what it says is used where it lies.
+ * From a request's envelope to a call: its bounds are checked, and what it says is used where it lies; and whether the
+ * connection's role may speak for whom it says.
  */
 #include "common/rpc/server_internal.h"
 #include "common/rpc/write_lane.h"
+
+#include "common/base/log.h"
 
 #define DEADLINE_MOST_US (10 * CLOCK_MINUTE_US)
 
@@ -55,4 +58,54 @@ bool call_accept(struct rpc_call *call, const Request *request)
         int64_t margin = left / 10 < 500000 ? left / 10 : 500000;
         call->park_until_us = call->deadline_us - margin;
         return true;
+}
+
+/* --- roles ------------------------------------------------------------------------------------------------------ */
+
+#define SAY_EVERY_US CLOCK_MINUTE_US
+#define KIND(name)   NUANXIN__INTERNAL__V1__PRINCIPAL__KIND__##name
+#define BIT(name)    (1u << KIND(name))
+
+/* What the gateway asks in its own name. */
+static const char *const gateway_asks[] = {
+        "nuanxin.internal.v1.Peer.PullEvents", /* of revoked rights */
+        "nuanxin.membership.v1.Membership.AuthenticateClient",
+};
+
+static bool gateway_may_ask(const struct contract_method *method)
+{
+        for (size_t i = 0; i < ARRAY_LEN(gateway_asks); i++)
+                if (strcmp(method->name, gateway_asks[i]) == 0)
+                        return true;
+        return false;
+}
+
+/* Any other role is a service's, and services ask in their own name only. */
+static bool role_allows(const char *role, unsigned kind, const struct contract_method *method)
+{
+        static const unsigned people = BIT(ANONYMOUS) | BIT(ACCOUNT) | BIT(MEMBER) | BIT(CLIENT);
+        if (strcmp(role, "operator") == 0)
+                return kind == KIND(OPERATOR);
+        if (strcmp(role, "gateway") == 0)
+                return kind == KIND(SERVICE) ? gateway_may_ask(method) : kind < 32 && (people >> kind & 1);
+        return kind == KIND(SERVICE);
+}
+
+bool call_fits_role(struct rpc_call *call)
+{
+        struct rpc_server *server = call->server;
+        const char *role = call->from.role;
+        const ProtobufCEnumValue *kind;
+        if (!role[0] || role_allows(role, (unsigned)call->principal->kind, call->served->contract))
+                return true;
+        metric_add(server->out_of_role, 1);
+        if (!server->out_of_role_said_us || call->received_us - server->out_of_role_said_us >= SAY_EVERY_US) {
+                server->out_of_role_said_us = call->received_us;
+                kind = protobuf_c_enum_descriptor_get_value(&nuanxin__internal__v1__principal__kind__descriptor,
+                                                            (int)call->principal->kind);
+                log_warn("a caller's role may not ask as that kind of principal: refused", "role=%s kind=%s method=%s total=%lld",
+                         role, kind ? kind->name : "unknown", call->served->contract->name,
+                         (long long)metric_get(server->out_of_role));
+        }
+        return false;
 }

@@ -23,6 +23,9 @@ static const struct metric_family commit_family = {
         "nuanxin_commit_seconds", "Duration of the write lane's commits.", METRIC_HISTOGRAM};
 static const struct metric_family head_family = {
         "nuanxin_outbox_head", "Position of the newest event in this service's outbox.", METRIC_GAUGE};
+static const struct metric_family out_of_role_family = {
+        "nuanxin_rpc_out_of_role_total", "Requests refused because the connection's role may not ask as such a principal.",
+        METRIC_COUNTER};
 
 /* --- calls ------------------------------------------------------------------------------------------------------ */
 
@@ -300,6 +303,10 @@ void rpc_server_submit(struct rpc_server *server, const struct bus_peer *from,
                                  "The envelope breaks a bound of the contract.");
                 call_refused(call);
                 call_end_here(call);
+        } else if (call->served && !call_fits_role(call)) {
+                (void)rpc_refuse(call, NUANXIN__PROBLEM__PROBLEM_PERMISSION_DENIED, call->served->contract->permission);
+                call_refused(call);
+                call_end_here(call);
         } else if (refuse_early(server, call)) {
                 call_end_here(call);
         } else {
@@ -381,6 +388,7 @@ int rpc_server_new(const struct rpc_server_options *options, struct rpc_server *
         init_lanes(server);
         server->commit = metric_new(options->metrics, &commit_family, "%s", "");
         server->head = metric_new(options->metrics, &head_family, "%s", "");
+        server->out_of_role = metric_new(options->metrics, &out_of_role_family, "%s", "");
         reach_init(&server->reach, options->metrics);
         server->flights = flights_new();
         server->parking = parking_new(server);

@@ -34,6 +34,8 @@ struct rpc_server {
         int64_t started_us;
         struct metric *commit; /* durations */
         struct metric *head;
+        struct metric *out_of_role; /* requests */
+        int64_t out_of_role_said_us;
         struct reach reach;
 
         struct lane read, slow, write;
@@ -105,6 +107,9 @@ struct call_list parking_empty(struct parking *parking);
 
 /* accept.c: takes what a request's envelope, which lies in the call's arena, says; false if it breaks a bound. */
 bool call_accept(struct rpc_call *call, const Nuanxin__Internal__V1__Request *request);
+/* Then: may a connection of this role carry a principal of this kind? Without roles (ipc://), any. What it refuses is counted
+ * and logged. */
+bool call_fits_role(struct rpc_call *call);
 
 /* peer.c: the methods that every service has, as a table that ends with a zeroed entry. */
 extern const struct rpc_method peer_methods[];

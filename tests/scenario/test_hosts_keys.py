@@ -183,4 +183,11 @@ def rotation(s):
     served()
 
 
+
+@story("in all of this nobody of ours asked for more than its role may")
+def within_roles(s):
+    for name in ("membership-1", "activity-1"):
+        assert not s.part(name).said("role may not ask"), name
+
+
 main(Hosts(redis_nodes=1, gateways=1, sentinels=0))

@@ -292,6 +292,7 @@ static void curve_lets_known_keys_in(void)
         guarded_call(&g);
         WAIT(&g.s, g.s.ups == 1);
         round_trip(&g.s);
+        CHECK_TEXT(g.s.peer.role, "gateway");
         CHECK_INT(atomic_load(&g.notices), 0);
         struct bus_link *other;
         CHECK_INT(bus_link_new(g.caller, g.s.loop, "other", g.s.endpoint, &link_ops, &g.s, &other), -ENOKEY);
@@ -377,6 +378,50 @@ static void a_key_that_is_taken_out_counts_for_standing_connections_too(void)
         guarded_done(&g);
 }
 
+/* Says something as who has this secret, under a routing id of its own choice. */
+static void say_raw(struct guarded *g, const char *secret, const char *id)
+{
+        char public[41];
+        int linger = 0, requests = g->s.requests;
+        void *context = zmq_ctx_new(), *raw = zmq_socket(context, ZMQ_DEALER);
+        CHECK_INT(zmq_curve_public(public, secret), 0);
+        zmq_setsockopt(raw, ZMQ_LINGER, &linger, sizeof(linger));
+        zmq_setsockopt(raw, ZMQ_ROUTING_ID, id, strlen(id));
+        zmq_setsockopt(raw, ZMQ_CURVE_SERVERKEY, g->service_key, 41);
+        zmq_setsockopt(raw, ZMQ_CURVE_PUBLICKEY, public, 41);
+        zmq_setsockopt(raw, ZMQ_CURVE_SECRETKEY, secret, 41);
+        CHECK_INT(zmq_connect(raw, g->s.endpoint), 0);
+        CHECK(zmq_send(raw, "e", 1, ZMQ_SNDMORE) > 0 && zmq_send(raw, "p", 1, 0) > 0);
+        int64_t until = clock_monotonic_us() + CLOCK_SECOND_US; /* an id that is still in use is not let in */
+        while (g->s.requests == requests && clock_monotonic_us() < until) {
+                loop_timer_set(g->s.deadline, 20000);
+                loop_run(g->s.loop);
+        }
+        zmq_close(raw);
+        zmq_ctx_term(context);
+}
+
+static void a_role_is_not_taken_over_with_a_routing_id(void)
+{
+        struct guarded g;
+        char operator[41], operator_secret[41], gateway[41], gateway_secret[41];
+        guarded_init(&g);
+        CHECK_INT(zmq_curve_keypair(operator, operator_secret), 0);
+        write_key(g.service_folder, "callers/operator.pub", operator, 0644);
+        CHECK_INT(zmq_curve_keypair(gateway, gateway_secret), 0);
+        write_key(g.service_folder, "callers/gateway.pub", gateway, 0644);
+        WAIT_QUIETLY(&g, was_noticed(&g, "read again"));
+        say_raw(&g, operator_secret, "chosen");
+        CHECK_TEXT(g.s.peer.role, "operator");
+        int before = g.s.requests;
+        for (int i = 0; i < 10 && g.s.requests == before; i++)
+                say_raw(&g, gateway_secret, "chosen");
+        CHECK_INT(g.s.requests, before + 1);
+        CHECK_INT(g.s.peer.n, strlen("chosen"));
+        CHECK_TEXT(g.s.peer.role, "gateway");
+        guarded_done(&g);
+}
+
 static void bad_keys_are_refused_with_a_line(void)
 {
         struct scene s;
@@ -392,6 +437,10 @@ static void bad_keys_are_refused_with_a_line(void)
         write_key(role, "callers/other.pub", "~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~", 0644);
         CHECK_INT(bus_new(&options, &bus, &error), -EINVAL);
         CHECK(strstr(error, "callers"));
+        write_key(role, "callers/other.pub", key, 0644);
+        write_key(role, "callers/another.pub", key, 0644);
+        CHECK_INT(bus_new(&options, &bus, &error), -EINVAL);
+        CHECK(strstr(error, "two names"));
         snprintf(path, sizeof(path), "%s/self.key", role);
         CHECK_INT(chmod(path, 0640), 0);
         CHECK_INT(bus_new(&options, &bus, &error), -EINVAL);
@@ -415,6 +464,7 @@ int main(void)
             {"CURVE tells nothing to who has not the service's key", curve_tells_nothing_to_who_has_not_the_services_key},
             {"a key that is taken out counts for standing connections too",
              a_key_that_is_taken_out_counts_for_standing_connections_too},
+            {"a role is not taken over with a routing id", a_role_is_not_taken_over_with_a_routing_id},
             {"bad keys are refused with a line", bad_keys_are_refused_with_a_line},
         };
         return CHECK_MAIN(cases);
