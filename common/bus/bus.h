@@ -20,10 +20,10 @@ typedef void (*bus_notice_fn)(void *arg, const char *what, const char *detail);
 struct bus_options {
         int io_threads;           /* 0: 1 */
         /* The role's keys for tcp:// (a must off loopback), or NULL. Keys are Z85, 40 characters a line: self.key
-         * (this role's secret), callers/NAME.pub (whom it lets in; a key under one NAME only), services/NAME.pub (whom
-         * it calls, and by which key it knows them). A NAME may have several keys while one takes another's
-         * place. The folder is read again each second: who is taken out of callers/ gets nothing from then on; a new self.key counts for what
-         * connects after it, and for what is bound after a restart. */
+         * (this role's secret), callers/NAME.pub (whom it lets in; a key under one NAME only), services/NAME.pub
+         * (whom it calls, and by which key it knows them). A NAME may have several keys while one takes another's
+         * place. The folder is read again each second: who is taken out of callers/ gets nothing from then on; a new
+         * self.key counts for what connects after it, and for what is bound after a restart. */
         const char *curve_folder;
         bus_notice_fn on_notice; /* or NULL */
         void *notice_arg;
