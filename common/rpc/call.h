@@ -72,6 +72,7 @@ struct rpc_call {
         struct rpc_call *flight_next;
         struct call_list waiting;
         bool in_flight;
+        bool told; /* to come again: it was answered so, and its outcome is not sent */
 
         /* The run. */
         struct store_conn *db;

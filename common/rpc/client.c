@@ -21,6 +21,7 @@
 #define BUDGET_PERCENT      20
 #define BUDGET_MOST         10 /* retries that can be saved up, and are there at first */
 #define RETRY_JITTER_US     40000
+#define RETRY_LEAST_US      500000
 #define BLOCKED_PAUSE_US    10000
 #define KEEP_BUFFER_BYTES   4096 /* by a free slot; */
 #define KEEP_SLOTS          1024 /* by so many of them */
@@ -352,6 +353,8 @@ static bool retry_within_budget(struct rpc_pending *p)
         const struct fleet_need need = need_of(p, p->instance);
         uint16_t random;
 
+        if (p->deadline_us - clock_monotonic_us() < RETRY_LEAST_US)
+                return false; /* it could only end as timed out */
         if (p->retries + 1 >= MAX_ATTEMPTS || c->budget < 100 || p->wanted[0] || fleet_choose(c->fleet, &need) == p->instance)
                 return false;
         c->budget -= 100;

@@ -104,7 +104,8 @@ static void call_end(struct rpc_call *call)
         if (call->in_flight)
                 flights_remove(server->flights, call);
         count(call);
-        server->options.reply(server->options.reply_arg, &call->from, call->envelope, call->answer);
+        if (!call->told)
+                server->options.reply(server->options.reply_arg, &call->from, call->envelope, call->answer);
         call_give_back(call);
         server->active--;
         while ((next = call_list_take(&waiting)))
@@ -390,7 +391,7 @@ int rpc_server_new(const struct rpc_server_options *options, struct rpc_server *
         server->head = metric_new(options->metrics, &head_family, "%s", "");
         server->out_of_role = metric_new(options->metrics, &out_of_role_family, "%s", "");
         reach_init(&server->reach, options->metrics);
-        server->flights = flights_new();
+        server->flights = flights_new(server);
         server->parking = parking_new(server);
         server->readers = readers_new();
         int r = table_make(server);

@@ -92,7 +92,7 @@ void *slow_main(void *arg);
 /* --- the loop's halves ------------------------------------------------------------------------------------------- */
 
 /* flights.c: requests of which the outcome is awaited, by principal, method and key. */
-struct flights *flights_new(void);
+struct flights *flights_new(struct rpc_server *server);
 struct flights *flights_free(struct flights *flights);
 struct rpc_call *flights_find(struct flights *flights, struct rpc_call *like);
 void flights_add(struct flights *flights, struct rpc_call *call);

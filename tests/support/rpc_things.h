@@ -11,6 +11,9 @@
 #include "contract/internal_v1.h"
 #include "contract/membership_v1.h"
 
+#include <stdatomic.h>
+#include <unistd.h>
+
 typedef Nuanxin__Internal__V1__PullSnapshotRequest Ask;
 typedef Nuanxin__Internal__V1__PullSnapshotResponse Told;
 typedef Nuanxin__Internal__V1__Principal Who;
@@ -46,6 +49,7 @@ struct world {
         bool late, drained;
         /* What the tiny service does to test code. */
         _Atomic int runs, failures_left, unfollowed_left;
+        atomic_bool released; /* what is "stuck" goes on */
 };
 
 /* --- the tiny service ------------------------------------------------------------------------------------------- */
@@ -119,6 +123,8 @@ static inline int put(struct rpc_call *call, const Ask *ask, Told *told)
                 return rpc_refuse_kept(call, NUANXIN__PROBLEM__PROBLEM_PRECONDITION_FAILED);
         if (r == 0 && strcmp(ask->key, "fail") == 0)
                 return -EINVAL;
+        while (r == 0 && strcmp(ask->key, "stuck") == 0 && !atomic_load(&w->released))
+                usleep(1000);
         if (r == 0 && strcmp(ask->key, "nospace") == 0 && w->failures_left-- > 0)
                 return -ENOSPC;
         if (r == 0 && strcmp(ask->key, "due") == 0)

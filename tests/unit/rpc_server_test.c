@@ -96,6 +96,23 @@ static void test_in_flight(void)
         world_done(w);
 }
 
+static void test_told_in_time(void)
+{
+        struct world *w = begin();
+        int64_t since_us = clock_monotonic_us();
+        struct got *got = ASK(w, .method = PUT, .key = "stuck", .idempotency = "k", .client_key = true, .time_left_ms = 2000);
+        CHECK_INT(PROBLEM(got), P(UNAVAILABLE));
+        CHECK(got->reply.retry_after_ms > 0);
+        CHECK(clock_monotonic_us() - since_us < 2 * CLOCK_SECOND_US);
+        size_t again = world_send(w, &(struct question){.method = PUT, .key = "stuck", .idempotency = "k", .client_key = true, .attempt = 1});
+        atomic_store(&w->released, true);
+        world_wait(w);
+        CHECK_INT(PROBLEM(&w->got[again]), 0);
+        CHECK(w->got[again].reply.replayed);
+        CHECK_INT(world_number(w, THINGS), 1);
+        world_done(w);
+}
+
 static void test_refusals(void)
 {
         struct world *w = begin();
@@ -426,6 +443,7 @@ int main(void)
                 {"a repeated write gets the first answer, byte for byte, also after a restart", test_replay},
                 {"a first attempt that comes after its retry doubles nothing", test_late_first_attempt},
                 {"while the first runs, a second is told so and a retry waits", test_in_flight},
+                {"who asked is told to come again before the time is up, once, and the outcome is kept", test_told_in_time},
                 {"a refusal undoes the writes and is kept itself", test_refusals},
                 {"access is decided by grants, and fails closed", test_access},
                 {"the organisation that a request names decides", test_at},
