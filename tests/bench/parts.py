@@ -312,40 +312,43 @@ def part_import():
         figure("member_import_vs_store", ours / top, 0.25, 0.7, note=f"{ours:.0f}/s against {top:.0f}/s")
 
 
+def followed(s):
+    """Counts and projections follow an import: reads are measured when they have caught up."""
+    every = [c for i in json.loads(s.cli("status", "--json").stdout) for c in i.get("consumers", [])]
+    return every and all(int(c.get("position", 0)) >= int(c.get("head", 0)) for c in every)
+
+
+def reads_among(s, codes, name):
+    """Requests for members of twenty townships, in no order."""
+    wait_until("the consumers have caught up", lambda: followed(s), 300, 0.5)
+    sample = []
+    for code in random.Random(1).sample(sorted({c[:6] for c in codes}), 20):
+        r = s.call("GET", f"/v1/members?organization={code}&pageSize=1000", token=s.api_key).ok()
+        sample += [m["id"] for m in r.get("members", [])]
+    random.Random(2).shuffle(sample)
+    return write_requests(name, [("GET", f"/v1/members/{m}", s.api_key, "") for m in sample])
+
+
+def grow(s, codes, to):
+    admin, done, began = s.login("admin"), 0, time.monotonic()
+    while done < to:
+        n = min(200000, to - done)
+        import_members(s, admin, done, n, codes, grouped=True)
+        done += n
+        took = time.monotonic() - began
+        print(f"    {done:,} members, {done / took:.0f}/s, {(to - done) * took / done:.0f} s left", flush=True)
+
+
 def part_growth():
-    print(f"growth: read latency with {GROWTH:,} members over that with 32,000", flush=True)
+    print(f"growth: read latency with {GROWTH:,} members over that with 32,000, measured in turn", flush=True)
     # One app backend asks as fast as it is answered: its limit is out of the way here.
-    with Stack(gateway_options=["--rate-scale=100"]) as s:
-        admin, codes, done, began = s.login("admin"), villages(), 0, time.monotonic()
-
-        def grow(to):
-            nonlocal done
-            while done < to:
-                n = min(200000, to - done)
-                import_members(s, admin, done, n, codes, grouped=True)
-                done += n
-                took = time.monotonic() - began
-                print(f"    {done:,} members, {done / took:.0f}/s, {(GROWTH - done) * took / done:.0f} s left", flush=True)
-
-        def followed():
-            """Counts and projections follow the import: reads are measured when they have caught up."""
-            every = [c for i in json.loads(s.cli("status", "--json").stdout) for c in i.get("consumers", [])]
-            return every and all(int(c.get("position", 0)) >= int(c.get("head", 0)) for c in every)
-
-        def latency():
-            wait_until("the consumers have caught up", followed, 300, 0.5)
-            sample = []
-            for code in random.Random(1).sample(sorted({c[:6] for c in codes}), 20):
-                r = s.call("GET", f"/v1/members?organization={code}&pageSize=1000", token=s.api_key).ok()
-                sample += [m["id"] for m in r.get("members", [])]
-            random.Random(2).shuffle(sample)
-            reads = write_requests("growth", [("GET", f"/v1/members/{m}", s.api_key, "") for m in sample])
-            return statistics.median(wrk(s.port, reads, 3, connections=4)["p50"] for _ in range(ROUNDS))
-
-        grow(32000)
-        small = latency()
-        grow(GROWTH)
-        large = latency()
+    with Stack(gateway_options=["--rate-scale=100"]) as few, Stack(gateway_options=["--rate-scale=100"]) as many:
+        codes, paths = villages(), []
+        for s, members in ((few, 32000), (many, GROWTH)):
+            grow(s, codes, members)
+            paths.append((s.port, reads_among(s, codes, f"growth-{members}")))
+        latency = lambda port, reads: {"rate": wrk(port, reads, 2, connections=4)["p50"]}
+        small, large = interleaved(*[lambda p=p: latency(*p) for p in paths])
     figure("read_growth", large / small, 1.5, 1.1, smaller=True, note=f"{large} us against {small} us")
 
 
