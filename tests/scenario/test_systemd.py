@@ -181,7 +181,9 @@ def get(path, connection=None):
 
 
 def operator(*words):
-    return json.loads(run("nuanxin", "--bus", "/run/nuanxin", "--json", *words))
+    said = run("nuanxin", "--bus", "/run/nuanxin", "--json", *words)
+    assert said[:1] in "[{", said
+    return json.loads(said)
 
 
 def starts():
@@ -295,6 +297,7 @@ def on_postgresql():
         with open("/etc/nuanxin/" + path, "w") as f:
             f.write(text)
         os.chmod("/etc/nuanxin/" + path, mode)
+    run("systemctl", "stop", "nuanxin-activity@2")  # on the old store it would keep the callers
     run("systemctl", "restart", "nuanxin-membership@1", "nuanxin-membership@2", "nuanxin-activity@1")
     ready(7101, 7102, 7201)
     operator("call", "CreateOrganization", '{"organization": {"code": "43", "name": "湖南省", "kind": "PROVINCE"}}')
@@ -312,7 +315,6 @@ def between_hosts():
                            ("activity@1", "NUANXIN_BUS=tcp://127.0.0.2:7211\n")):
         with open(f"/etc/nuanxin/{name}.env", "a") as f:
             f.write(settings + "NUANXIN_CURVE=/etc/nuanxin/curve\n")
-    run("systemctl", "stop", "nuanxin-activity@2")
     run("systemctl", "restart", "nuanxin-membership@1", "nuanxin-membership@2", "nuanxin-activity@1", "nuanxin-gateway@1", "nuanxin-gateway@2")
     ready(7101, 7102, 7201, 7001, 7002)
     far = json.loads(run("nuanxin", "--redis", "127.0.0.1:6379", "--bus", "/tmp", "--curve", "/etc/nuanxin/curve", "--json", "status"))

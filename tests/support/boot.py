@@ -71,6 +71,7 @@ pivot_root . mnt
 umount -l /mnt
 mount --make-rshared /
 export container=nuanxin
+chroot . unshare --user true  # Debian's units ask for it (PrivateUsers=); not where all this stands in a chroot
 exec chroot . /lib/systemd/systemd --system --unit=the-test.target --log-target=null --show-status=0
 """
 
