@@ -21,7 +21,7 @@
 #define BUDGET_PERCENT      20
 #define BUDGET_MOST         10 /* retries that can be saved up, and are there at first */
 #define RETRY_JITTER_US     40000
-#define RETRY_LEAST_US      500000
+#define RETRY_LEAST_US      500000 /* more than before its deadline a server tells a write to come again (flights.c) */
 #define BLOCKED_PAUSE_US    10000
 #define KEEP_BUFFER_BYTES   4096 /* by a free slot; */
 #define KEEP_SLOTS          1024 /* by so many of them */

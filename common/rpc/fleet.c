@@ -93,6 +93,8 @@ static void settle(struct instance *i, const struct home *home)
 static void look_at_store(struct instance *i, int64_t now)
 {
         struct home *home = home_of(i->fleet, i->service);
+        if (!i->epoch[0]) /* it stands by, or is of a build that does not say */
+                i->astray = false;
         if (!home || !i->epoch[0] || !i->greeted || i->silent)
                 return;
         int order = home->epoch[0] ? strcmp(i->epoch, home->epoch) : -1;

@@ -47,15 +47,12 @@ struct takeover {
         char epoch[RPC_EPOCH_SIZE];  /* likewise */
 };
 
-static int bring_up(struct takeover *t, struct store_conn *writer, const char **ret_error)
+/* Whose store it is: the keyring that seals what is in it, and its epoch. */
+static int make_sure_whose(struct takeover *t, struct store_conn *writer, const char **ret_error)
 {
-        int r = rpc_migrate(writer, t->o.migrations, ret_error);
-        return r == 0 && t->o.keyring ? rpc_keyring_bind(writer, t->o.keyring, ret_error) : r;
-}
-
-static int load_epoch(struct takeover *t, struct store_conn *writer)
-{
-        int r = store_begin(writer);
+        int r = t->o.keyring ? rpc_keyring_bind(writer, t->o.keyring, ret_error) : 0;
+        if (r == 0)
+                r = store_begin(writer);
         if (r == 0)
                 r = rpc_epoch_load(writer, clock_now_us(t->o.clock), t->epoch);
         if (r == 0)
@@ -68,9 +65,9 @@ static int migrate(struct takeover *t, struct store_writer *writer)
 {
         const char *error = NULL;
         service_notify("EXTEND_TIMEOUT_USEC=3600000000"); /* a large table takes its time */
-        int r = bring_up(t, store_writer_conn(writer), &error);
+        int r = rpc_migrate(store_writer_conn(writer), t->o.migrations, &error);
         if (r == 0)
-                r = load_epoch(t, store_writer_conn(writer));
+                r = make_sure_whose(t, store_writer_conn(writer), &error);
         if (r == -EKEYREJECTED)
                 log_error(WRONG_KEYRING, "error=\"%s\"", error);
         else if (r)
@@ -176,11 +173,11 @@ static void *wait_for_database(void *arg)
                 const char *error = NULL;
                 r = writer ? 0 : store_writer_acquire(t->o.store, t->o.instance, false, &writer, &error);
                 if (r == 0)
-                        r = bring_up(t, store_writer_conn(writer), &error);
+                        r = rpc_migrate(store_writer_conn(writer), t->o.migrations, &error);
                 if (r == 0) /* a copy may have begun since it was first looked at */
                         r = look_at_use(store_writer_conn(writer), &error);
                 if (r == 0)
-                        r = load_epoch(t, store_writer_conn(writer));
+                        r = make_sure_whose(t, store_writer_conn(writer), &error);
                 if (r == STORE_E_FILLING) {
                         writer = store_writer_release(writer);
                         say_waiting(t, error);

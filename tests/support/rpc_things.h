@@ -11,8 +11,8 @@
 #include "contract/internal_v1.h"
 #include "contract/membership_v1.h"
 
-#include <stdatomic.h>
-#include <unistd.h>
+#include <semaphore.h>
+#include <time.h>
 
 typedef Nuanxin__Internal__V1__PullSnapshotRequest Ask;
 typedef Nuanxin__Internal__V1__PullSnapshotResponse Told;
@@ -49,7 +49,7 @@ struct world {
         bool late, drained;
         /* What the tiny service does to test code. */
         _Atomic int runs, failures_left, unfollowed_left;
-        atomic_bool released; /* what is "stuck" goes on */
+        sem_t released; /* posted: what is "stuck" goes on, now and later */
 };
 
 /* --- the tiny service ------------------------------------------------------------------------------------------- */
@@ -105,6 +105,16 @@ static inline int thing_seat(struct rpc_call *call, const char *name)
         return r == 0 && !changed ? rpc_refuse(call, NUANXIN__PROBLEM__PROBLEM_PRECONDITION_FAILED, "full") : r;
 }
 
+/* At most 10 s: a test that forgets to release ends all the same. */
+static inline void wait_for_release(struct world *w)
+{
+        struct timespec until;
+        clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_sec += 10;
+        if (sem_timedwait(&w->released, &until) == 0)
+                sem_post(&w->released);
+}
+
 static inline int put(struct rpc_call *call, const Ask *ask, Told *told)
 {
         struct world *w = rpc_state(call);
@@ -123,8 +133,8 @@ static inline int put(struct rpc_call *call, const Ask *ask, Told *told)
                 return rpc_refuse_kept(call, NUANXIN__PROBLEM__PROBLEM_PRECONDITION_FAILED);
         if (r == 0 && strcmp(ask->key, "fail") == 0)
                 return -EINVAL;
-        while (r == 0 && strcmp(ask->key, "stuck") == 0 && !atomic_load(&w->released))
-                usleep(1000);
+        if (r == 0 && strcmp(ask->key, "stuck") == 0)
+                wait_for_release(w);
         if (r == 0 && strcmp(ask->key, "nospace") == 0 && w->failures_left-- > 0)
                 return -ENOSPC;
         if (r == 0 && strcmp(ask->key, "due") == 0)
