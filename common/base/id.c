@@ -5,6 +5,7 @@
  */
 #include "common/base/id.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
 
@@ -63,6 +64,12 @@ void id_new(char out[ID_TEXT_SIZE], int64_t now_us)
                 out += cuts[i];
                 *out++ = i + 1 < ARRAY_LEN(cuts) ? '-' : '\0';
         }
+}
+
+void id_least(char out[ID_TEXT_SIZE], int64_t at_us)
+{
+        unsigned long long ms = (unsigned long long)(at_us / 1000);
+        snprintf(out, ID_TEXT_SIZE, "%08llx-%04llx-7000-8000-000000000000", ms >> 16 & 0xFFFFFFFF, ms & 0xFFFF);
 }
 
 static bool is_lower_hex(struct str s)

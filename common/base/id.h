@@ -14,6 +14,9 @@ void id_random(void *p, size_t n);
 /* A new UUIDv7 for the time now_us (UTC): unique without a shared counter, sorted by time. */
 void id_new(char out[ID_TEXT_SIZE], int64_t now_us);
 
+/* No UUIDv7 made at_us or later stands before it, and none made a millisecond earlier after it. */
+void id_least(char out[ID_TEXT_SIZE], int64_t at_us);
+
 /* Canonical lower-case UUID text (any version)? */
 bool id_is_uuid(struct str s);
 

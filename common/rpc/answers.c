@@ -9,10 +9,12 @@
  */
 #include "common/rpc/write_lane.h"
 
+#include "common/base/id.h"
 #include "common/base/log.h"
 
-/* How many rows one sweep looks at beyond those that were added meanwhile. */
-#define SWEEP_ROWS 500
+#define SWEEP_ROWS   500 /* one sweep looks at so many rows beyond those that were added meanwhile */
+#define CATCH_UP     4   /* and at so many times those */
+#define KEY_SLACK_US (10 * CLOCK_SECOND_US) /* between the making of a gateway's key and the answer's */
 
 static bool opens_session(const struct rpc_call *call)
 {
@@ -129,11 +131,35 @@ int answer_add(struct write_lane *lane, struct rpc_call *call)
         return opens_session(call) ? 0 : insert(lane, call, sql, NULL);
 }
 
-/* --- the sweep -------------------------------------------------------------------------------------------------- */
+/* --- the sweep --------------------------------------------------------------------------------------------------
+ *
+ * No index on the time of expiry burdens each write. */
 
-/* The table is walked in the order of its keys, a slice at a time and then from the front again, so no index on the
- * time of expiry burdens each write. The slices grow with what is written: a round ends before answers expire. */
-int answer_sweep(struct write_lane *lane, void *arg)
+/* The gateway's keys tell when they were made: what expired of them lies between where the last sweep ended and the
+ * oldest that is kept. Each sweep takes as much of it as was added since the last one, or a few times that if it lags,
+ * so that deleting is as even as the writes were. */
+static int sweep_front(struct write_lane *lane, int64_t now)
+{
+        static const char sql[] = "DELETE FROM rpc_answer WHERE key >= $1 AND key < $2 AND expires_us <= $3";
+        int64_t kept = lane->server->options.gateway_answers_kept_us, end = now - kept - KEY_SLACK_US;
+        int64_t begin = lane->sweep_front_us ? lane->sweep_front_us : end - kept;
+        int64_t most = CATCH_UP * (now - lane->sweep_us > CLOCK_SECOND_US ? now - lane->sweep_us : CLOCK_SECOND_US);
+        char first[ID_TEXT_SIZE], last[ID_TEXT_SIZE];
+        if (end - begin > most)
+                end = begin + most;
+        if (end <= begin)
+                return 0;
+        id_least(first, begin);
+        id_least(last, end);
+        int r = store_exec(lane->db, sql, NULL, TEXTZ(first), TEXTZ(last), I64(now));
+        if (r == 0)
+                lane->sweep_front_us = end;
+        return r;
+}
+
+/* What has another key, or was left behind: the table is walked in the order of its keys, a slice at a time and then from
+ * the front again. The slices grow with what is written: a round ends before answers expire. */
+static int sweep_slice(struct write_lane *lane, int64_t now)
 {
         static const char find_end[] = "SELECT key FROM rpc_answer WHERE key >= $1 ORDER BY key LIMIT 1 OFFSET $2";
         static const char delete_slice[] =
@@ -141,9 +167,8 @@ int answer_sweep(struct write_lane *lane, void *arg)
         static const char delete_rest[] = "DELETE FROM rpc_answer WHERE key >= $1 AND expires_us <= $2";
         _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
         struct str from = buf_str(&lane->sweep_key), end = {0};
-        int64_t now = clock_now_us(lane->server->options.clock);
-        (void)arg;
-        int r = store_query(lane->db, find_end, &rows, TEXT(from), I64(SWEEP_ROWS + 4 * lane->answers_since_sweep));
+        int64_t slice = SWEEP_ROWS + CATCH_UP * lane->answers_since_sweep;
+        int r = store_query(lane->db, find_end, &rows, TEXT(from), I64(slice));
         if (r == 0)
                 r = store_next(rows);
         if (r != 0 && r != 1)
@@ -159,6 +184,19 @@ int answer_sweep(struct write_lane *lane, void *arg)
                 return r;
         lane->sweep_key.n = 0;
         buf_add_str(&lane->sweep_key, end);
-        lane->answers_since_sweep = 0;
         return 0;
+}
+
+int answer_sweep(struct write_lane *lane, void *arg)
+{
+        int64_t now = clock_now_us(lane->server->options.clock);
+        (void)arg;
+        int r = sweep_front(lane, now);
+        if (r == 0)
+                r = sweep_slice(lane, now);
+        if (r == 0) {
+                lane->answers_since_sweep = 0;
+                lane->sweep_us = now;
+        }
+        return r;
 }

@@ -29,7 +29,8 @@ struct write_lane {
         int64_t beat_us, swept_us;
         int64_t busy_us; /* last with work; 0: has rested since */
         struct store_use use; /* SQLite: what a move asked; taken back with the transaction */
-        struct buf sweep_key; /* where the sweep of answers goes on */
+        struct buf sweep_key; /* where the sweep of answers goes on; */
+        int64_t sweep_front_us, sweep_us; /* among the gateway's keys; and when the last one was */
         int64_t answers_since_sweep;
         uint32_t commit_us; /* the last commit's duration */
         struct arena *arena; /* for the lane's own work */

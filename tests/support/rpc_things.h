@@ -115,6 +115,20 @@ static inline void wait_for_release(struct world *w)
                 sem_post(&w->released);
 }
 
+/* Answers of a gateway's requests of one second, a minute from now, as if they had been written. */
+static inline int thing_many_answers(struct rpc_call *call, int64_t n)
+{
+        static const char sql[] =
+                "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1) "
+                "INSERT INTO rpc_answer (key, principal, method, request, problem, payload, expires_us) "
+                "SELECT $2 || CAST(100000 + i AS TEXT), '', 0, 0, 0, NULL, $3 FROM n";
+        int64_t at = rpc_now(call) + CLOCK_MINUTE_US;
+        char first[ID_TEXT_SIZE];
+        id_least(first, at);
+        first[ID_TEXT_SIZE - 1 - 6] = '\0';
+        return store_exec(rpc_db(call), sql, NULL, I64(n), TEXTZ(first), I64(at + 10 * CLOCK_MINUTE_US));
+}
+
 static inline int put(struct rpc_call *call, const Ask *ask, Told *told)
 {
         struct world *w = rpc_state(call);
@@ -133,6 +147,8 @@ static inline int put(struct rpc_call *call, const Ask *ask, Told *told)
                 return rpc_refuse_kept(call, NUANXIN__PROBLEM__PROBLEM_PRECONDITION_FAILED);
         if (r == 0 && strcmp(ask->key, "fail") == 0)
                 return -EINVAL;
+        if (r == 0 && strcmp(ask->key, "many answers") == 0)
+                r = thing_many_answers(call, 5000);
         if (r == 0 && strcmp(ask->key, "stuck") == 0)
                 wait_for_release(w);
         if (r == 0 && strcmp(ask->key, "nospace") == 0 && w->failures_left-- > 0)

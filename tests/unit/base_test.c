@@ -252,6 +252,10 @@ static void test_ids(void)
         }
         id_new(id, 0x0123456789ABll * 1000);
         CHECK(strncmp(id, "01234567-89ab-7000-", 19) == 0);
+        id_least(last, 0x0123456789ABll * 1000);
+        CHECK(id_is_uuid(str_of(last)) && strcmp(last, id) <= 0);
+        id_new(id, 0x0123456789ABll * 1000 - 1);
+        CHECK(strcmp(last, id) > 0);
         CHECK(id_is_uuid(STR("00000000-0000-0000-0000-000000000000")));
         CHECK(!id_is_uuid(STR("0197B0A0-0000-7000-8000-000000000001"))); /* canonical is lower case */
         CHECK(!id_is_uuid(STR("0197b0a0-0000-7000-8000-00000000000")));

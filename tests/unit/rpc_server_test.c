@@ -421,6 +421,21 @@ static void test_expired_answers_go(void)
         world_done(w);
 }
 
+/* In one sweep, however many others there are to look at. */
+static void test_expired_front_goes(void)
+{
+        struct world *w = begin();
+        CHECK_INT(PROBLEM(ASK(w, .method = PUT, .key = "many answers")), 0);
+        CHECK_INT(world_number(w, ANSWERS), 5001);
+        world_shift(w, 30 * CLOCK_MINUTE_US);
+        CHECK_INT(PROBLEM(ASK(w, .method = PUT)), 0);
+        int64_t left;
+        while ((left = world_number(w, ANSWERS)) > 5000)
+                usleep(1000);
+        CHECK(left <= 2);
+        world_done(w);
+}
+
 /* A queue that stands for a whole interval is overload; a burst that drains is not. */
 static void test_shed(void)
 {
@@ -464,6 +479,7 @@ int main(void)
                 {"a read waits for news at a standby too", test_standby_waits_too},
                 {"draining finishes what is in hand", test_drain},
                 {"expired answers are swept", test_expired_answers_go},
+                {"expired answers of the gateway's keys go first", test_expired_front_goes},
                 {"only a standing queue is shed", test_shed},
         };
         return CHECK_MAIN(cases);
