@@ -338,19 +338,19 @@ static inline int64_t world_number(struct world *w, const char *sql)
         return world_read(reader, sql);
 }
 
-/* Turns the loop until that number is n. */
+/* Turns the loop until that number is n, for a minute at most. */
 struct world_until {
         struct world *w;
         const char *sql;
         int64_t n;
         struct loop_timer *timer;
-        int tries;
+        int64_t until_us;
 };
 
 static inline void world_look(void *arg)
 {
         struct world_until *u = arg;
-        if (world_number(u->w, u->sql) == u->n || ++u->tries > 1000)
+        if (world_number(u->w, u->sql) == u->n || clock_monotonic_us() > u->until_us)
                 loop_stop(u->w->loop);
         else
                 loop_timer_set(u->timer, 10000);
@@ -358,7 +358,7 @@ static inline void world_look(void *arg)
 
 static inline bool world_until(struct world *w, const char *sql, int64_t n)
 {
-        struct world_until u = {w, sql, n, NULL, 0};
+        struct world_until u = {w, sql, n, NULL, clock_monotonic_us() + CLOCK_MINUTE_US};
         u.timer = loop_timer_new(w->loop, world_look, &u);
         loop_timer_set(u.timer, 0);
         loop_run(w->loop);
