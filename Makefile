@@ -45,7 +45,7 @@ say     = $(if $(V)$(SILENT),,$(info $1 $2))$(Q)
 
 # --- what there is -------------------------------------------------------------------------------------
 PROTOS   := $(sort $(shell find proto -name '*.proto'))
-WKT      := google/protobuf/timestamp.proto google/protobuf/duration.proto google/protobuf/field_mask.proto google/protobuf/empty.proto google/protobuf/descriptor.proto
+WKT      := google/protobuf/any.proto google/protobuf/timestamp.proto google/protobuf/duration.proto google/protobuf/field_mask.proto google/protobuf/empty.proto google/protobuf/descriptor.proto
 SERVICES := $(sort $(notdir $(patsubst %/main.c,%,$(wildcard services/*/main.c))))
 COMMON_C := $(sort $(wildcard common/*/*.c))
 PBC_C    := $(patsubst proto/%.proto,$(BUILD)/gen/%.pb-c.c,$(PROTOS)) $(patsubst %.proto,$(BUILD)/gen/%.pb-c.c,$(WKT))

@@ -31,6 +31,7 @@ struct contract_field {
         Nuanxin__Privacy privacy;
         bool required, uuid, unique, output_only, internal;
         bool has_range;
+        bool raw_json; /* bytes that are JSON as it stands */
         bool is_map; /* repeated entry message with key = 1, value = 2 */
         uint32_t min_length, max_length, max_items; /* 0: no bound (only where the compiler allows it) */
         int64_t range_min, range_max;
@@ -49,6 +50,8 @@ struct contract_message {
         /* events only */
         const char *topic;   /* NULL: not an event */
         const char *subject; /* field name */
+        const char *person;  /* field name, or NULL: it is about nobody */
+        bool event_internal, notice;
 };
 
 enum contract_http { CONTRACT_GET, CONTRACT_POST, CONTRACT_PUT, CONTRACT_PATCH, CONTRACT_DELETE };
@@ -60,13 +63,13 @@ struct contract_method {
         const char *service; /* "membership": the process that serves it, from the package's second part;
                                 NULL for methods that every service has (nuanxin.internal) */
         const struct contract_message *input, *output;
-        const char *permission; /* as in the contract: "member.read", "public", "signedIn", "service" */
-        int permission_id;      /* index into contract_permissions, -1 for public, signedIn and service */
+        const char *permission; /* as in the contract: "member.read", "public", "signedIn", "service", "operator" */
+        int permission_id;      /* index into contract_permissions, -1 for those four words */
         const char *at;         /* request field path, or NULL: the handler asks */
         Nuanxin__RateClass rate;
         Nuanxin__Lane lane;
         Nuanxin__SessionEffect session;
-        bool secret_answer, upload, export;
+        bool secret_answer, upload, export, event_stream;
         const Nuanxin__Problem *problems;
         unsigned n_problems;
         /* HTTP; path NULL: not reachable over HTTP */

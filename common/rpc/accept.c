@@ -70,12 +70,16 @@ bool call_accept(struct rpc_call *call, const Request *request)
 static const char *const gateway_asks[] = {
         "nuanxin.internal.v1.Peer.PullEvents", /* of revoked rights */
         "nuanxin.membership.v1.Membership.AuthenticateClient",
+        "nuanxin.stream.v1.Stream.AuthenticateAgency",
+        NULL,
 };
+/* And the edge. */
+static const char *const edge_asks[] = {"nuanxin.stream.v1.Stream.ListEdgeKeys", NULL};
 
-static bool gateway_may_ask(const struct contract_method *method)
+static bool is_of(const struct contract_method *method, const char *const *names)
 {
-        for (size_t i = 0; i < ARRAY_LEN(gateway_asks); i++)
-                if (strcmp(method->name, gateway_asks[i]) == 0)
+        for (size_t i = 0; names[i]; i++)
+                if (strcmp(method->name, names[i]) == 0)
                         return true;
         return false;
 }
@@ -83,11 +87,13 @@ static bool gateway_may_ask(const struct contract_method *method)
 /* Any other role is a service's, and services ask in their own name only. */
 static bool role_allows(const char *role, unsigned kind, const struct contract_method *method)
 {
-        static const unsigned people = BIT(ANONYMOUS) | BIT(ACCOUNT) | BIT(MEMBER) | BIT(CLIENT);
+        static const unsigned people = BIT(ANONYMOUS) | BIT(ACCOUNT) | BIT(MEMBER) | BIT(CLIENT) | BIT(AGENCY);
         if (strcmp(role, "operator") == 0)
                 return kind == KIND(OPERATOR);
         if (strcmp(role, "gateway") == 0)
-                return kind == KIND(SERVICE) ? gateway_may_ask(method) : kind < 32 && (people >> kind & 1);
+                return kind == KIND(SERVICE) ? is_of(method, gateway_asks) : kind < 32 && (people >> kind & 1);
+        if (strcmp(role, "edge") == 0)
+                return kind == KIND(SERVICE) ? is_of(method, edge_asks) : kind == KIND(AGENCY);
         return kind == KIND(SERVICE);
 }
 

@@ -65,6 +65,8 @@ static bool holds(const Principal *p, int permission, struct str path)
         /* Every member session holds the member's role, everywhere; what is one's own is asked by rpc_require_member. */
         if (p->kind == KIND(MEMBER))
                 return !is_self(permission) && contract_role_has(NUANXIN__TYPE__ROLE__ROLE_MEMBER, permission);
+        if (p->kind == KIND(AGENCY)) /* where it may is its agreement's matter */
+                return contract_role_has(NUANXIN__TYPE__ROLE__ROLE_AGENCY, permission);
         return grants_hold(p->grants, p->n_grants, permission, path);
 }
 
@@ -81,7 +83,7 @@ static bool reaches(const Principal *p, struct str path)
 {
         if (p->client[0] && !any_reaches(p->client_grants, p->n_client_grants, path))
                 return false;
-        return p->kind == KIND(MEMBER) || any_reaches(p->grants, p->n_grants, path);
+        return p->kind == KIND(MEMBER) || p->kind == KIND(AGENCY) || any_reaches(p->grants, p->n_grants, path);
 }
 
 static int refuse_permission(struct rpc_call *call)
@@ -107,6 +109,8 @@ int access_admit(struct rpc_call *call)
                 call->said.access_decided = true;
                 return kind == KIND(SERVICE) ? 0 : refuse_permission(call);
         }
+        if (call->served->operator_only)
+                return refuse_permission(call);
         if (kind == KIND(ANONYMOUS))
                 return rpc_refuse(call, NUANXIN__PROBLEM__PROBLEM_UNAUTHENTICATED);
         if (strcmp(method->permission, "signedIn") == 0)

@@ -8,7 +8,7 @@
 /* "account:ID": the kinds of Principal.Kind in lower case. */
 const char *audit_actor(struct arena *arena, const Principal *p)
 {
-        static const char *const kinds[] = {"anonymous", "account", "member", "client", "service", "operator"};
+        static const char *const kinds[] = {"anonymous", "account", "member", "client", "service", "operator", "agency"};
         const char *kind = (size_t)p->kind < ARRAY_LEN(kinds) ? kinds[p->kind] : "unknown";
         char *actor = arena_alloc(arena, strlen(kind) + 1 + strlen(p->id) + 1);
         stpcpy(stpcpy(stpcpy(actor, kind), ":"), p->id);

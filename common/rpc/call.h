@@ -19,6 +19,7 @@ struct served {
         const struct contract_method *contract;
         int self_permission; /* "<noun>.self" of the permission's noun, or -1 */
         bool peers_only;     /* permission "service" */
+        bool operator_only;  /* permission "operator" */
         struct metric *duration, *ok, *refused, *failed;
 };
 

@@ -38,6 +38,7 @@ static void served_init(struct served *s, const struct rpc_method *method, struc
         s->contract = contract;
         s->self_permission = self_permission(contract->permission);
         s->peers_only = strcmp(contract->permission, "service") == 0;
+        s->operator_only = strcmp(contract->permission, "operator") == 0;
         s->duration = metric_new(metrics, &duration_family, "method=\"%s\"", contract->name);
         s->ok = metric_new(metrics, &replies_family, "method=\"%s\",outcome=\"ok\"", contract->name);
         s->refused = metric_new(metrics, &replies_family, "method=\"%s\",outcome=\"refused\"", contract->name);

@@ -120,6 +120,7 @@ static void check_rule(const struct message *x, const struct field *f, struct re
         misfit(x, f, r, rule->pattern[0] && !text, "pattern", "strings");
         misfit(x, f, r, rule->uuid && !text, "uuid", "strings");
         misfit(x, f, r, rule->n_in && !text, "in", "strings");
+        misfit(x, f, r, rule->raw_json && f->pb->type != TYPE(BYTES), "raw_json", "bytes");
         misfit(x, f, r, rule->min_length && !long_one, "min_length", "strings and bytes");
         misfit(x, f, r, rule->max_length && !long_one && !f->map, "max_length", "strings and bytes");
         misfit(x, f, r, rule->range && kind != KIND_INTEGER, "range", "integers");
@@ -184,6 +185,11 @@ static void check_event(const struct message *x, struct refusals *r)
                 refuse(r, x->place, "%s: event without topic", short_of(x));
         if (!subject || subject->pb->type != TYPE(STRING) || subject->repeated)
                 refuse(r, x->place, "%s: event subject \"%s\" is no string field of it", short_of(x), x->event->subject);
+        const struct field *person = message_find_field(x, str_of(x->event->person));
+        if (x->event->person[0] && (!person || person->pb->type != TYPE(STRING) || person->repeated))
+                refuse(r, x->place, "%s: event person \"%s\" is no string field of it", short_of(x), x->event->person);
+        if (x->event->notice && !x->event->person[0])
+                refuse(r, x->place, "%s: a notice without person", short_of(x));
         for (size_t i = 0; i < x->n_fields; i++) {
                 const char *path = sensitive_in(r->arena, &x->fields[i]);
                 if (path)

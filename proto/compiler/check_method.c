@@ -12,7 +12,14 @@
 
 static bool permission_is_word(const char *p)
 {
-        return strcmp(p, "public") == 0 || strcmp(p, "signedIn") == 0 || strcmp(p, "service") == 0;
+        return strcmp(p, "public") == 0 || strcmp(p, "signedIn") == 0 || strcmp(p, "service") == 0 ||
+               strcmp(p, "operator") == 0;
+}
+
+/* For the bus only. */
+static bool permission_is_inside(const char *p)
+{
+        return strcmp(p, "service") == 0 || strcmp(p, "operator") == 0;
 }
 
 static bool permission_is_named(const char *p)
@@ -32,7 +39,7 @@ static void check_rule(const struct method *x, struct refusals *r)
         if (!rule->permission[0])
                 refuse(r, x->place, "method %s: no permission", x->rpc);
         else if (!permission_is_word(rule->permission) && !permission_is_named(rule->permission))
-                refuse(r, x->place, "method %s: permission \"%s\" is no noun.verb, public, signedIn or service", x->rpc,
+                refuse(r, x->place, "method %s: permission \"%s\" is no noun.verb, public, signedIn, service or operator", x->rpc,
                        rule->permission);
         if (rule->rate == NUANXIN__RATE_CLASS__RATE_CLASS_UNSPECIFIED)
                 refuse(r, x->place, "method %s: no rate class", x->rpc);
@@ -50,14 +57,14 @@ static void check_rule(const struct method *x, struct refusals *r)
 /* Permission, rate class and HTTP rule must make sense together. */
 static void check_reach(const struct method *x, struct refusals *r)
 {
-        bool service = strcmp(x->rule->permission, "service") == 0;
-        if (x->http && service)
-                refuse(r, x->place, "method %s: permission \"service\" cannot be reached over HTTP", x->rpc);
+        bool inside = permission_is_inside(x->rule->permission);
+        if (x->http && inside)
+                refuse(r, x->place, "method %s: permission \"%s\" cannot be reached over HTTP", x->rpc, x->rule->permission);
         if (x->http && x->rule->rate == NUANXIN__RATE_CLASS__RATE_NONE)
                 refuse(r, x->place, "method %s: RATE_NONE is for methods inside, not over HTTP", x->rpc);
         if (x->http && !x->service)
                 refuse(r, x->place, "method %s: nuanxin.internal is not reached over HTTP", x->rpc);
-        if (!x->http && !service && x->rule->permission[0])
+        if (!x->http && !inside && x->rule->permission[0])
                 refuse(r, x->place, "method %s: permission \"%s\" without an HTTP rule: nobody could call it", x->rpc,
                        x->rule->permission);
 }
@@ -81,6 +88,12 @@ static void check_effects(const struct method *x, struct refusals *r)
         if (x->rule->export) {
                 needs_field(x, x->input, "page_token", TYPE(STRING), "export", r);
                 needs_field(x, x->output, "next_page_token", TYPE(STRING), "export", r);
+        }
+        if (x->rule->event_stream) {
+                needs_field(x, x->input, "cursor", TYPE(STRING), "event_stream", r);
+                needs_field(x, x->input, "wait", TYPE(INT32), "event_stream", r);
+                needs_field(x, x->output, "cursor", TYPE(STRING), "event_stream", r);
+                needs_field(x, x->output, "events", TYPE(BYTES), "event_stream", r);
         }
         if (x->rule->session == NUANXIN__SESSION_EFFECT__SESSION_OPEN) {
                 needs_field(x, x->output, "principal", TYPE(MESSAGE), "SESSION_OPEN", r);

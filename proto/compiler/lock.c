@@ -74,6 +74,8 @@ static void promise_message(struct today *t, struct message *x)
         if (x->event)
                 promise_add(t, x->place, arena_printf(a, "event %s", x->name),
                             arena_printf(a, "%s %s", x->event->topic, x->event->subject));
+        if (x->event && x->event->person[0])
+                promise_add(t, x->place, arena_printf(a, "person %s", x->name), x->event->person);
         for (size_t i = 0; i < x->n_fields; i++) {
                 const struct field *f = &x->fields[i];
                 const char *value = arena_printf(a, "%s %s %s %s%s%s", f->repeated ? "repeated" : "singular",

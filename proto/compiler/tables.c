@@ -108,6 +108,7 @@ static void emit_field(struct buf *out, const struct model *m, const struct mess
         emit_flag(out, "output_only", r->output_only);
         emit_flag(out, "internal", r->internal);
         emit_flag(out, "is_map", f->map);
+        emit_flag(out, "raw_json", r->raw_json);
         emit_number(out, "min_length", r->min_length);
         emit_number(out, "max_length", r->max_length);
         emit_number(out, "max_items", r->max_items);
@@ -138,6 +139,13 @@ static const char *wkt_of(const struct message *x)
         return "CONTRACT_WKT_NONE";
 }
 
+static void emit_text(struct buf *out, const char *name, const char *text)
+{
+        buf_printf(out, "        .%s = ", name);
+        emit_c_string(out, text);
+        buf_add_z(out, ",\n");
+}
+
 static void emit_message(struct buf *out, const struct model *m, struct message *x, unsigned *pattern)
 {
         const char *constant = constant_of(m, x);
@@ -160,6 +168,8 @@ static void emit_message(struct buf *out, const struct model *m, struct message 
                 buf_add_z(out, ",\n        .subject = ");
                 emit_c_string(out, x->event->subject);
                 buf_add_z(out, ",\n");
+                emit_text(out, "person", x->event->person[0] ? x->event->person : NULL);
+                buf_printf(out, "        .event_internal = %d,\n        .notice = %d,\n", x->event->internal, x->event->notice);
         }
         buf_add_z(out, "};\n\n");
 }
@@ -199,13 +209,6 @@ static const char *method_constant(const struct model *m, const struct method *x
         return arena_printf(m->arena, "%s_%s", name_package(m->arena, x->package), name_snake(m->arena, x->rpc));
 }
 
-static void emit_text(struct buf *out, const char *name, const char *text)
-{
-        buf_printf(out, "        .%s = ", name);
-        emit_c_string(out, text);
-        buf_add_z(out, ",\n");
-}
-
 static void emit_method(struct buf *out, const struct model *m, const struct method *x)
 {
         const Nuanxin__MethodRule *r = x->rule;
@@ -229,8 +232,8 @@ static void emit_method(struct buf *out, const struct model *m, const struct met
         emit_text(out, "at", r->at[0] ? r->at : NULL);
         buf_printf(out, "        .rate = %d,\n        .lane = %d,\n        .session = %d,\n", (int)r->rate, (int)r->lane,
                    (int)r->session);
-        buf_printf(out, "        .secret_answer = %d,\n        .upload = %d,\n        .export = %d,\n", r->secret_answer,
-                   r->upload, r->export);
+        buf_printf(out, "        .secret_answer = %d,\n        .upload = %d,\n        .export = %d,\n        .event_stream = %d,\n",
+                   r->secret_answer, r->upload, r->export, r->event_stream);
         if (r->n_problems)
                 buf_printf(out, "        .problems = %s_problems,\n        .n_problems = %zu,\n", constant, r->n_problems);
         if (x->http) {
