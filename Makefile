@@ -91,7 +91,7 @@ lint: ## style, layering, names
 	@exec tests/lint/run
 
 bench: ## the figures of the README, as ratios taken in one run
-	@deploy/install-deps --test && $(BUILD_ALL) && exec tests/bench/run
+	@deploy/install-deps --bench && $(BUILD_ALL) && exec tests/bench/run
 
 capacity: ## put what the last bench measured into deploy/CAPACITY.md, worked out for a province and for the country
 	@exec deploy/capacity --write

@@ -13,15 +13,17 @@ import traceback
 _stories = []
 
 
-def story(title, only_sqlite=None):
+def story(title, only_sqlite=None, missing=None):
     """Marks a function as a story. Stories share the module's fixtures; each must stand by itself.
 
-    only_sqlite: why it cannot be told on PostgreSQL.
+    only_sqlite: why it cannot be told on PostgreSQL. missing: what this machine lacks for it (see support/npm.py).
     """
 
     def mark(function):
         if only_sqlite and os.environ.get("NX_STORE") == "postgresql":
             print(f"# skipped on postgresql: {title}: {only_sqlite}", flush=True)
+        elif missing:
+            print(f"ok - skipped: {title}: {missing}", flush=True)
         else:
             _stories.append((title, function))
         return function
