@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Is what a subscriber received exactly what it may see? Every event, in order, none missing, none twice but where the
+transport says so, none that it may not see, each with just the fields that it may have.
+
+Persons who withdraw a consent or are erased while events come make the answer depend on when a fetch was: of them an event
+may come until the log has the withdrawal (the batch says how far the log was), and never afterwards.
+"""
+from .oracle import Log, Oracle, contract
+from .subscriber import digest
+
+
+class Outboxes:
+    """What the services emitted: the truth that the log is compared with. They are kept for an hour at least."""
+
+    def __init__(self, s):
+        self.events = {}  # id → (source, type, person)
+        self.order = {}   # source → [id]
+        for source in ("membership", "activity"):
+            self.order[source] = []
+            for id, type, data in s.rows(source, "SELECT id, type, data FROM rpc_outbox ORDER BY seq"):
+                rule = contract().events[type]
+                if rule.internal:
+                    continue
+                person = getattr(contract().type(type).FromString(data), rule.person) if rule.person else ""
+                self.events[id] = (source, type, person)
+                self.order[source].append(id)
+
+
+def check_log(s, boxes, after=0):
+    """The log is each outbox in its order, once, without gaps, but for what was erased with a person. Returns its events."""
+    rows = s.rows("stream", f"SELECT seq, event FROM log WHERE seq > {after} ORDER BY seq")
+    seqs = [seq for seq, _ in rows]
+    assert seqs == list(range(after + 1, after + 1 + len(seqs))), "the log has gaps"
+    stored = contract().type("nuanxin.stream.v1.StoredEvent")
+    events = [stored.FromString(event) for _, event in rows if event is not None]
+    for (seq, _), e in zip([r for r in rows if r[1] is not None], events):
+        assert e.seq == seq, f"row {seq} holds event {e.seq}"
+    erased = {e.person for e in events if e.type == "nuanxin.membership.v1.MemberErased"}
+    gone = 0
+    for source, order in boxes.order.items():
+        taken = [e.id for e in events if e.source == source]
+        assert len(taken) == len(set(taken)), f"{len(taken) - len(set(taken))} events of {source} are in the log twice"
+        first = next((i for i, id in enumerate(order) if id in set(taken)), 0) if after else 0
+        notice = "nuanxin.membership.v1.MemberErased"
+        left = [id for id in order[first:] if boxes.events[id][2] not in erased or boxes.events[id][1] == notice]
+        known = set(left)
+        taken = [id for id in taken if id in known]
+        assert taken == left, f"{source}: {difference(taken, left)}"
+        gone += len(order[first:]) - len(left)
+    nulls = len(rows) - len(events)
+    assert nulls <= gone, f"{nulls} rows are erased, {gone} events were about the erased"
+    return Log(events)
+
+
+def difference(got, wanted):
+    """One line on how two lists differ."""
+    missing, more = set(wanted) - set(got), set(got) - set(wanted)
+    if missing or more:
+        return f"{len(missing)} of {len(wanted)} are missing ({sorted(missing)[:3]}), {len(more)} are too many ({sorted(more)[:3]})"
+    if len(got) != len(wanted):
+        return f"{len(got) - len(wanted)} came twice"
+    at = next((i for i, (a, b) in enumerate(zip(got, wanted)) if a != b), len(got))
+    return f"out of order from number {at} on: {got[at:at + 3]}, not {wanted[at:at + 3]}"
+
+
+class Exact:
+    """What everybody should have, after `after`, when all has come to rest. `changed`: person → sequence of the notice from
+    which on none of their events may come (of any purpose: their consents are given to one purpose only)."""
+
+    def __init__(self, log, boxes, changed=None, after=0):
+        self.oracle, self.boxes, self.changed, self.after = Oracle(log), boxes, changed or {}, after
+        self.by_seq = {e.seq: e for e in log.events}
+
+    def wanted(self, subscriber):
+        """{seq: canonical text} of what must have come."""
+        visible = self.oracle.visible(subscriber.agency.profile, subscriber.options.get("types", ()))
+        return {seq: text for seq, text in visible if seq > self.after and not self.fleeting(self.by_seq[seq])}
+
+    def fleeting(self, e):
+        return e.person in self.changed and not contract().events[e.type].notice
+
+    def check(self, subscriber):
+        """Returns how many came twice."""
+        name, wanted, got = subscriber.name, self.wanted(subscriber), subscriber.received()
+        seqs, twice = [], 0
+        for seq, *_ in got:
+            if seqs and seq == seqs[-1]:
+                twice += 1  # the same again, at once: its acknowledgement was lost
+            else:
+                seqs.append(seq)
+        assert not twice or subscriber.transport == "webhook", f"{name}: {twice} events came twice"
+        assert seqs == sorted(set(seqs)), f"{name}: out of order, {difference(seqs, sorted(set(seqs)))}"
+        latest = {n: at for n, _, _, _, _, at, _, _ in subscriber.batches()}
+        kept = []
+        for seq, id, type, event, batch in got:
+            if seq in wanted:
+                text = wanted[seq] if subscriber.options.get("keep") else digest(wanted[seq])
+                assert event == text, f"{name}: event {seq} is {event}, not {wanted[seq]}"
+                kept.append(seq)
+                continue
+            assert id in self.boxes.events, f"{name}: event {seq} {type} is of no outbox"
+            _, its_type, person = self.boxes.events[id]
+            assert its_type == type and person in self.changed, f"{name}: it may not see event {seq} {type} {event}"
+            if latest[batch] is not None:
+                assert latest[batch] < self.changed[person], (
+                    f"{name}: event {seq} of {person} came in a batch of a log that was at {latest[batch]}; notice {self.changed[person]}")
+        expected = sorted(wanted)
+        kept = sorted(set(kept)) if twice else kept
+        assert kept == expected, f"{name}: {difference(kept, expected)}"
+        return twice
