@@ -57,7 +57,7 @@ TOOLS_C  := $(wildcard deploy/*/main.c)
 TOOLS    := $(patsubst deploy/%/main.c,$(BUILD)/bin/nuanxin-%,$(TOOLS_C))
 UNIT     := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/*_test.c))
 
-.PHONY: help run demo all test unit hosts lint bench capacity soak fuzz lock deps install clean programs unit-programs print-cppflags
+.PHONY: help run demo all test unit hosts chaos lint bench capacity soak fuzz lock deps install clean programs unit-programs print-cppflags
 .DEFAULT_GOAL := all
 .SECONDARY:
 .SUFFIXES:
@@ -86,6 +86,9 @@ unit: $(UNIT) ## the unit tests only
 
 hosts: ## several hosts as network namespaces (root): each part killed, frozen, cut off, slowed down, moved; some minutes
 	@deploy/install-deps --hosts && $(BUILD_ALL) && NX_HOSTS_ALL=1 tests/scenario/test_hosts_faults.py && exec tests/hosts/patroni.py
+
+chaos: ## 200,000 events under kill -9 of every process, 16 agencies over four transports: each has what it may see; some minutes
+	@deploy/install-deps --test && $(BUILD_ALL) && NX_LONG=1 exec tests/scenario/test_stream_chaos.py
 
 lint: ## style, layering, names
 	@exec tests/lint/run
