@@ -51,6 +51,7 @@ struct contract_message {
         const char *topic;   /* NULL: not an event */
         const char *subject; /* field name */
         const char *person;  /* field name, or NULL: it is about nobody */
+        const char *part;    /* field name, or NULL: what beside the subject tells one state from another */
         bool event_internal, notice;
 };
 

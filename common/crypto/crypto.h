@@ -89,12 +89,28 @@ void password_pretend(struct str password);
 void token_new(char out[TOKEN_TEXT_SIZE]);
 void sha256_hex(char out[65], struct str s);
 void sha256(unsigned char out[32], struct str s);
+void sha256_pair(unsigned char out[32], struct str a, struct str b); /* of both, one after the other */
 /* SipHash-2-4 with 128 bits: a short keyed sum of a row, for comparing what was copied. */
 void keyed_sum128(unsigned char out[16], const unsigned char key[16], struct str s);
 bool secret_equal(struct str a, struct str b); /* constant time for equal lengths */
 /* base64url without padding (RFC 4648, section 5). */
 struct str base64url_encode(struct arena *arena, struct str s);
 int base64url_decode(struct arena *arena, struct str text, struct str *ret) MUST_USE;
+
+/* --- signatures ------------------------------------------------------------------------------------------------- */
+
+/* An ed25519 pair that follows from the keyring and the purpose ("stream.log"): rotating master keys changes nothing in it.
+ * The pair of another purpose tells nothing about it. */
+#define SIGNING_PUBLIC_SIZE 32
+#define SIGNATURE_SIZE      64
+struct signing_key {
+        unsigned char public[SIGNING_PUBLIC_SIZE], secret[64];
+};
+void signing_key_derive(const struct keyring *keyring, const char *purpose, struct signing_key *ret_key);
+void signing_key_done(struct signing_key *key); /* wipes */
+void signing_key_sign(const struct signing_key *key, struct str text, unsigned char out[SIGNATURE_SIZE]);
+bool signature_fits(const unsigned char public[SIGNING_PUBLIC_SIZE], struct str text,
+                    const unsigned char signature[SIGNATURE_SIZE]);
 
 /* --- member card ------------------------------------------------------------------------------------------------ */
 

@@ -107,7 +107,7 @@ static int write_request(struct write_lane *lane, struct rpc_call *call)
 
 static int write_job(struct write_lane *lane, struct rpc_call *call)
 {
-        int64_t outbox_before = lane->outbox_next;
+        int64_t outbox_before = lane->outbox_next, news_before = lane->news;
         int r = store_savepoint(lane->db);
         if (r != 0)
                 return r;
@@ -117,6 +117,7 @@ static int write_job(struct write_lane *lane, struct rpc_call *call)
         if (write_lane_lost(lane, call->result))
                 return call->result;
         lane->outbox_next = outbox_before;
+        lane->news = news_before;
         return store_savepoint_rollback(lane->db);
 }
 

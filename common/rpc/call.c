@@ -72,7 +72,20 @@ void *rpc_prepared(const struct rpc_call *call)
 int rpc_later(struct rpc_call *call, int64_t position)
 {
         call->said.later_than = position;
+        call->said.later_news = false;
         return RPC_LATER;
+}
+
+int rpc_later_news(struct rpc_call *call, int64_t position)
+{
+        call->said.later_than = position;
+        call->said.later_news = true;
+        return RPC_LATER;
+}
+
+struct metric_registry *rpc_metrics(const struct rpc_call *call)
+{
+        return call->server->options.metrics;
 }
 
 bool rpc_deadline_near(const struct rpc_call *call)

@@ -44,6 +44,7 @@ struct call_said {
         struct violations *violations;
         const char *subject, *organization, *purpose;
         int64_t later_than;
+        bool later_news; /* of the service's own, not of the outbox */
 };
 
 struct rpc_call {

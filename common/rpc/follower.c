@@ -81,6 +81,8 @@ struct follower {
         bool in_lane;         /* the job is the lane's */
         bool starts;          /* as soon as the lane gives the job of before the stop back */
         int64_t head;
+        int64_t asked_us;           /* when the pull in hand began */
+        _Atomic int64_t settled_us; /* until then nothing is missing here */
         size_t n_unknown;   /* events of the batch whose type this build does not know */
         bool unknown_said;
         struct buf answer; /* what was pulled, packed */
@@ -295,13 +297,16 @@ static void on_applied(void *arg, int result)
                 return;
         }
         if (result != 0) {
-                bool passes = result == STORE_E_RETRY || result == STORE_E_UNAVAILABLE || result == -ESTALE;
+                bool passes = result == STORE_E_RETRY || result == STORE_E_UNAVAILABLE || result == -ESTALE ||
+                              result == -EAGAIN;
                 rest(f, passes ? REST_SHORT : REST_MOST, "a consumer could not apply its events", result);
                 return;
         }
         f->failures = 0;
         f->cursor = f->next;
         tell_unknown(f);
+        if (!f->more && f->cursor.epoch[0] && !in_snapshot(f))
+                atomic_store(&f->settled_us, f->asked_us);
         metric_set(f->position_now, f->cursor.position);
         metric_set(f->head_now, f->head > f->cursor.position ? f->head : f->cursor.position);
         advance(f);
@@ -342,6 +347,7 @@ static void pull(struct follower *f)
         struct buf request = {0};
         bool snapshot = in_snapshot(f);
         follower_go(f, FOLLOWER_PULLING);
+        f->asked_us = clock_now_us(f->server->options.clock);
         if (snapshot) {
                 PullSnapshotRequest r = NUANXIN__INTERNAL__V1__PULL_SNAPSHOT_REQUEST__INIT;
                 r.topic = (char *)topic_of(f);
@@ -457,6 +463,15 @@ struct followers *followers_free(struct followers *followers)
         }
         free(followers);
         return NULL;
+}
+
+int64_t rpc_settled_us(const struct rpc_call *call, const char *consumer)
+{
+        const struct followers *followers = call->server->followers;
+        for (size_t i = 0; followers && i < followers->n; i++)
+                if (strcmp(followers->items[i].consumer->name, consumer) == 0)
+                        return atomic_load(&followers->items[i].settled_us);
+        return 0;
 }
 
 void followers_status(struct rpc_server *server, struct arena *arena, Nuanxin__Internal__V1__Status *status)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The thread that waits for the database's notifications: "HEAD", "HEAD vacant", or "0 arrived". What was said while the
+ * The thread that waits for the database's notifications: "HEAD", "HEAD vacant", "0 arrived", or "POSITION news". What was said while the
  * connection was lost is read from the outbox itself.
  */
 #include "common/rpc/listener.h"
@@ -30,7 +30,8 @@ static void channel_of(const struct rpc_server *server, char out[80])
         snprintf(out, 80, "nuanxin_%s", server->service->name);
 }
 
-static const char *const words[] = {[LISTENER_HEAD] = "", [LISTENER_VACANT] = " vacant", [LISTENER_ARRIVED] = " arrived"};
+static const char *const words[] = {[LISTENER_HEAD] = "", [LISTENER_VACANT] = " vacant", [LISTENER_ARRIVED] = " arrived",
+                                    [LISTENER_NEWS] = " news"};
 
 int listener_tell(struct write_lane *lane, int64_t head, enum listener_news news)
 {
@@ -64,6 +65,8 @@ static int look(struct listener *l)
         int r = store_begin(l->db);
         if (r == 0)
                 r = listener_read_head(l->db, &head);
+        if (r == 0)
+                r = server_read_own_news(l->server, l->db);
         store_rollback(l->db);
         if (r == 0)
                 server_news(l->server, head);
@@ -87,12 +90,15 @@ static int hear(struct listener *l, const char *text, int *ret_silent)
         struct str rest = str_of(text), number = str_cut(&rest, ' ');
         int64_t head = 0;
         bool told = str_to_i64(number, 1, INT64_MAX, &head) == 0;
-        int r = told && head > atomic_load(&l->server->outbox_head) ? look(l) : 0;
+        const _Atomic int64_t *known = str_is(rest, words[LISTENER_NEWS] + 1) ? &l->server->news : &l->server->outbox_head;
+        bool more = told && head > atomic_load(known);
+        int r = more ? look(l) : 0;
         if (str_is(rest, "vacant"))
                 leader_vacant(l->lanes->leader);
         else if (str_is(rest, "arrived") && leader_leads(l->lanes->leader))
                 leader_wake(l->lanes->leader);
-        *ret_silent = told ? 0 : LOOK_EVERY - 1;
+        bool hides = !more && l->server->service->news; /* a text of the other position */
+        *ret_silent = told && !hides ? 0 : LOOK_EVERY - 1;
         return r;
 }
 

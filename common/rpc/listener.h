@@ -17,6 +17,7 @@ enum listener_news {
         LISTENER_HEAD,    /* the outbox has come so far */
         LISTENER_VACANT,  /* and nobody leads any more */
         LISTENER_ARRIVED, /* (0) events wait for the leader */
+        LISTENER_NEWS,    /* the service's own position (rpc_news) */
 };
 int listener_tell(struct write_lane *lane, int64_t head, enum listener_news news) MUST_USE;
 /* The newest position; in a transaction or not. */

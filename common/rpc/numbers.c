@@ -77,6 +77,20 @@ int rpc_emit(struct rpc_call *call, const struct contract_message *type, const v
         return r;
 }
 
+int rpc_news(struct rpc_call *call, int64_t position)
+{
+        struct write_lane *lane = call->writer;
+        if (!lane)
+                return -EPERM;
+        lane->news = position > lane->news ? position : lane->news;
+        return lane->shared ? listener_tell(lane, position, LISTENER_NEWS) : 0;
+}
+
+int rpc_take_turns(struct rpc_call *call, const char *lock)
+{
+        return call->writer->shared ? store_exec(call->db, lock, NULL) : 0;
+}
+
 int numbers_audit(struct write_lane *lane, const struct audit_row *row)
 {
         static const char numbered[] = "INSERT INTO rpc_audit (seq, time_us, principal, client, method, subject, "

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Reads that wait for news of the outbox (rpc_later): they hold no thread, and run again on news or shortly before
- * their deadline. An instance that only reads hears of no commits, so there they run again each time the timer looks.
+ * Reads that wait for news of the outbox (rpc_later) or of the service's own (rpc_later_news): they hold no thread, and run
+ * again on news or shortly before their deadline. An instance that only reads hears of no commits, so there they run again
+ * each time the timer looks.
  */
 #include "common/rpc/server_internal.h"
 
@@ -18,8 +19,9 @@ struct parking {
 static bool may_go(const struct parking *parking, const struct rpc_call *call, int64_t now)
 {
         struct rpc_server *server = parking->server;
+        const _Atomic int64_t *position = call->said.later_news ? &server->news : &server->outbox_head;
         return now >= call->park_until_us || !atomic_load(&server->hears_news) || server_is_draining(server) ||
-               atomic_load(&server->outbox_head) > call->said.later_than;
+               atomic_load(position) > call->said.later_than;
 }
 
 void parking_wake(struct parking *parking)

@@ -97,6 +97,10 @@ int rpc_emit(struct rpc_call *call, const struct contract_message *type, const v
 void rpc_audit_subject(struct rpc_call *call, const char *subject, const char *organization);
 void rpc_audit_purpose(struct rpc_call *call, const char *purpose); /* of revealing SENSITIVE data */
 
+/* On a shared store, before anything else of the transaction: lock is a LOCK TABLE statement (a static text), which makes those
+ * who say the same come one after the other instead of into conflict. No effect where one writes anyway. */
+int rpc_take_turns(struct rpc_call *call, const char *lock) MUST_USE;
+
 /* Work that falls due: one row by (kind, key); adding it again moves it. Runs as a write on the service's clock by the
  * instance that writes; payload ≤ 64 KiB. */
 int rpc_due_add(struct rpc_call *call, const char *kind, const char *key, int64_t at_us, struct str payload) MUST_USE;
@@ -105,6 +109,10 @@ int rpc_due_cancel(struct rpc_call *call, const char *kind, const char *key) MUS
 /* Read lane: run this call again when this service's outbox has grown past `position`, or at its deadline (then
  * rpc_deadline_near() is true and the handler answers what there is). Returns RPC_LATER. */
 int rpc_later(struct rpc_call *call, int64_t position);
+/* Likewise for something of the service's own that grows, such as its log (rpc_service's news): rpc_news in the transaction
+ * that brings it to `position` tells those who wait, in every instance, once that has committed. */
+int rpc_later_news(struct rpc_call *call, int64_t position);
+int rpc_news(struct rpc_call *call, int64_t position) MUST_USE;
 bool rpc_deadline_near(const struct rpc_call *call);
 
 /* --- lists ------------------------------------------------------------------------------------------------------------ */

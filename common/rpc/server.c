@@ -158,12 +158,14 @@ static void on_done(void *arg)
                 else
                         call_end(call);
         see_use(server);
-        int64_t head = atomic_load(&server->outbox_head);
-        if (head > server->outbox_seen) {
-                server->outbox_seen = head;
+        int64_t head = atomic_load(&server->outbox_head), news = atomic_load(&server->news);
+        bool outbox = head > server->outbox_seen, own = news > server->news_seen;
+        server->outbox_seen = head;
+        server->news_seen = news;
+        if (outbox || own)
                 parking_wake(server->parking);
+        if (outbox)
                 followers_news(server->followers);
-        }
 }
 
 /* Under the lock. */
@@ -187,17 +189,43 @@ void server_finished(struct rpc_server *server, struct call_list *calls)
         pthread_mutex_unlock(&server->done_lock);
 }
 
-void server_news(struct rpc_server *server, int64_t head)
+/* False: it was known. */
+static bool raise_to(_Atomic int64_t *position, int64_t to)
 {
-        int64_t known = atomic_load(&server->outbox_head);
-        while (head > known && !atomic_compare_exchange_weak(&server->outbox_head, &known, head))
+        int64_t known = atomic_load(position);
+        while (to > known && !atomic_compare_exchange_weak(position, &known, to))
                 ;
-        if (head <= known)
-                return;
-        metric_set(server->head, head);
+        return to > known;
+}
+
+static void wake(struct rpc_server *server)
+{
         pthread_mutex_lock(&server->done_lock);
         post_done(server);
         pthread_mutex_unlock(&server->done_lock);
+}
+
+void server_news(struct rpc_server *server, int64_t head)
+{
+        if (!raise_to(&server->outbox_head, head))
+                return;
+        metric_set(server->head, head);
+        wake(server);
+}
+
+void server_own_news(struct rpc_server *server, int64_t position)
+{
+        if (raise_to(&server->news, position))
+                wake(server);
+}
+
+int server_read_own_news(struct rpc_server *server, struct store_conn *db)
+{
+        int64_t position = 0;
+        int r = server->service->news ? server->service->news(db, &position) : 0;
+        if (r == 0)
+                server_own_news(server, position);
+        return r;
 }
 
 /* --- the beginning of a call ------------------------------------------------------------------------------------ */

@@ -27,6 +27,7 @@ struct rpc_event {
 struct rpc_consumer {
         const char *source; /* "membership" */
         const char *name;   /* "activity.organizations": unique */
+        /* -EAGAIN: something else must come first; it is tried again soon. */
         int (*apply)(struct rpc_call *call, const struct rpc_event *events, size_t n);
         /* The source has another history, or has forgotten what we need: clear what was derived. The source's snapshot
          * then arrives through apply, and after it the events from its position on. */
@@ -46,6 +47,12 @@ struct rpc_snapshot {
 int rpc_snapshot_add(struct rpc_call *call, const struct contract_message *type, const void *event, const char *subject,
                      const char *organization, const char *key) MUST_USE;
 
+/* In apply: until when (UTC, microseconds) another consumer has everything that its source had; 0: it is not known, or it does
+ * not follow yet. */
+int64_t rpc_settled_us(const struct rpc_call *call, const char *consumer);
+/* For figures of the service's own; any thread. */
+struct metric_registry *rpc_metrics(const struct rpc_call *call);
+
 struct rpc_due_kind {
         const char *kind;
         int (*run)(struct rpc_call *call, const char *key, struct str payload); /* as a write; 0 ends the row */
@@ -59,6 +66,8 @@ struct rpc_service {
         const struct rpc_consumer *consumers;
         const struct rpc_snapshot *snapshots;
         const struct rpc_due_kind *due;
+        /* The position that rpc_news tells of, as the store has it; NULL: there is none. */
+        int (*news)(struct store_conn *db, int64_t *ret_position);
         /* The materialised path of an organisation ("/43/4301/"), for permissions asked `at` a request's field.
          * RPC_REFUSED (rpc_refuse PROBLEM_NOT_FOUND or the like) if there is none. */
         int (*organization_path)(struct rpc_call *call, struct str code, struct str *ret_path);

@@ -66,6 +66,8 @@ struct rpc_server {
         bool done_posted;
         _Atomic int64_t outbox_head; /* the last committed position, as far as this process knows */
         int64_t outbox_seen;         /* the loop's: news up to here were told */
+        _Atomic int64_t news;        /* of the service's own (rpc_news), likewise */
+        int64_t news_seen;
 };
 
 bool server_is_draining(const struct rpc_server *server);
@@ -77,6 +79,9 @@ void server_submit_job(struct rpc_server *server, const struct job *job);
 void server_finished(struct rpc_server *server, struct call_list *calls);
 /* Any thread: the outbox has grown to head, durably; what is known already is no news. */
 void server_news(struct rpc_server *server, int64_t head);
+/* Likewise of the service's own position; and reads it from the store. */
+void server_own_news(struct rpc_server *server, int64_t position);
+int server_read_own_news(struct rpc_server *server, struct store_conn *db) MUST_USE;
 
 /* Any thread: what is done with the store as a whole has changed (enum store_state). */
 void server_use(struct rpc_server *server, int state);

@@ -48,6 +48,7 @@ int write_lane_transaction(struct write_lane *lane, int (*run)(struct write_lane
         int64_t outbox_next = lane->outbox_next, audit_next = lane->audit_next;
         const struct store_use use = lane->use;
         lane->outcome_unknown = false;
+        lane->news = 0;
         int r = store_begin(lane->db);
         if (r == 0)
                 r = run(lane, arg);
@@ -72,6 +73,8 @@ int write_lane_transaction(struct write_lane *lane, int (*run)(struct write_lane
                 leader_wake(lane->all->leader);
         else if (lane->outbox_next != outbox_next)
                 server_news(lane->server, lane->outbox_next - 1);
+        if (lane->news)
+                server_own_news(lane->server, lane->news);
         return 0;
 }
 
@@ -95,6 +98,8 @@ static int load_all(struct write_lane *lane, void *arg)
                 r = due_load(lane);
         if (r == 0)
                 r = move_load(lane);
+        if (r == 0)
+                r = server_read_own_news(lane->server, lane->db);
         return r;
 }
 

@@ -24,6 +24,7 @@ struct write_lane {
         bool loaded;
         /* Numbers given in this transaction are taken back with it. On a shared store they only count (numbers.c). */
         int64_t outbox_next, audit_next;
+        int64_t news;        /* what this transaction tells of the service's own position; 0: nothing */
         int64_t due_next_us; /* the earliest due row, or earlier; INT64_MAX: none */
         bool dirty;          /* committed something since the last checkpoint */
         int64_t beat_us, swept_us;

@@ -188,6 +188,9 @@ static void check_event(const struct message *x, struct refusals *r)
         const struct field *person = message_find_field(x, str_of(x->event->person));
         if (x->event->person[0] && (!person || person->pb->type != TYPE(STRING) || person->repeated))
                 refuse(r, x->place, "%s: event person \"%s\" is no string field of it", short_of(x), x->event->person);
+        const struct field *part = message_find_field(x, str_of(x->event->part));
+        if (x->event->part[0] && (!part || part->pb->type != TYPE(STRING) || part->repeated))
+                refuse(r, x->place, "%s: event part \"%s\" is no string field of it", short_of(x), x->event->part);
         if (x->event->notice && !x->event->person[0])
                 refuse(r, x->place, "%s: a notice without person", short_of(x));
         for (size_t i = 0; i < x->n_fields; i++) {

@@ -169,6 +169,7 @@ static void emit_message(struct buf *out, const struct model *m, struct message 
                 emit_c_string(out, x->event->subject);
                 buf_add_z(out, ",\n");
                 emit_text(out, "person", x->event->person[0] ? x->event->person : NULL);
+                emit_text(out, "part", x->event->part[0] ? x->event->part : NULL);
                 buf_printf(out, "        .event_internal = %d,\n        .notice = %d,\n", x->event->internal, x->event->notice);
         }
         buf_add_z(out, "};\n\n");

@@ -9,6 +9,7 @@
 
 struct cli {
         const char *var, *bus, *redis, *redis_auth_file, *curve, *keys;
+        const char *store, *checkpoints, *key; /* stream verify */
         bool json;
         int64_t instances;       /* store move */
         struct config_list sets; /* --set field=value, for any request field */
@@ -39,6 +40,8 @@ extern const struct command commands_scale[];
 extern const struct command commands_ready[];
 extern const struct command commands_restart[];
 extern const struct command commands_contract[]; /* store contract */
+extern const struct command commands_stream[];   /* stream lag, tail */
+extern const struct command commands_verify[];   /* stream verify */
 extern const struct command commands_transfer[]; /* backup, restore, store move */
 const char *transfer_about(const struct command *command); /* what its own --help says; NULL: not of these */
 

@@ -2,7 +2,7 @@
  *
  * keys: the keyring outside the store. Without it nothing sealed can be read again, so `backup` says so.
  */
-#include "common/crypto/crypto.h"
+#include "common/chain/chain.h"
 #include "services/cli/cli.h"
 
 #include <dirent.h>
@@ -28,12 +28,18 @@ static int show(struct cli *cli, const char *folder, const char *advice)
         int r = load(cli, &keyring);
         if (r)
                 return r;
+        struct signing_key log;
+        char public[2 * SIGNING_PUBLIC_SIZE + 1];
+        signing_key_derive(keyring, CHAIN_KEY_PURPOSE, &log);
+        hex_encode(public, log.public, SIGNING_PUBLIC_SIZE);
+        signing_key_done(&log);
         transcode_json_string(&name, str_of(folder));
         if (cli->json)
-                printf("{\"folder\":%s,\"keys\":%zu,\"active\":%u,\"newest\":%u}\n", buf_z(&name), keyring_count(keyring),
-                       keyring_active_id(keyring), keyring_newest_id(keyring));
+                printf("{\"folder\":%s,\"keys\":%zu,\"active\":%u,\"newest\":%u,\"log\":\"%s\"}\n", buf_z(&name),
+                       keyring_count(keyring), keyring_active_id(keyring), keyring_newest_id(keyring), public);
         else
-                printf("%s: %zu master keys, number %u seals\n%s", folder, keyring_count(keyring), keyring_active_id(keyring), advice);
+                printf("%s: %zu master keys, number %u seals\nThe log is signed with the private half of %s\n%s", folder,
+                       keyring_count(keyring), keyring_active_id(keyring), public, advice);
         return 0;
 }
 

@@ -93,6 +93,30 @@ static inline int thing_step(struct rpc_call *call, const char *name, int64_t *r
                         arena_printf(rpc_arena(call), "%lld", (long long)*ret_n));
 }
 
+/* The tale grows, and no event says so. */
+#define WORLD_TALE "tale"
+static inline int thing_tell(struct rpc_call *call, int64_t *ret_n)
+{
+        static const char sql[] = "INSERT INTO thing (name, n) VALUES ($1, 1) "
+                                  "ON CONFLICT (name) DO UPDATE SET n = thing.n + 1";
+        int r = store_exec(rpc_db(call), sql, NULL, TEXTZ(WORLD_TALE));
+        if (r == 0)
+                r = thing_count(call, WORLD_TALE, ret_n);
+        return r == 0 ? rpc_news(call, *ret_n) : r;
+}
+
+static inline int world_news(struct store_conn *db, int64_t *ret_position)
+{
+        static const char sql[] = "SELECT COALESCE(MAX(n), 0) FROM thing WHERE name = $1";
+        _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
+        int r = store_query(db, sql, &rows, TEXTZ(WORLD_TALE));
+        if (r == 0)
+                r = store_next(rows);
+        if (r == 1)
+                *ret_position = store_i64(rows, 0);
+        return r == 1 ? 0 : r;
+}
+
 #define WORLD_SEATS 20
 static inline int thing_seat(struct rpc_call *call, const char *name)
 {
@@ -138,6 +162,8 @@ static inline int put(struct rpc_call *call, const Ask *ask, Told *told)
                 return thing_step(call, ask->topic, &told->position);
         if (r == 0 && strcmp(ask->key, "seat") == 0)
                 return thing_seat(call, ask->topic);
+        if (r == 0 && strcmp(ask->key, "tell") == 0)
+                return thing_tell(call, &told->position);
         if (r == 0)
                 r = thing_add(call, ask->topic);
         rpc_audit_subject(call, ask->topic, "43");
@@ -213,6 +239,8 @@ static inline int await(struct rpc_call *call, const Ask *ask, Told *told)
         int r = thing_count(call, ask->topic, &told->position);
         if (r != 0 || told->position || rpc_deadline_near(call))
                 return r;
+        if (strcmp(ask->topic, WORLD_TALE) == 0)
+                return rpc_later_news(call, 0);
         return rpc_later(call, 0);
 }
 
@@ -332,4 +360,5 @@ static const struct rpc_service world_service = {.name = "test",
                                                  .consumers = world_consumers,
                                                  .snapshots = world_snapshots,
                                                  .due = world_due,
+                                                 .news = world_news,
                                                  .organization_path = world_path};

@@ -306,6 +306,23 @@ static void test_waits_for_news(void)
         world_done(w);
 }
 
+/* What the service tells of beside its outbox wakes those who wait for that, and for nothing else. */
+static void test_waits_for_own_news(void)
+{
+        struct world *w = begin();
+        size_t waiting = world_send(w, &(struct question){.method = AWAIT, .topic = WORLD_TALE});
+        world_send(w, &(struct question){.method = PUT, .topic = "other"});
+        CHECK(world_until(w, "SELECT n FROM thing WHERE name = 'other'", 1));
+        world_send(w, &(struct question){.method = PUT, .topic = "other"});
+        CHECK(world_until(w, "SELECT COUNT(*) FROM seen", 2)); /* the outbox was told of */
+        CHECK_INT(w->runs, 3);
+        world_send(w, &(struct question){.method = PUT, .key = "tell"});
+        world_wait(w);
+        CHECK_INT(world_position(w, &w->got[waiting]), 1);
+        CHECK_INT(w->runs, 5);
+        world_done(w);
+}
+
 static void test_due(void)
 {
         struct world *w = begin();
@@ -476,6 +493,7 @@ int main(void)
                 {"due work that the store refuses comes back later, and keeps none behind it", test_due_refused},
                 {"a consumer of the own outbox sees each event once", test_own_consumer},
                 {"a consumer that fails tries again, and applies once", test_consumer_tries_again},
+                {"a read that waits for the service's own news is woken by nothing else", test_waits_for_own_news},
                 {"a read waits for news at a standby too", test_standby_waits_too},
                 {"draining finishes what is in hand", test_drain},
                 {"expired answers are swept", test_expired_answers_go},

@@ -135,6 +135,24 @@ static void test_news_everywhere(void)
         pair_done(&p);
 }
 
+/* What a service tells of beside its outbox, too. */
+static void test_own_news_everywhere(void)
+{
+        struct pair p = pair_new();
+        CHECK(world_until(p.a, "SELECT COUNT(*) FROM rpc_lease", 1));
+        size_t there = world_send(p.b, &(struct question){.method = AWAIT, .topic = WORLD_TALE});
+        size_t here = world_send(p.a, &(struct question){.method = AWAIT, .topic = WORLD_TALE});
+        CHECK(world_until(p.b, "SELECT COUNT(*) FROM rpc_lease", 1));
+        int64_t before = clock_monotonic_us();
+        world_send(p.a, &(struct question){.method = PUT, .key = "tell"});
+        world_wait(p.a);
+        world_wait(p.b);
+        CHECK_INT(world_position(p.a, &p.a->got[here]), 1);
+        CHECK_INT(world_position(p.b, &p.b->got[there]), 1);
+        CHECK(clock_monotonic_us() - before < 2 * CLOCK_SECOND_US);
+        pair_done(&p);
+}
+
 /* As another schema of the same database would, or anybody who may connect to it. */
 static void test_false_news(void)
 {
@@ -142,10 +160,13 @@ static void test_false_news(void)
         CHECK(world_until(p.a, "SELECT COUNT(*) FROM rpc_lease", 1));
         size_t waiting = world_send(p.b, &(struct question){.method = AWAIT, .topic = "never", .time_left_ms = 1500});
         CHECK(world_until(p.b, "SELECT COUNT(*) FROM rpc_lease", 1));
+        size_t tale = world_send(p.b, &(struct question){.method = AWAIT, .topic = WORLD_TALE, .time_left_ms = 1500});
         world_sql("SELECT pg_notify('nuanxin_test', '9000000000')");
+        world_sql("SELECT pg_notify('nuanxin_test', '9000000000 news')");
         world_wait(p.b);
         CHECK_INT(world_position(p.b, &p.b->got[waiting]), 0);
-        CHECK(p.b->runs < 10); /* it is not asked again and again */
+        CHECK_INT(world_position(p.b, &p.b->got[tale]), 0);
+        CHECK(p.b->runs < 10); /* they are not asked again and again */
         pair_done(&p);
 }
 
@@ -449,6 +470,7 @@ int main(void)
                 {"a capacity is never exceeded, whoever counts", test_capacity},
                 {"events have no gap, and stand in their thing's order", test_order},
                 {"news wake reads on every instance", test_news_everywhere},
+                {"a service's own news wake reads on every instance", test_own_news_everywhere},
                 {"news of what is not there wake nobody over and over", test_false_news},
                 {"a leader that ends hands over at once", test_handed_over},
                 {"a lease from before the database's clock was set back holds up nobody", test_clock_set_back},

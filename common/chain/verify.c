@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * See verify.h. A fault is told once, where it is: what follows from it in the rows behind it is not. For that the check
+ * knows, after each row, which heads the next one may follow from: the one that stands there and, if that was wrong, the one
+ * that should; none, if it cannot know, and then the next row's own is taken on trust until a checkpoint says more.
+ */
+#include "common/chain/verify.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+struct point {
+        int64_t seq;
+        const unsigned char *head;
+};
+
+struct chain_check {
+        struct chain_store store;
+        const unsigned char *public;
+        chain_found_fn found;
+        void *arg;
+        struct chain_counts counts;
+        struct point *points, *cuts; /* by sequence */
+        size_t n_points, n_cuts, at;
+        int64_t next;      /* the row to come */
+        int64_t confirmed; /* up to there a checkpoint fits */
+        bool rewritten;    /* the last one did not */
+        unsigned char heads[2][CHAIN_SIZE];
+        size_t n_heads;
+        int64_t *notices; /* rows to come that must be notices, rising */
+        size_t n_notices, room_notices;
+};
+
+static void tell(struct chain_check *c, enum chain_fault fault, int64_t seq, int64_t through, int64_t other)
+{
+        c->counts.findings++;
+        c->found(c->arg, &(struct chain_finding){.fault = fault, .seq = seq, .through = through, .other = other});
+}
+
+/* --- what was signed ------------------------------------------------------------------------------------------------- */
+
+/* After a restore older epochs' checkpoints say nothing of the rows that it took away: the least beginning of a later
+ * epoch; the store's own may not be signed yet. */
+static int64_t valid_through(const struct chain_check *c, const struct checkpoint *points, size_t n, const struct checkpoint *of)
+{
+        int64_t through = INT64_MAX;
+        for (size_t i = n; i > 0 && strcmp(points[i - 1].epoch, of->epoch) > 0; i--)
+                if (points[i - 1].kind == CHECKPOINT_BEGIN && points[i - 1].seq < through)
+                        through = points[i - 1].seq;
+        if (strcmp(c->store.epoch, of->epoch) > 0 && c->store.begun < through)
+                through = c->store.begun;
+        return through;
+}
+
+static int by_seq(const void *a, const void *b)
+{
+        const struct point *x = a, *y = b;
+        return (x->seq > y->seq) - (x->seq < y->seq);
+}
+
+static void sort_points(struct chain_check *c)
+{
+        if (c->n_points)
+                qsort(c->points, c->n_points, sizeof(struct point), by_seq);
+        if (c->n_cuts)
+                qsort(c->cuts, c->n_cuts, sizeof(struct point), by_seq);
+        c->at = 0;
+}
+
+static void take_points(struct chain_check *c, const struct checkpoint *points, size_t n)
+{
+        const struct checkpoint *last = NULL;
+        int64_t through = INT64_MAX;
+        c->points = mem_realloc(c->points, (n + 1) * sizeof(struct point));
+        c->cuts = mem_realloc(c->cuts, (n + 1) * sizeof(struct point));
+        c->n_points = c->n_cuts = 0;
+        for (size_t i = 0; i < n; i++) {
+                const struct checkpoint *p = &points[i];
+                if (!checkpoint_is_genuine(p, c->public)) {
+                        tell(c, CHAIN_FORGED, p->seq, 0, 0);
+                        continue;
+                }
+                if (!last || strcmp(last->epoch, p->epoch) != 0) {
+                        through = valid_through(c, points, n, p);
+                        if (strcmp(p->epoch, c->store.epoch) > 0)
+                                tell(c, CHAIN_NEWER, p->seq, 0, 0);
+                }
+                last = p;
+                if (p->seq > through) {
+                        c->counts.void_points++;
+                        continue;
+                }
+                c->points[c->n_points++] = (struct point){p->seq, p->head};
+                if (p->kind == CHECKPOINT_CUT)
+                        c->cuts[c->n_cuts++] = (struct point){p->seq, p->head};
+        }
+        sort_points(c);
+}
+
+/* --- notices --------------------------------------------------------------------------------------------------------- */
+
+static void expect_notice(struct chain_check *c, int64_t seq)
+{
+        size_t i = c->n_notices;
+        while (i > 0 && c->notices[i - 1] > seq)
+                i--;
+        if (i > 0 && c->notices[i - 1] == seq)
+                return;
+        if (c->n_notices == c->room_notices) {
+                c->room_notices = c->room_notices ? 2 * c->room_notices : 64;
+                c->notices = mem_realloc(c->notices, c->room_notices * sizeof(c->notices[0]));
+        }
+        memmove(c->notices + i + 1, c->notices + i, (c->n_notices - i) * sizeof(c->notices[0]));
+        c->notices[i] = seq;
+        c->n_notices++;
+}
+
+/* Those expected up to this row; what was skipped is not asked about. */
+static void meet_notice(struct chain_check *c, const struct chain_row *row)
+{
+        size_t n = 0;
+        while (n < c->n_notices && c->notices[n] <= row->seq)
+                n++;
+        if (n && c->notices[n - 1] == row->seq && !row->is_notice)
+                tell(c, CHAIN_ERASED, row->seq, row->seq, row->seq);
+        memmove(c->notices, c->notices + n, (c->n_notices - n) * sizeof(c->notices[0]));
+        c->n_notices -= n;
+}
+
+/* --- rows ------------------------------------------------------------------------------------------------------------ */
+
+static bool is_sum(struct str s, const unsigned char sum[CHAIN_SIZE])
+{
+        return s.n == CHAIN_SIZE && memcmp(s.p, sum, CHAIN_SIZE) == 0;
+}
+
+static bool follows(const struct chain_check *c, const unsigned char leaf[CHAIN_SIZE], struct str head)
+{
+        for (size_t i = 0; i < c->n_heads; i++) {
+                unsigned char next[CHAIN_SIZE];
+                memcpy(next, c->heads[i], CHAIN_SIZE);
+                chain_next(next, leaf);
+                if (is_sum(head, next))
+                        return true;
+        }
+        return false;
+}
+
+/* The event against the leaf: false: told. */
+static bool check_event(struct chain_check *c, const struct chain_row *row, const unsigned char leaf[CHAIN_SIZE])
+{
+        if (!row->event.p) {
+                c->counts.erased++;
+                if (row->erased_by > row->seq && row->erased_by <= c->store.latest)
+                        expect_notice(c, row->erased_by);
+                else
+                        tell(c, CHAIN_ERASED, row->seq, row->seq, row->erased_by);
+                return true;
+        }
+        if (!is_sum(row->leaf, leaf))
+                tell(c, follows(c, leaf, row->head) ? CHAIN_LEAF : CHAIN_ALTERED, row->seq, row->seq, 0);
+        else if (row->event_seq != row->seq)
+                tell(c, CHAIN_MOVED, row->seq, row->seq, row->event_seq);
+        else
+                return true;
+        return false;
+}
+
+/* From which heads the next row may follow. */
+static void link(struct chain_check *c, const struct chain_row *row, const unsigned char leaf[CHAIN_SIZE], bool sound)
+{
+        unsigned char should[CHAIN_SIZE];
+        bool moved = row->event.p && row->event_seq != row->seq && is_sum(row->leaf, leaf);
+        bool known = c->n_heads > 0;
+        bool linked = known && ((row->leaf.n == CHAIN_SIZE && follows(c, (const unsigned char *)row->leaf.p, row->head)) ||
+                                follows(c, leaf, row->head));
+        if (known && !linked && sound)
+                tell(c, CHAIN_BROKEN, row->seq, row->seq, 0);
+        if (known)
+                memcpy(should, c->heads[0], CHAIN_SIZE);
+        c->n_heads = 0;
+        if (moved || row->head.n != CHAIN_SIZE)
+                return;
+        memcpy(c->heads[c->n_heads++], row->head.p, CHAIN_SIZE);
+        if (known && !linked) {
+                chain_next(should, leaf);
+                memcpy(c->heads[c->n_heads++], should, CHAIN_SIZE);
+        }
+}
+
+static bool fits(struct chain_check *c, const struct point *point, struct str head)
+{
+        for (size_t i = 0; i < c->n_heads; i++)
+                if (memcmp(c->heads[i], point->head, CHAIN_SIZE) == 0)
+                        return true;
+        return c->n_heads == 0 && is_sum(head, point->head);
+}
+
+/* What was signed at this row, or at rows that are not there. */
+static void meet_points(struct chain_check *c, int64_t seq, struct str head, bool told)
+{
+        for (; c->at < c->n_points && c->points[c->at].seq <= seq; c->at++) {
+                const struct point *point = &c->points[c->at];
+                if (point->seq < seq)
+                        continue;
+                bool fit = fits(c, point, head);
+                if (!fit && !told && !c->rewritten)
+                        tell(c, CHAIN_REWRITTEN, seq, seq, c->confirmed);
+                c->rewritten = !fit && (c->rewritten || !told); /* told once, until a later one fits */
+                c->counts.checkpoints += fit;
+                c->confirmed = fit ? seq : c->confirmed;
+                memcpy(c->heads[0], point->head, CHAIN_SIZE);
+                c->n_heads = 1;
+                if (!fit && head.n == CHAIN_SIZE)
+                        memcpy(c->heads[c->n_heads++], head.p, CHAIN_SIZE);
+        }
+}
+
+void chain_check_row(struct chain_check *c, const struct chain_row *row)
+{
+        unsigned char leaf[CHAIN_SIZE] = {0};
+        c->counts.rows++;
+        if (row->seq > c->next) {
+                tell(c, CHAIN_MISSING, c->next, row->seq - 1, 0);
+                c->n_heads = 0;
+        }
+        if (row->event.p)
+                chain_leaf(leaf, row->salt, row->event);
+        else if (row->leaf.n == CHAIN_SIZE)
+                memcpy(leaf, row->leaf.p, CHAIN_SIZE);
+        meet_notice(c, row);
+        bool sound = check_event(c, row, leaf);
+        if (row->misfiled && sound)
+                tell(c, CHAIN_MISFILED, row->seq, row->seq, 0);
+        link(c, row, leaf, sound);
+        meet_points(c, row->seq, row->head, !sound);
+        c->next = row->seq + 1;
+}
+
+/* --- the whole ------------------------------------------------------------------------------------------------------- */
+
+static const struct point *find_cut(const struct chain_check *c, int64_t seq)
+{
+        for (size_t i = 0; i < c->n_cuts; i++)
+                if (c->cuts[i].seq == seq)
+                        return &c->cuts[i];
+        return NULL;
+}
+
+void chain_check_start(struct chain_check *c, int64_t after, const struct checkpoint *points, size_t n)
+{
+        static const unsigned char none[CHAIN_SIZE];
+        take_points(c, points, n);
+        const struct point *cut = find_cut(c, after);
+        c->n_heads = after == 0 || cut;
+        if (c->n_heads)
+                memcpy(c->heads[0], cut ? cut->head : none, CHAIN_SIZE);
+        else
+                tell(c, CHAIN_START, after, after, 0);
+        while (c->at < c->n_points && c->points[c->at].seq <= after)
+                c->at++;
+        c->next = after + 1;
+        c->confirmed = after;
+}
+
+void chain_check_end(struct chain_check *c)
+{
+        bool fits_end = c->n_heads == 0;
+        for (size_t i = 0; i < c->n_heads; i++)
+                fits_end = fits_end || memcmp(c->heads[i], c->store.head, CHAIN_SIZE) == 0;
+        if (c->next <= c->store.latest)
+                tell(c, CHAIN_MISSING, c->next, c->store.latest, 0);
+        else if (!fits_end)
+                tell(c, CHAIN_END, c->next - 1, c->next - 1, c->store.latest);
+        if (c->at < c->n_points && c->points[c->n_points - 1].seq > c->store.latest)
+                tell(c, CHAIN_CUT_OFF, c->store.latest, c->points[c->n_points - 1].seq, 0);
+        for (size_t i = 0; i < c->n_notices; i++)
+                if (c->notices[i] >= c->next)
+                        tell(c, CHAIN_ERASED, c->notices[i], c->notices[i], c->notices[i]);
+}
+
+struct chain_check *chain_check_new(const struct chain_store *store, const unsigned char public[SIGNING_PUBLIC_SIZE],
+                                    chain_found_fn found, void *arg)
+{
+        struct chain_check *c = mem_zalloc(sizeof(*c));
+        c->store = *store;
+        c->public = public;
+        c->found = found;
+        c->arg = arg;
+        return c;
+}
+
+struct chain_check *chain_check_free(struct chain_check *c)
+{
+        if (!c)
+                return NULL;
+        free(c->points);
+        free(c->cuts);
+        free(c->notices);
+        free(c);
+        return NULL;
+}
+
+const struct chain_counts *chain_check_counts(const struct chain_check *c)
+{
+        return &c->counts;
+}
+
+#define SAY(...)                                          \
+        do {                                              \
+                snprintf(out, CHAIN_FINDING_MAX, __VA_ARGS__); \
+                return;                                   \
+        } while (0)
+
+void chain_finding_text(const struct chain_finding *f, char out[CHAIN_FINDING_MAX])
+{
+        const long long seq = f->seq, through = f->through, other = f->other;
+        switch (f->fault) {
+        case CHAIN_MISSING:
+                if (seq == through)
+                        SAY("event %lld is missing", seq);
+                SAY("events %lld to %lld are missing", seq, through);
+        case CHAIN_ALTERED:
+                SAY("event %lld was altered", seq);
+        case CHAIN_LEAF:
+                SAY("event %lld: its leaf was altered", seq);
+        case CHAIN_MOVED:
+                SAY("row %lld holds event %lld: rows were put in another order", seq, other);
+        case CHAIN_BROKEN:
+                SAY("event %lld does not follow from the one before it", seq);
+        case CHAIN_MISFILED:
+                SAY("event %lld is filed under another person than it is about", seq);
+        case CHAIN_ERASED:
+                SAY("event %lld: erasures rest on %lld, which is no notice of one", seq, other);
+        case CHAIN_REWRITTEN:
+                SAY("event %lld: another head was signed here; events after %lld were made anew", seq, other);
+        case CHAIN_START:
+                SAY("what stood up to event %lld is gone, and no cut was signed there", seq);
+        case CHAIN_CUT_OFF:
+                SAY("the log ends at event %lld, but was signed up to %lld: those behind it are missing", seq, through);
+        case CHAIN_END:
+                SAY("the last row is %lld; the store says that the log ends at %lld, with another head", seq, other);
+        case CHAIN_FORGED:
+                SAY("the checkpoint at event %lld was not signed by this key", seq);
+        case CHAIN_NEWER:
+                SAY("the checkpoint at event %lld is of a newer epoch than the store, which is an old copy", seq);
+        }
+        SAY("event %lld", seq);
+}

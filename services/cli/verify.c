@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * stream verify: reads the log's store itself, with nothing running or beside a service at work, and says whether it is
+ * what was taken in and signed.
+ */
+#include "common/base/clock.h"
+#include "common/chain/verify.h"
+#include "common/store/store.h"
+#include "contract/membership_v1.h"
+#include "contract/stream_v1.h"
+#include "services/cli/cli.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#define AT_ONCE   2000
+#define SAID_MOST 100 /* findings that are listed */
+
+struct verify {
+        struct cli *cli;
+        struct store *store;
+        struct store_conn *db;
+        struct arena *arena; /* of a slice */
+        struct arena *points_arena;
+        struct chain_check *check;
+        struct chain_store end;
+        char epoch[40];
+        struct checkpoint *points;
+        size_t n_points;
+        int64_t cut, next;
+        int64_t newest; /* that was signed when it began */
+        int64_t said, started_us;
+        struct buf findings; /* as JSON */
+        unsigned char public[SIGNING_PUBLIC_SIZE];
+        struct progress progress;
+};
+
+/* --- what the store says --------------------------------------------------------------------------------------------- */
+
+static void read_sum(const struct store_rows *rows, int column, unsigned char out[CHAIN_SIZE])
+{
+        struct str sum = store_bytes(rows, column);
+        memset(out, 0, CHAIN_SIZE);
+        if (sum.n == CHAIN_SIZE)
+                memcpy(out, sum.p, CHAIN_SIZE);
+}
+
+/* 1: it is there. */
+static int read_end(struct verify *v)
+{
+        static const char sql[] =
+                "SELECT r.epoch, e.epoch, e.begun, e.seq, e.head, m.cut FROM rpc_epoch r "
+                "LEFT JOIN log_end e ON e.id = 1 LEFT JOIN log_mark m ON m.id = 1 WHERE r.id = 1";
+        _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
+        int r = store_query(v->db, sql, &rows);
+        if (r == 0)
+                r = store_next(rows);
+        if (r != 1)
+                return r;
+        snprintf(v->epoch, sizeof(v->epoch), "%s", store_text(rows, 0).p);
+        bool entered = str_eq(store_text(rows, 0), store_text(rows, 1));
+        v->end = (struct chain_store){
+                .epoch = v->epoch,
+                .begun = entered ? store_i64(rows, 2) : store_i64(rows, 3),
+                .latest = store_i64(rows, 3),
+        };
+        read_sum(rows, 4, v->end.head);
+        v->cut = store_i64(rows, 5);
+        return 1;
+}
+
+static int read_cut(struct verify *v, int64_t *ret)
+{
+        static const char sql[] = "SELECT cut FROM log_mark WHERE id = 1";
+        _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
+        int r = store_query(v->db, sql, &rows);
+        if (r == 0)
+                r = store_next(rows);
+        *ret = r == 1 ? store_i64(rows, 0) : 0;
+        return r == 1 ? 0 : r;
+}
+
+/* --- rows ------------------------------------------------------------------------------------------------------------ */
+
+static void check_row(struct verify *v, const struct store_rows *rows)
+{
+        struct chain_row row = {
+                .seq = store_i64(rows, 0),
+                .leaf = store_bytes(rows, 4),
+                .head = store_bytes(rows, 5),
+                .erased_by = store_i64(rows, 6),
+        };
+        ProtobufCMessage *message;
+        if (!store_is_null(rows, 2)) {
+                row.event = store_bytes(rows, 2);
+                row.event.p = row.event.p ? row.event.p : "";
+                row.salt = store_bytes(rows, 3);
+                row.event_seq = -1;
+        }
+        if (row.event.p && message_unpack(v->arena, &stream_v1_stored_event_msg, row.event.p, row.event.n, &message) == 0) {
+                const StoredEvent *event = (const StoredEvent *)message;
+                int64_t person = event->person[0] ? (int64_t)str_hash(str_of(event->person)) : 0;
+                row.event_seq = event->seq;
+                row.misfiled = store_i64(rows, 1) != person;
+                row.is_notice = strcmp(event->type, membership_v1_member_erased_msg.name) == 0;
+        }
+        chain_check_row(v->check, &row);
+        v->next = row.seq + 1;
+}
+
+static int read_slice(struct verify *v, int64_t *ret_n)
+{
+        static const char sql[] = "SELECT seq, person, event, salt, leaf, head, erased_by FROM log "
+                                  "WHERE seq >= $1 AND seq <= $2 ORDER BY seq LIMIT $3";
+        _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
+        int r = store_query(v->db, sql, &rows, I64(v->next), I64(v->end.latest), I64(AT_ONCE));
+        *ret_n = 0;
+        while (r == 0 && (r = store_next(rows)) == 1) {
+                check_row(v, rows);
+                ++*ret_n;
+                r = 0;
+        }
+        arena_reset(v->arena);
+        return r;
+}
+
+/* --- what was signed ------------------------------------------------------------------------------------------------- */
+
+static int read_points(struct verify *v)
+{
+        const char *error = NULL;
+        arena_reset(v->points_arena);
+        int r = checkpoints_read(v->cli->checkpoints, v->points_arena, &v->points, &v->n_points, &error);
+        if (r != 0)
+                fprintf(stderr, "%s; give --checkpoints the folder that the stream service writes\n", error);
+        return r;
+}
+
+/* Of those that were signed while we read, only the cut is of interest. */
+static void forget_newer(struct verify *v)
+{
+        size_t n = 0;
+        for (size_t i = 0; i < v->n_points; i++)
+                if (v->points[i].seq <= v->newest)
+                        v->points[n++] = v->points[i];
+        v->n_points = n;
+}
+
+/* The service cut the log while it was read: what went is passed over. */
+static int pass_over(struct verify *v, int64_t cut)
+{
+        int r = read_points(v);
+        if (r != 0)
+                return r;
+        forget_newer(v);
+        v->cut = cut;
+        v->next = cut + 1;
+        chain_check_start(v->check, cut, v->points, v->n_points);
+        return 0;
+}
+
+/* --- all of it ------------------------------------------------------------------------------------------------------- */
+
+/* In a snapshot of its own, so that no service waits. */
+static int slice(struct verify *v, int64_t *ret_n)
+{
+        int64_t cut = 0;
+        int r = store_begin(v->db);
+        if (r == 0)
+                r = read_cut(v, &cut);
+        if (r == 0 && cut >= v->next)
+                r = pass_over(v, cut);
+        if (r == 0)
+                r = read_slice(v, ret_n);
+        store_rollback(v->db);
+        progress_show(&v->progress, v->next - v->cut, v->end.latest - v->cut);
+        return r;
+}
+
+static void on_found(void *arg, const struct chain_finding *finding)
+{
+        struct verify *v = arg;
+        char text[CHAIN_FINDING_MAX];
+        chain_finding_text(finding, text);
+        if (v->said++ < SAID_MOST && !v->cli->json)
+                printf("%s\n", text);
+        else if (v->said <= SAID_MOST)
+                buf_printf(&v->findings, "%s\"%s\"", v->findings.n ? "," : "", text);
+}
+
+/* What was signed is read before the end: the end is never older. */
+static int check_all(struct verify *v)
+{
+        int64_t n = 0;
+        int r = read_points(v);
+        if (r == 0)
+                r = store_begin(v->db);
+        if (r == 0)
+                r = read_end(v);
+        store_rollback(v->db);
+        if (r != 1) {
+                if (r == 0)
+                        fprintf(stderr, "this store has no log\n");
+                return r == 0 ? -ENODATA : r;
+        }
+        for (size_t i = 0; i < v->n_points; i++)
+                v->newest = v->points[i].seq > v->newest ? v->points[i].seq : v->newest;
+        v->check = chain_check_new(&v->end, v->public, on_found, v);
+        v->next = v->cut + 1;
+        chain_check_start(v->check, v->cut, v->points, v->n_points);
+        do
+                r = slice(v, &n);
+        while (r == 0 && n == AT_ONCE);
+        progress_end(&v->progress);
+        if (r == 0)
+                chain_check_end(v->check);
+        return r;
+}
+
+static void report(struct verify *v)
+{
+        const struct chain_counts *counts = chain_check_counts(v->check);
+        int64_t took = clock_monotonic_us() - v->started_us;
+        int64_t rate = took > 0 ? counts->rows * CLOCK_SECOND_US / took : 0;
+        if (v->cli->json) {
+                printf("{\"from\":%" PRId64 ",\"through\":%" PRId64 ",\"events\":%" PRId64 ",\"erased\":%" PRId64
+                       ",\"checkpoints\":%" PRId64 ",\"perSecond\":%" PRId64 ",\"faults\":%" PRId64 ",\"findings\":[%s]}\n",
+                       v->cut + 1, v->end.latest, counts->rows, counts->erased, counts->checkpoints, rate, counts->findings,
+                       buf_z(&v->findings));
+                return;
+        }
+        if (v->said > SAID_MOST)
+                printf("and %" PRId64 " more\n", v->said - SAID_MOST);
+        if (counts->void_points)
+                printf("a restore took away events that %" PRId64 " checkpoints of an older epoch had signed\n", counts->void_points);
+        printf("%" PRId64 " events (%" PRId64 " to %" PRId64 ", %" PRId64 " erased), %" PRId64 " checkpoints, %" PRId64 "/s: %s\n", counts->rows,
+               v->cut + 1, v->end.latest, counts->erased, counts->checkpoints, rate,
+               counts->findings ? "NOT what was taken in and signed" : "as they were taken in and signed");
+}
+
+/* --- the command ----------------------------------------------------------------------------------------------------- */
+
+static int find_key(struct verify *v)
+{
+        _cleanup_(keyring_freep) struct keyring *keyring = NULL;
+        const char *error = NULL;
+        struct signing_key key;
+        if (v->cli->key) {
+                if (hex_decode(v->public, sizeof(v->public), str_of(v->cli->key)) == 0)
+                        return 0;
+                fprintf(stderr, "--key: give 64 hexadecimal digits, as `nuanxin keys show` does\n");
+                return 2;
+        }
+        if (keyring_load(v->cli->keys, &keyring, &error) != 0) {
+                fprintf(stderr, "%s; give --keys the keyring, or --key the log's public key\n", error);
+                return 1;
+        }
+        signing_key_derive(keyring, CHAIN_KEY_PURPOSE, &key);
+        memcpy(v->public, key.public, sizeof(v->public));
+        signing_key_done(&key);
+        return 0;
+}
+
+static int open_store(struct verify *v)
+{
+        struct cli *cli = v->cli;
+        const char *error = NULL;
+        if (!cli->store)
+                cli->store = arena_printf(cli->arena, "sqlite:%s/store/stream.db", cli->var);
+        if (!cli->checkpoints)
+                cli->checkpoints = arena_printf(cli->arena, "%s/checkpoints", cli->var);
+        if (strncmp(cli->store, "sqlite:", 7) == 0 && access(cli->store + 7, F_OK) != 0) {
+                fprintf(stderr, "%s is not there; give --store the stream service's\n", cli->store);
+                return 1;
+        }
+        int r = store_open(cli->store, NULL, &v->store, &error);
+        if (r == 0)
+                r = store_reader_open(v->store, &v->db);
+        if (r != 0)
+                fprintf(stderr, "can't open %s: %s\n", cli->store, error ? error : store_reader_error());
+        return r ? 1 : 0;
+}
+
+static int run_verify(struct cli *cli, const struct command *command, const char *const *operands, size_t n_operands)
+{
+        struct verify v = {.cli = cli, .progress = {.what = "checked"}, .started_us = clock_monotonic_us()};
+        (void)command, (void)operands, (void)n_operands;
+        int r = find_key(&v);
+        if (r == 0)
+                r = open_store(&v);
+        if (r == 0) {
+                v.arena = arena_new(1 << 16);
+                v.points_arena = arena_new(1 << 16);
+                r = check_all(&v);
+                if (r == 0)
+                        report(&v);
+                else if (r > 0 || *store_last_error(v.db))
+                        fprintf(stderr, "can't read %s: %s\n", cli->store, store_last_error(v.db));
+                r = r != 0 || chain_check_counts(v.check)->findings ? 1 : 0;
+        }
+        chain_check_free(v.check);
+        arena_free(v.arena);
+        arena_free(v.points_arena);
+        buf_done(&v.findings);
+        store_conn_close(v.db);
+        store_close(v.store);
+        return r;
+}
+
+const struct command commands_verify[] = {
+        {"stream verify", "", "reads the log and says whether it is what was taken in and signed; --store, --checkpoints, --key", NULL, {0}, NULL, run_verify},
+        {0},
+};

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * See checkpoint.h. The file is written before the transaction that remembers it ends: if that is undone, the same is
+ * signed once more, which does no harm.
+ */
+#include "services/stream/checkpoint.h"
+
+#include "common/base/log.h"
+#include "services/stream/state.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#define APART        1000
+#define AT_ONCE      500 /* lines of one piece of work, if it was long in coming */
+#define ASK_AFTER_US (7 * CLOCK_SECOND_US / 10) /* with the look for due work that comes then, a second at most */
+
+/* One row of due work a second, not one an event: what was asked for in this second, by a transaction before this one
+ * that has been committed, covers this one's too. */
+int checkpoint_ask(struct rpc_call *call, int64_t first)
+{
+        struct stream_state *state = rpc_state(call);
+        int64_t second = rpc_now(call) / CLOCK_SECOND_US;
+        char key[24];
+        pthread_mutex_lock(&state->lock);
+        bool asked = state->asked_second == second && state->asked_seq < first;
+        if (!asked) {
+                state->asked_second = second;
+                state->asked_seq = first;
+        }
+        pthread_mutex_unlock(&state->lock);
+        if (asked)
+                return 0;
+        snprintf(key, sizeof(key), "%" PRId64, second);
+        return rpc_due_add(call, DUE_CHECKPOINT, key, rpc_now(call) + ASK_AFTER_US, (struct str){0});
+}
+
+static void add_line(struct rpc_call *call, struct buf *lines, enum checkpoint_kind kind, const struct log_end *end, int64_t seq,
+                     const unsigned char head[CHAIN_SIZE])
+{
+        struct stream_state *state = rpc_state(call);
+        struct checkpoint c = {.kind = kind, .seq = seq, .time_us = rpc_now(call)};
+        snprintf(c.epoch, sizeof(c.epoch), "%s", end->epoch);
+        memcpy(c.head, head, CHAIN_SIZE);
+        checkpoint_sign(&c, stream_key(state, rpc_keyring(call)));
+        checkpoint_write(lines, &c);
+}
+
+/* Those a thousand events apart, from *seq on, which becomes the last that is signed; and the end, if it comes that far. */
+static int add_heads(struct rpc_call *call, struct buf *lines, const struct log_end *end, int64_t *seq)
+{
+        int r = 0;
+        for (int n = 0; r == 0 && n < AT_ONCE && *seq < end->seq; n++) {
+                unsigned char head[CHAIN_SIZE];
+                int64_t next = (*seq / APART + 1) * APART;
+                *seq = next < end->seq ? next : end->seq;
+                r = log_head_at(rpc_db(call), *seq, head);
+                if (r == 0)
+                        add_line(call, lines, CHECKPOINT_HEAD, end, *seq, head);
+        }
+        return r;
+}
+
+static int add_beginning(struct rpc_call *call, struct buf *lines, const struct log_end *end)
+{
+        unsigned char head[CHAIN_SIZE];
+        int r = log_head_at(rpc_db(call), end->begun, head);
+        if (r == 0)
+                add_line(call, lines, CHECKPOINT_BEGIN, end, end->begun, head);
+        return r;
+}
+
+/* Writes *mark as it is then. */
+static int add_news(struct rpc_call *call, struct buf *lines, const struct log_end *end, struct log_mark *mark)
+{
+        bool begins = strcmp(end->epoch, mark->epoch) != 0;
+        int64_t seq = begins ? end->begun : mark->checkpoint;
+        int r = begins ? add_beginning(call, lines, end) : 0;
+        if (r == 0)
+                r = add_heads(call, lines, end, &seq);
+        if (r != 0 || !lines->n)
+                return r;
+        mark->checkpoint = seq;
+        mark->checkpoint_us = rpc_now(call);
+        snprintf(mark->epoch, sizeof(mark->epoch), "%s", end->epoch);
+        return seq < end->seq ? rpc_due_add(call, DUE_CHECKPOINT, "", rpc_now(call), (struct str){0}) : 0;
+}
+
+static int append(struct rpc_call *call, struct str lines)
+{
+        const struct stream_state *state = rpc_state(call);
+        int r = lines.n ? checkpoints_append(state->options->checkpoints, lines) : 0;
+        if (r < 0)
+                log_error("checkpoints cannot be written", "folder=\"%s\" error=\"%s\"", state->options->checkpoints, strerror(-r));
+        return r;
+}
+
+int checkpoint_now(struct rpc_call *call, struct log_mark *mark)
+{
+        struct log_end end;
+        struct buf lines = {0};
+        int r = log_end_load(rpc_db(call), &end);
+        if (r == 0 && end.seq)
+                r = add_news(call, &lines, &end, mark);
+        if (r == 0)
+                r = append(call, buf_str(&lines));
+        buf_done(&lines);
+        return r;
+}
+
+int checkpoint_cut(struct rpc_call *call, const struct log_mark *mark)
+{
+        struct log_end end;
+        struct buf lines = {0};
+        int r = log_end_load(rpc_db(call), &end);
+        if (r == 0)
+                add_line(call, &lines, CHECKPOINT_CUT, &end, mark->cut, mark->cut_head);
+        if (r == 0)
+                r = append(call, buf_str(&lines));
+        buf_done(&lines);
+        return r;
+}
+
+int due_checkpoint(struct rpc_call *call, const char *key, struct str payload)
+{
+        struct log_mark mark;
+        (void)key, (void)payload;
+        int r = log_mark_load(rpc_db(call), &mark);
+        int64_t before_us = mark.checkpoint_us;
+        if (r == 0)
+                r = checkpoint_now(call, &mark);
+        return r == 0 && mark.checkpoint_us != before_us ? log_mark_save(rpc_db(call), &mark) : r;
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Erasure: what stands about a person before the notice of it goes, in the log and then in the state; the leaves stay, so
+ * that the chain holds.
+ */
+#include "services/stream/keep.h"
+
+#include "contract/membership_v1.h"
+#include <inttypes.h>
+
+#define AT_ONCE 200
+
+enum erase_phase { ERASE_LOG, ERASE_STATE };
+
+/* Where the work goes on: as text in its payload. */
+struct erase_step {
+        int64_t by, after, phase;
+};
+
+static int add_step(struct rpc_call *call, const char *member, const struct erase_step *step)
+{
+        const char *text = arena_printf(rpc_arena(call), "%" PRId64 " %" PRId64 " %" PRId64, step->by, step->after, step->phase);
+        return rpc_due_add(call, DUE_ERASE, member, rpc_now(call), str_of(text));
+}
+
+static int read_step(struct str text, struct erase_step *ret)
+{
+        int r = str_to_i64(str_cut(&text, ' '), 0, INT64_MAX, &ret->by);
+        if (r == 0)
+                r = str_to_i64(str_cut(&text, ' '), 0, INT64_MAX, &ret->after);
+        return r == 0 ? str_to_i64(text, ERASE_LOG, ERASE_STATE, &ret->phase) : r;
+}
+
+int erase_start(struct rpc_call *call, const char *member, int64_t seq)
+{
+        return add_step(call, member, &(struct erase_step){.by = seq});
+}
+
+/* About this person, and no notice that the person was erased? 1, 0, or an error. */
+static int goes(struct rpc_call *call, const struct log_raw *row, const char *member)
+{
+        ProtobufCMessage *message;
+        int r = message_unpack(rpc_arena(call), &stream_v1_stored_event_msg, row->event.p, row->event.n, &message);
+        if (r != 0)
+                return r;
+        const StoredEvent *event = (const StoredEvent *)message;
+        return strcmp(event->person, member) == 0 && strcmp(event->type, membership_v1_member_erased_msg.name) != 0;
+}
+
+static int erase_one(struct rpc_call *call, const struct log_raw *row, const struct erase_step *step, struct log_mark *mark)
+{
+        if (step->phase == ERASE_STATE)
+                return state_delete(rpc_db(call), row->seq);
+        mark->freed += (int64_t)row->event.n;
+        return log_erase(rpc_db(call), row->seq, step->by);
+}
+
+static int erase_some(struct rpc_call *call, const char *member, const struct erase_step *step, const struct log_raw *rows, size_t n)
+{
+        struct log_mark mark;
+        int r = log_mark_load(rpc_db(call), &mark);
+        int64_t freed = mark.freed;
+        for (size_t i = 0; r == 0 && i < n; i++) {
+                r = goes(call, &rows[i], member);
+                if (r == 1)
+                        r = erase_one(call, &rows[i], step, &mark);
+        }
+        return r == 0 && mark.freed != freed ? log_mark_save(rpc_db(call), &mark) : r;
+}
+
+int due_erase(struct rpc_call *call, const char *member, struct str payload)
+{
+        struct erase_step step;
+        struct log_raw *rows;
+        size_t n;
+        int64_t person = log_person_hash(str_of(member));
+        int r = read_step(payload, &step);
+        if (r == 0 && step.phase == ERASE_LOG)
+                r = log_read_person(rpc_db(call), rpc_arena(call), person, step.after, step.by, AT_ONCE, &rows, &n);
+        else if (r == 0)
+                r = state_read_person(rpc_db(call), rpc_arena(call), person, step.after, step.by, AT_ONCE, &rows, &n);
+        if (r == 0)
+                r = erase_some(call, member, &step, rows, n);
+        if (r != 0 || (n < AT_ONCE && step.phase == ERASE_STATE))
+                return r;
+        step.after = n < AT_ONCE ? 0 : rows[n - 1].seq;
+        step.phase = n < AT_ONCE ? ERASE_STATE : step.phase;
+        return add_step(call, member, &step);
+}

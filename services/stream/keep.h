@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the log gives up: by age and size (what it no longer keeps becomes the state behind a snapshot), and by erasure.
+ * Due work, in slices.
+ */
+#pragma once
+
+#include "services/stream/store.h"
+
+#define DUE_KEEP  "log.keep"
+#define DUE_ERASE "log.erase"
+
+/* From now on retention looks by itself. */
+int keep_start(struct rpc_call *call) MUST_USE;
+int due_keep(struct rpc_call *call, const char *key, struct str payload);
+
+/* All about this member that stands before the notice at `seq` goes; the notices that say so stay. */
+int erase_start(struct rpc_call *call, const char *member, int64_t seq) MUST_USE;
+int due_erase(struct rpc_call *call, const char *member, struct str payload);

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * nuanxin-stream: the process that keeps the log of all that happened, and serves it to agencies.
+ */
+#include "common/service/service.h"
+#include "services/stream/checkpoint.h"
+#include "services/stream/handle.h"
+#include "services/stream/intake.h"
+#include "services/stream/keep.h"
+#include "services/stream/state.h"
+
+static const char about[] =
+        "Follows every service's outbox, gives each event its place in one log, and serves it to agencies.\n"
+        "\n"
+        "Needs a store of its own, the keyring (it signs the log's chain), and a folder outside the store for checkpoints,\n"
+        "best on another disk. At least once, in one total order per log, without gaps, and acknowledged means fsynced.\n"
+        "\n"
+        "Limits: an event of a type that this build does not know holds its source up for an hour; then nobody sees it.\n";
+
+STORE_SCHEMA(stream_schema_001, "services/stream/schema/001_log.sql");
+
+const struct store_migration stream_migrations[] = {
+        {"stream/001_log", stream_schema_001},
+        {0},
+};
+
+static const struct rpc_method methods[] = {
+        STREAM_V1_GET_LOG(handle_get_log),
+        {0},
+};
+
+static const struct rpc_due_kind due[] = {
+        {DUE_CHECKPOINT, due_checkpoint},
+        {DUE_KEEP, due_keep},
+        {DUE_ERASE, due_erase},
+        {0},
+};
+
+static const struct rpc_service stream = {
+        .name = "stream",
+        .methods = methods,
+        .migrations = stream_migrations,
+        .consumers = stream_consumers,
+        .due = due,
+        .news = log_latest,
+};
+
+static struct stream_options options = {.checkpoints = "var/checkpoints", .keep_days = 30, .keep_mib = 10240};
+
+static const struct config_option own_options[] = {
+        {"checkpoints", "FOLDER", "signed checkpoints of the log, outside its store (default: var/checkpoints)", CONFIG_TEXT, &options.checkpoints, 0, 0},
+        {"keep-days", "N", "how long the log keeps an event (default: 30)", CONFIG_INT, &options.keep_days, 1, 36500},
+        {"keep-mib", "N", "and at most so much of it (default: 10240)", CONFIG_INT, &options.keep_mib, 1, 1 << 30},
+        {0},
+};
+
+static int start(void **ret_state, const char **ret_error)
+{
+        (void)ret_error;
+        *ret_state = stream_state_new(&options);
+        return 0;
+}
+
+static void stop(void *state)
+{
+        stream_state_free(state);
+}
+
+int main(int argc, char **argv)
+{
+        static const struct service_spec spec = {.rpc = &stream, .about = about, .options = own_options, .start = start, .stop = stop};
+        return service_main(&spec, argc, argv);
+}

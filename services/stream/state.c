@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * See state.h.
+ */
+#include "services/stream/state.h"
+
+#include "common/chain/chain.h"
+
+#include <stdlib.h>
+
+struct stream_state *stream_state_new(const struct stream_options *options)
+{
+        struct stream_state *state = mem_zalloc(sizeof(*state));
+        state->options = options;
+        pthread_mutex_init(&state->lock, NULL);
+        return state;
+}
+
+struct stream_state *stream_state_free(struct stream_state *state)
+{
+        if (!state)
+                return NULL;
+        signing_key_done(&state->key);
+        pthread_mutex_destroy(&state->lock);
+        free(state);
+        return NULL;
+}
+
+const struct signing_key *stream_key(struct stream_state *state, const struct keyring *keyring)
+{
+        pthread_mutex_lock(&state->lock);
+        if (!state->has_key)
+                signing_key_derive(keyring, CHAIN_KEY_PURPOSE, &state->key);
+        state->has_key = true;
+        pthread_mutex_unlock(&state->lock);
+        return &state->key;
+}

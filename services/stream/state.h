@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What this process keeps in memory beside its store: options, the signing key, and hints. Nothing in it needs to outlive
+ * the process.
+ */
+#pragma once
+
+#include "common/crypto/crypto.h"
+
+#include <pthread.h>
+#include <stdint.h>
+
+/* Of the command line; set before the state is made. */
+struct stream_options {
+        const char *checkpoints; /* the folder */
+        int64_t keep_days, keep_mib;
+};
+
+struct stream_state {
+        const struct stream_options *options;
+        pthread_mutex_t lock; /* of what follows */
+        bool has_key;
+        struct signing_key key;
+        /* When a checkpoint was last asked for, and what the log's end was then. */
+        int64_t asked_second, asked_seq;
+};
+
+struct stream_state *stream_state_new(const struct stream_options *options);
+struct stream_state *stream_state_free(struct stream_state *state);
+/* The pair that signs, of this keyring. Any thread; lent for the state's life. */
+const struct signing_key *stream_key(struct stream_state *state, const struct keyring *keyring);
