@@ -88,6 +88,12 @@ struct metric_registry *rpc_metrics(const struct rpc_call *call)
         return call->server->options.metrics;
 }
 
+void rpc_wait_at_most(struct rpc_call *call, int64_t wait_us)
+{
+        if (call->received_us + wait_us < call->park_until_us)
+                call->park_until_us = call->received_us + wait_us;
+}
+
 bool rpc_deadline_near(const struct rpc_call *call)
 {
         return clock_monotonic_us() >= call->park_until_us || server_is_draining(call->server);

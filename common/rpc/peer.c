@@ -88,9 +88,7 @@ int outbox_pull(struct rpc_call *call, const char *epoch, int64_t after, unsigne
 static int handle_pull_events(struct rpc_call *call, const PullEventsRequest *request, PullEventsResponse *response)
 {
         unsigned limit = request->limit ? request->limit : 1;
-        int64_t until = call->received_us + (int64_t)request->wait_ms * 1000;
-        if (until < call->park_until_us)
-                call->park_until_us = until;
+        rpc_wait_at_most(call, (int64_t)request->wait_ms * 1000);
         int r = outbox_pull(call, request->epoch, request->after, limit, response);
         if (r != 0)
                 return r;

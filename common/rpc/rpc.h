@@ -113,6 +113,8 @@ int rpc_later(struct rpc_call *call, int64_t position);
  * that brings it to `position` tells those who wait, in every instance, once that has committed. */
 int rpc_later_news(struct rpc_call *call, int64_t position);
 int rpc_news(struct rpc_call *call, int64_t position) MUST_USE;
+/* It waits no longer than so many µs since it came, though its caller may have more time. Say it in each run. */
+void rpc_wait_at_most(struct rpc_call *call, int64_t wait_us);
 bool rpc_deadline_near(const struct rpc_call *call);
 
 /* --- lists ------------------------------------------------------------------------------------------------------------ */
