@@ -27,7 +27,8 @@ void transcode_given_fields(struct arena *arena, const struct contract_message *
 int transcode_set_text(struct arena *arena, const struct contract_message *type, void *message, struct str path,
                        struct str value, struct violations *violations) MUST_USE;
 
-/* Appends the message as JSON. Fields marked internal are left out. Messages are trusted to be checked. */
+/* Appends the message as JSON. Fields marked internal are left out. Bytes marked raw_json are put in as they are (null
+ * if there are none): whoever made the message answers for their being JSON. Messages are trusted to be checked. */
 void transcode_to_json(struct buf *out, const struct contract_message *type, const void *message);
 
 /* Appends the value of one field (its index in type->fields) as it stands there; false, and nothing, if it is left

@@ -101,6 +101,10 @@ static void value_write(struct buf *out, const struct contract_field *f, const P
                 break;
         case PROTOBUF_C_TYPE_BYTES: {
                 const ProtobufCBinaryData *bytes = value;
+                if (f->raw_json) {
+                        buf_add_str(out, bytes->len ? str_bytes(bytes->data, bytes->len) : STR("null"));
+                        break;
+                }
                 buf_add_char(out, '"');
                 base64_encode(out, bytes->data, bytes->len);
                 buf_add_char(out, '"');

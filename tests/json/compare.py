@@ -47,9 +47,10 @@ class Contract:
     def new(self, name):
         return self.factory.GetPrototype(self.pool.FindMessageTypeByName(name))
 
-    def is_internal(self, field):
-        options = self.options.FromString(field.GetOptions().SerializeToString())
-        return options.Extensions[self.rule].internal
+    def is_ours(self, field):
+        """The general mapping says nothing of it: it never leaves, or is JSON as it stands."""
+        rule = self.options.FromString(field.GetOptions().SerializeToString()).Extensions[self.rule]
+        return rule.internal or rule.raw_json
 
     def max_items(self, field):
         options = self.options.FromString(field.GetOptions().SerializeToString())
@@ -104,7 +105,7 @@ def fill(contract, message, depth=0):
         fill_known(message, message.DESCRIPTOR.full_name)
         return
     for field in message.DESCRIPTOR.fields:
-        if contract.is_internal(field) or rng.random() < 0.35 or depth > 6:
+        if contract.is_ours(field) or rng.random() < 0.35 or depth > 6:
             continue
         value = getattr(message, field.name)
         if field.message_type and field.message_type.GetOptions().map_entry:

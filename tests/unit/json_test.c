@@ -349,6 +349,21 @@ static void url_lists_are_bounded(void)
         CHECK_TEXT(v.items[0].rule, "maxItems");
 }
 
+static void raw_json(void)
+{
+        static const char list[] = "[{\"a\":1},\"\u738b\"]", number[] = "12";
+        ProtobufCBinaryData parts[] = {{sizeof(number) - 1, (uint8_t *)number}, {0, NULL}};
+        Nuanxin__Test__V1__Page page = NUANXIN__TEST__V1__PAGE__INIT;
+        struct buf out = {0};
+        transcode_to_json(&out, &test_v1_page_msg, &page);
+        CHECK_TEXT(text_of(&out), "{\"items\":null,\"parts\":[],\"next\":\"\"}");
+        page.items = (ProtobufCBinaryData){sizeof(list) - 1, (uint8_t *)list};
+        page.parts = parts;
+        page.n_parts = ARRAY_LEN(parts);
+        transcode_to_json(&out, &test_v1_page_msg, &page);
+        CHECK_TEXT(text_of(&out), "{\"items\":[{\"a\":1},\"\u738b\"],\"parts\":[12,null],\"next\":\"\"}");
+}
+
 int main(void)
 {
         static const struct check_case cases[] = {
@@ -363,6 +378,7 @@ int main(void)
                 {"what is no JSON is a syntax error", no_json},
                 {"nesting beyond 32 and too many values are refused before parsing", nesting_and_size},
                 {"every scalar and list is written, set or not; an internal field never", written_whole},
+                {"bytes that are JSON are put in as they are; none are null", raw_json},
                 {"values from a URL", url_values},
                 {"lists from a URL keep their bound", url_lists_are_bounded},
         };
