@@ -6,8 +6,12 @@
 #include "common/http/connection.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
-enum { JOINED_BYTES = 8 * 1024 }; /* a body up to this goes out in one piece with its header */
+enum {
+        JOINED_BYTES = 8 * 1024, /* a body up to this goes out in one piece with its header */
+        LENT_BYTES = 2 * 1024,   /* a shared piece from this on is lent: to copy less is cheaper than to keep count */
+};
 
 const char *http_reason(int status)
 {
@@ -142,6 +146,8 @@ void http_answer_begin(struct http_request *request, const struct http_answer *h
         x->chunked = request->version_minor == 1;
         x->close |= !x->chunked;
         settle_close(x, head);
+        if (head->endless)
+                stream_keep_little(x->connection->stream);
         out->n = 0;
         add_head(out, x, head);
         if (x->chunked)
@@ -176,4 +182,65 @@ void http_answer_end(struct http_request *request, bool complete)
                 http_exchange_send(x, STR("0\r\n\r\n"));
         x->answer = HTTP_ANSWER_DONE;
         http_connection_advance(x->connection);
+}
+
+void http_answer_abort(struct http_request *request)
+{
+        struct http_exchange *x = (struct http_exchange *)request;
+        x->handed_over = false; /* the handler knows */
+        http_connection_abort(x->connection);
+}
+
+size_t http_answer_unsent(const struct http_request *request)
+{
+        const struct http_exchange *x = (const struct http_exchange *)request;
+        return stream_unsent(x->connection->stream) + x->held.n;
+}
+
+/* --- shared pieces -------------------------------------------------------------------------------------- */
+
+struct http_shared {
+        size_t uses;
+        struct str piece, chunk; /* chunk: with its size before it and its end */
+        char bytes[];
+};
+
+struct http_shared *http_shared_new(struct str piece)
+{
+        char line[24];
+        size_t before = (size_t)snprintf(line, sizeof(line), "%zx\r\n", piece.n);
+        struct http_shared *s = mem_realloc(NULL, sizeof(*s) + before + piece.n + 2);
+        s->uses = 1;
+        memcpy(s->bytes, line, before);
+        memcpy(s->bytes + before, piece.p, piece.n);
+        memcpy(s->bytes + before + piece.n, "\r\n", 2);
+        s->piece = (struct str){s->bytes + before, piece.n};
+        s->chunk = (struct str){s->bytes, before + piece.n + 2};
+        return s;
+}
+
+struct http_shared *http_shared_free(struct http_shared *s)
+{
+        if (s && --s->uses == 0)
+                free(s);
+        return NULL;
+}
+
+static void on_shared_sent(const void *bytes, size_t n, void *arg)
+{
+        (void)bytes;
+        (void)n;
+        http_shared_free(arg);
+}
+
+void http_answer_shared(struct http_request *request, struct http_shared *s)
+{
+        struct http_exchange *x = (struct http_exchange *)request;
+        struct str bytes = x->chunked ? s->chunk : s->piece;
+        if (x->bare || bytes.n < LENT_BYTES || x->connection->first != x) {
+                http_exchange_send(x, x->bare ? (struct str){NULL, 0} : bytes);
+                return;
+        }
+        s->uses++;
+        stream_write_lent(x->connection->stream, bytes, on_shared_sent, s);
 }

@@ -71,12 +71,19 @@ void http_connection_cut(struct http_connection *c)
         connection_dispose(c);
 }
 
+void http_connection_abort(struct http_connection *c)
+{
+        stream_abort(c->stream);
+        connection_dispose(c);
+}
+
 static void connection_end(struct http_connection *c, bool cut)
 {
-        if (cut)
-                stream_abort(c->stream);
-        else
-                stream_finish(c->stream);
+        if (cut) {
+                http_connection_abort(c);
+                return;
+        }
+        stream_finish(c->stream);
         connection_dispose(c);
 }
 

@@ -96,6 +96,7 @@ void http_connection_accept(struct http_server *server, struct stream *stream, c
 void http_connection_check(struct http_connection *connection, int64_t now_us); /* its deadlines */
 void http_connection_rest(struct http_connection *connection); /* if it is idle: until when it may be */
 void http_connection_cut(struct http_connection *connection); /* at once; tells on_gone */
+void http_connection_abort(struct http_connection *connection); /* likewise, and the peer sees a reset */
 void http_connection_end_input(struct http_connection *connection); /* reads no further request */
 /* An exchange's answer is whole: sends what is due, in order. The connection may be gone after. */
 void http_connection_advance(struct http_connection *connection);

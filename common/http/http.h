@@ -109,6 +109,7 @@ struct http_answer {
         struct str body; /* copied, unless body_static; not sent for HEAD, 204, 304 (HEAD keeps the length) */
         bool body_static;
         bool close; /* Connection: close */
+        bool endless; /* of http_answer_begin: pieces will come as long as the client stays */
 };
 void http_answer(struct http_request *request, const struct http_answer *answer); /* ends the request */
 
@@ -120,6 +121,17 @@ void http_answer_begin(struct http_request *request, const struct http_answer *h
 void http_answer_piece(struct http_request *request, struct str piece);
 /* complete = false: cut, so that the client notices. */
 void http_answer_end(struct http_request *request, bool complete);
+/* Cut at once: what has not left is dropped. */
+void http_answer_abort(struct http_request *request);
+/* Bytes of the connection that wait here, because the client does not take them or an earlier answer is not complete. */
+size_t http_answer_unsent(const struct http_request *request);
+
+/* A piece that many answers have in common: put into its form once, and a large one is lent to each instead of copied.
+ * For the answers of one loop. Whoever makes it gives it back; it stays until the last answer has left. */
+struct http_shared;
+struct http_shared *http_shared_new(struct str piece); /* copies; not empty */
+struct http_shared *http_shared_free(struct http_shared *shared); /* NULL */
+void http_answer_shared(struct http_request *request, struct http_shared *shared);
 
 void http_body_more(struct http_request *request); /* go on reading a streamed body */
 

@@ -16,6 +16,8 @@
 #include <event2/event.h>
 #include <openssl/ssl.h>
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
@@ -23,6 +25,8 @@ enum {
         STREAM_LINGER_US = 2 * CLOCK_SECOND_US, /* drop input after the answer for so long, */
         STREAM_LINGER_BYTES = 256 * 1024,       /* and at most so much */
         STREAM_STALL_US = 10 * CLOCK_SECOND_US, /* a finishing peer that takes nothing for so long is cut */
+        STREAM_LITTLE_BYTES = 64 * 1024,
+        STREAM_DEAF_MS = 60000,
 };
 
 enum stream_state {
@@ -329,6 +333,25 @@ void stream_write_take(struct stream *s, char *malloced, size_t n)
         if (evbuffer_add_reference(s->out, malloced, n, free_bytes, malloced) < 0)
                 abort();
         stream_written(s, n);
+}
+
+void stream_write_lent(struct stream *s, struct str bytes, void (*done)(const void *bytes, size_t n, void *arg), void *arg)
+{
+        if (s->state == STREAM_FAILED) {
+                done(bytes.p, bytes.n, arg);
+                return;
+        }
+        if (evbuffer_add_reference(s->out, bytes.p, bytes.n, done, arg) < 0)
+                abort();
+        stream_written(s, bytes.n);
+}
+
+void stream_keep_little(struct stream *s)
+{
+        int fd = bufferevent_getfd(s->bev), bytes = STREAM_LITTLE_BYTES;
+        unsigned ms = STREAM_DEAF_MS;
+        (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof(ms));
 }
 
 size_t stream_unsent(const struct stream *s)

@@ -66,6 +66,12 @@ void stream_pause(struct stream *stream, bool paused);
 void stream_write(struct stream *stream, struct str bytes);             /* copies */
 void stream_write_static(struct stream *stream, struct str bytes);      /* the bytes live for ever */
 void stream_write_take(struct stream *stream, char *malloced, size_t n); /* free()d when sent */
+/* Lends them: done(bytes, n, arg) once they are not needed any more, on the loop's thread. */
+void stream_write_lent(struct stream *stream, struct str bytes, void (*done)(const void *bytes, size_t n, void *arg),
+                       void *arg);
+/* For an output that has no end: the kernel keeps little of it for a peer that does not read (64 KiB asked for, which
+ * Linux doubles), and a peer that acknowledges nothing for a minute is gone. */
+void stream_keep_little(struct stream *stream);
 size_t stream_unsent(const struct stream *stream); /* bytes queued */
 uint64_t stream_sent(const struct stream *stream); /* bytes that the kernel took, ever */
 /* Sends what is queued, shuts the sending side, then drops what still arrives (so that the answer is not

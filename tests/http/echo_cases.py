@@ -332,6 +332,86 @@ def streams():
         check(client.take(3000) == bytes(3000) and client.ended(), "to the end of the connection, without chunks")
 
 
+def asked(client, target):
+    client.send(get(target=target))
+    return int(client.answer()[2])
+
+
+def chunk(client):
+    bytes_ = client.take(int(client.take_line(), 16))
+    client.take(2)
+    return bytes_
+
+
+def letters(n):
+    return (b"abcdefghijklmnopqrstuvwxyz" * (n // 26 + 1))[:n]
+
+
+def followed(server, fields=b"", version=b"HTTP/1.1"):
+    """A client whose endless answer has begun."""
+    client = server.client()
+    client.send(get(fields, b"/follow", version))
+    while client.take_line():
+        pass
+    check((client.take(5) if version == b"HTTP/1.0" else chunk(client)) == b"hello", "it has begun")
+    return client
+
+
+def shared_pieces():
+    with Server() as server, server.client() as teller:
+        first, second, old, behind = followed(server), followed(server), followed(server, version=b"HTTP/1.0"), server.client()
+        behind.send(get(target=b"/hold") + get(target=b"/follow"))
+        while asked(teller, b"/unsent") == 0:  # its beginning waits for the answer before it
+            pass
+        for n in (10, 2047, 2048, 100000, 3):
+            asked(teller, b"/say?n=%d" % n)
+            for client in (first, second):
+                check(chunk(client) == letters(n), "all get the same %d bytes" % n)
+            check(old.take(n) == letters(n), "as they are, without chunks")
+        asked(teller, b"/release")
+        check(behind.answer()[2] == b'{"held":true}', "the one before")
+        while behind.take_line():
+            pass
+        check([chunk(behind) for _ in range(6)] == [b"hello"] + [letters(n) for n in (10, 2047, 2048, 100000, 3)], "then all in order")
+        asked(teller, b"/end")
+        for client in (first, second, behind):
+            check(client.take(5) == b"0\r\n\r\n", "a whole answer")
+            client.send(get())
+            check(client.answer()[0] == 200, "after which the connection serves on")
+        check(old.ended(), "or ends")
+
+
+def shared_pieces_outlive_a_reader():
+    with Server() as server, server.client() as teller:
+        for end in (b"/abort", b"gone", b"/end"):
+            deaf, reader = followed(server), followed(server)
+            while asked(teller, b"/unsent") < 1000000:  # the kernel takes some
+                asked(teller, b"/say?n=100000")
+                check(chunk(reader) == letters(100000), "a reader is not held up")
+            if end == b"gone":
+                deaf.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")  # close is a reset
+                deaf.socket.close()
+            else:
+                asked(teller, end)
+            if end == b"/abort":
+                check(asked(teller, b"/unsent") == 0, "what was not sent is dropped")
+                for client in (deaf, reader):
+                    try:
+                        while client.socket.recv(1 << 20):
+                            pass
+                        check(False, "the end looks whole")
+                    except ConnectionResetError:
+                        pass
+            if end == b"/end":
+                got = bytearray(deaf.rest)
+                while not got.endswith(b"0\r\n\r\n"):
+                    piece = deaf.socket.recv(1 << 20)
+                    check(piece, "cut before the end")
+                    got += piece
+        while asked(teller, b"/unsent"):
+            pass
+
+
 def continue_is_sent():
     with Server() as server, server.client() as client:
         client.send(post(b"Expect: 100-continue\r\nContent-Length: 3\r\n"))
@@ -479,7 +559,7 @@ CASES = [slow_header, slow_header_after_a_request, silent_client, idle_client, e
          slow_chunks, many_unfinished_bodies,
          slow_streamed_body, steady_body, slow_reader, answers_in_order, pipelining_waits, pipelining_is_bounded,
          nothing_after_close_is_handed_over, gone_while_held,
-         half_close_while_waiting, gone_while_waiting, uploads, upload_cut, early_answer, streams, continue_is_sent,
+         half_close_while_waiting, gone_while_waiting, uploads, upload_cut, early_answer, streams, shared_pieces, shared_pieces_outlive_a_reader, continue_is_sent,
          no_continue_for_a_refusal, connections_are_bounded, out_of_descriptors, drains, tls, address_taken]
 
 

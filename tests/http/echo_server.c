@@ -7,6 +7,8 @@
  *   /upload   takes the body in pieces and answers its length
  *   /early    answers before the body came
  *   /hold     answers when /release is asked for; /holding tells how many wait
+ *   /follow   an answer without an end: /say sends all that follow the same ?n= bytes, /unsent tells how many of them wait
+ *             here, /abort cuts them, /end ends them
  */
 #include "common/base/clock.h"
 #include "common/http/http.h"
@@ -20,7 +22,7 @@ struct echo {
         struct loop *loop;
         struct http_server *server;
         struct loop_timer *drain;
-        struct work *held;
+        struct work *held, *followers;
         int n_held;
 };
 
@@ -28,8 +30,8 @@ struct work {
         struct http_request *request;
         struct loop_timer *timer;
         int64_t pieces, bytes;
-        struct work *next; /* held */
-        bool held;
+        struct work *next; /* held, or following */
+        bool held, follows;
 };
 
 static const struct http_field json = {{"Content-Type", 12}, {"application/json", 16}};
@@ -84,6 +86,83 @@ static void release(struct echo *echo)
         }
 }
 
+static int64_t number_of(const struct http_request *request, int64_t most, int64_t otherwise)
+{
+        struct str query = request->query;
+        int64_t n;
+        str_cut(&query, '=');
+        return str_to_i64(query, 0, most, &n) < 0 ? otherwise : n;
+}
+
+/* --- followers ------------------------------------------------------------------------------------------- */
+
+static void follow(struct echo *echo, struct work *work)
+{
+        work->follows = true;
+        work->next = echo->followers;
+        echo->followers = work;
+        http_answer_begin(work->request, &(struct http_answer){.status = 200, .body = STR("hello"), .endless = true},
+                          NULL, work);
+}
+
+static void unfollow(struct echo *echo, struct work *work)
+{
+        struct work **at = &echo->followers;
+        while (*at != work)
+                at = &(*at)->next;
+        *at = work->next;
+        work->follows = false;
+}
+
+static void say(struct echo *echo, size_t n)
+{
+        struct buf bytes = {0};
+        for (size_t i = 0; i < n; i++)
+                buf_add_char(&bytes, (char)('a' + i % 26));
+        struct http_shared *shared = http_shared_new(buf_str(&bytes));
+        for (struct work *work = echo->followers; work; work = work->next)
+                http_answer_shared(work->request, shared);
+        http_shared_free(shared);
+        buf_done(&bytes);
+}
+
+static void leave_followers(struct echo *echo, bool cut)
+{
+        while (echo->followers) {
+                struct work *work = echo->followers;
+                unfollow(echo, work);
+                if (cut)
+                        http_answer_abort(work->request);
+                else
+                        http_answer_end(work->request, true);
+        }
+}
+
+static size_t unsent(const struct echo *echo)
+{
+        size_t n = 0;
+        for (const struct work *work = echo->followers; work; work = work->next)
+                n += http_answer_unsent(work->request);
+        return n;
+}
+
+/* Is it one of theirs? */
+static bool on_follow(struct echo *echo, struct http_request *request)
+{
+        if (str_is(request->path, "/follow")) {
+                follow(echo, request->user);
+                return true;
+        }
+        if (str_is(request->path, "/say"))
+                say(echo, (size_t)number_of(request, 1000 * 1000, 10));
+        else if (str_is(request->path, "/abort") || str_is(request->path, "/end"))
+                leave_followers(echo, str_is(request->path, "/abort"));
+        else if (!str_is(request->path, "/unsent"))
+                return false;
+        answer(request, str_of(arena_printf(request->arena, "%zu", unsent(echo))));
+        return true;
+}
+
 static bool want_stream(void *arg, struct http_request *request)
 {
         (void)arg;
@@ -95,14 +174,13 @@ static void on_request(void *arg, struct http_request *request)
         struct echo *echo = arg;
         struct work *work = request->user = ARENA_NEW(request->arena, struct work);
         work->request = request;
+        if (on_follow(echo, request))
+                return;
         if (str_is(request->path, "/later")) {
                 work->timer = loop_timer_new(echo->loop, on_later, work);
                 loop_timer_set(work->timer, 20 * 1000);
         } else if (str_is(request->path, "/stream")) {
-                struct str query = request->query;
-                str_cut(&query, '=');
-                if (str_to_i64(query, 0, 1000 * 1000, &work->pieces) < 0)
-                        work->pieces = 3;
+                work->pieces = number_of(request, 1000 * 1000, 3);
                 http_answer_begin(request, &(struct http_answer){.status = 200}, on_more, work);
         } else if (str_is(request->path, "/hold")) {
                 hold(echo, work);
@@ -149,6 +227,8 @@ static void on_gone(void *arg, struct http_request *request)
         loop_timer_free(TAKE(work->timer));
         if (work->held)
                 unhold(arg, work);
+        if (work->follows)
+                unfollow(arg, work);
 }
 
 static void on_refused(void *arg, const struct http_request *request, int status, struct buf *body,
