@@ -113,7 +113,10 @@ int access_admit(struct rpc_call *call)
                 return refuse_permission(call);
         if (kind == KIND(ANONYMOUS))
                 return rpc_refuse(call, NUANXIN__PROBLEM__PROBLEM_UNAUTHENTICATED);
-        if (strcmp(method->permission, "signedIn") == 0)
+        bool signed_in = strcmp(method->permission, "signedIn") == 0;
+        if (signed_in && kind == KIND(AGENCY)) /* that is meant for the association's own */
+                return refuse_permission(call);
+        if (signed_in)
                 call->said.access_decided = true;
         return 0;
 }
