@@ -122,8 +122,8 @@ static enum admission identify(struct request *r)
         return a == ADMISSION_DEAD ? ADMITTED : a;
 }
 
-/* A key that Redis does not know, or can't be asked about: membership is asked, not too often for one address. */
-static bool ask_membership(struct request *r)
+/* A key that Redis does not know, or can't be asked about: its service is asked, not too often for one address. */
+static bool ask_service(struct request *r)
 {
         char key[48];
         if (auth_refused(r->worker, r->who)) {
@@ -164,7 +164,7 @@ bool admit(struct request *r)
                 choose_caller(r);
         enum admission known = identify(r);
         if (known == ADMISSION_DEAD)
-                return ask_membership(r);
+                return ask_service(r);
         if (known == ADMISSION_GONE) {
                 answer_refusal(r, NUANXIN__PROBLEM__PROBLEM_UNAVAILABLE, NULL);
                 return false;

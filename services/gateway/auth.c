@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Reading Authorization (RFC 6750, 2.1), and membership's word on API keys.
+ * Reading Authorization (RFC 6750, 2.1), and the services' word on API keys.
  */
 #include "services/gateway/auth.h"
 
 #include "common/contract/message.h"
 #include "contract/membership_v1.h"
+#include "contract/stream_v1.h"
 #include "services/gateway/session.h"
 
 #include <stdlib.h>
@@ -17,6 +18,11 @@ static bool is_token68(unsigned char c)
 {
         return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '_' ||
                c == '.' || c == '~' || c == '+' || c == '/' || c == '=';
+}
+
+static bool is_agency_key(struct str token)
+{
+        return str_starts(token, STR("nxa_"));
 }
 
 enum auth_kind auth_credential(struct str authorization, struct str *ret_credential)
@@ -31,10 +37,10 @@ enum auth_kind auth_credential(struct str authorization, struct str *ret_credent
                 if (!is_token68((unsigned char)token.p[i]))
                         return AUTH_BAD;
         *ret_credential = token;
-        return str_starts(token, STR("nxk_")) ? AUTH_KEY : AUTH_SESSION;
+        return str_starts(token, STR("nxk_")) || is_agency_key(token) ? AUTH_KEY : AUTH_SESSION;
 }
 
-/* One question to membership, for all that wait for it. */
+/* One question to a service, for all that wait for it. */
 struct fetch {
         struct worker *worker;
         struct caller *caller; /* pinned */
@@ -65,7 +71,7 @@ static void on_answer(void *arg, const struct rpc_result *result)
         int outcome = result->error;
 
         if (outcome == 0 && result->problem != NUANXIN__PROBLEM__PROBLEM_NONE)
-                outcome = result->problem == NUANXIN__PROBLEM__PROBLEM_UNAUTHENTICATED ? 1 : -EAGAIN;
+                outcome = contract_problem_of(result->problem)->status == 401 ? 1 : -EAGAIN;
         if (outcome == 0)
                 outcome = caller_learn(w->callers, f->caller, result->payload,
                                        clock_now_us(&w->gateway->clock) + SESSION_KEY_US, f->asked_us);
@@ -83,11 +89,22 @@ static void on_answer(void *arg, const struct rpc_result *result)
         free(f);
 }
 
-static struct fetch *fetch_new(struct request *r)
+/* The question, packed, and who is asked. */
+static const struct contract_method *question_of(const struct request *r, struct str *ret_payload)
 {
         char hash[65];
-        Nuanxin__Membership__V1__AuthenticateClientRequest ask =
-                NUANXIN__MEMBERSHIP__V1__AUTHENTICATE_CLIENT_REQUEST__INIT;
+        Nuanxin__Membership__V1__AuthenticateClientRequest client = NUANXIN__MEMBERSHIP__V1__AUTHENTICATE_CLIENT_REQUEST__INIT;
+        Nuanxin__Stream__V1__AuthenticateAgencyRequest agency = NUANXIN__STREAM__V1__AUTHENTICATE_AGENCY_REQUEST__INIT;
+        bool is_agency = is_agency_key((struct str){r->who->name, r->who->name_n});
+        hex_encode(hash, r->who->key, 32);
+        client.key_hash = agency.key_hash = hash;
+        *ret_payload = is_agency ? message_pack(r->http->arena, &agency) : message_pack(r->http->arena, &client);
+        return is_agency ? &stream_v1_authenticate_agency : &membership_v1_authenticate_client;
+}
+
+static struct fetch *fetch_new(struct request *r)
+{
+        struct str payload;
         Nuanxin__Internal__V1__Principal self = NUANXIN__INTERNAL__V1__PRINCIPAL__INIT;
         struct fetch *f = mem_zalloc(sizeof(*f));
 
@@ -95,14 +112,13 @@ static struct fetch *fetch_new(struct request *r)
         f->caller = r->who;
         f->caller->pins++;
         f->asked_us = loop_now_us(r->worker->loop);
-        hex_encode(hash, r->who->key, 32);
-        ask.key_hash = hash;
+        const struct contract_method *method = question_of(r, &payload);
         self.kind = NUANXIN__INTERNAL__V1__PRINCIPAL__KIND__SERVICE;
         self.id = (char *)"gateway";
         const struct rpc_request request = {
-                .method = &membership_v1_authenticate_client,
+                .method = method,
                 .principal = &self,
-                .payload = message_pack(r->http->arena, &ask),
+                .payload = payload,
                 .traceparent = str_of(r->traceparent),
                 .deadline_us = FETCH_US,
         };
@@ -117,4 +133,13 @@ void auth_fetch(struct request *r)
         r->fetch = r->who->fetch;
         r->fetch_next = r->fetch->first;
         r->fetch->first = r;
+}
+
+void auth_refuse(struct request *r)
+{
+        struct caller *who = r->who;
+        if (who->kind != CALLER_KEY || !who->client || who->client->kind != CALLER_AGENCY)
+                return;
+        session_close(r->worker->callers, who, NULL, NULL);
+        who->refused_us = loop_now_us(r->worker->loop);
 }

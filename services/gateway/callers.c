@@ -126,8 +126,8 @@ static void on_sweep(void *arg)
 static struct caller *caller_new(struct callers *c, enum caller_kind kind, struct str name, uint64_t hash)
 {
         static const char *const prefixes[] = {[CALLER_SESSION] = "",        [CALLER_KEY] = "",
-                                               [CALLER_CLIENT] = "client:",  [CALLER_ADDRESS] = "address:",
-                                               [CALLER_ACCOUNT] = "account:"};
+                                               [CALLER_CLIENT] = "client:",  [CALLER_AGENCY] = "agency:",
+                                               [CALLER_ADDRESS] = "address:", [CALLER_ACCOUNT] = "account:"};
         struct buf text = {0};
         forget_old(c, CALLERS_MAX - 1, 0);
         struct caller *x = mem_zalloc(sizeof(*x) + name.n);
@@ -269,7 +269,9 @@ int caller_learn(struct callers *c, struct caller *x, struct str packed, int64_t
         x->checked_us = asked_us;
         x->slot_id = slot_of(str_of(p->id));
         x->slot_client = slot_of(str_of(p->client));
-        if (p->client[0] || x->kind == CALLER_KEY)
+        if (p->kind == NUANXIN__INTERNAL__V1__PRINCIPAL__KIND__AGENCY)
+                x->client = callers_get(c, CALLER_AGENCY, str_of(p->id));
+        else if (p->client[0] || x->kind == CALLER_KEY)
                 x->client = callers_get(c, CALLER_CLIENT, str_of(p->client[0] ? p->client : p->id));
         return 0;
 }
@@ -317,6 +319,8 @@ enum rate_kind caller_rate_kind(const struct caller *x)
                 return RATE_ADDRESS;
         case CALLER_ACCOUNT:
                 return RATE_ACCOUNT;
+        case CALLER_AGENCY:
+                return RATE_AGENCY;
         case CALLER_KEY:
         case CALLER_CLIENT:
                 break;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Who calls, as one gateway thread remembers it: sessions, API keys, app backends, network addresses, and accounts
- * that somebody tries to sign in to, each with its principal and its rate leases. What is remembered is a copy: Redis
+ * Who calls, as one gateway thread remembers it: sessions, API keys, app backends, agencies, network addresses, and
+ * accounts that somebody tries to sign in to, each with its principal and its rate leases. What is remembered is a copy: Redis
  * decides.
  *
  * How long a copy is believed: 5 s, and only while the subscription to "session" is alive and told nothing of it; with
@@ -22,7 +22,7 @@
 #define CALLER_IDLE_US  (60 * CLOCK_SECOND_US) /* forgotten here when unused for so long */
 #define CALLERS_MAX     65536
 
-enum caller_kind { CALLER_SESSION, CALLER_KEY, CALLER_CLIENT, CALLER_ADDRESS, CALLER_ACCOUNT };
+enum caller_kind { CALLER_SESSION, CALLER_KEY, CALLER_CLIENT, CALLER_AGENCY, CALLER_ADDRESS, CALLER_ACCOUNT };
 
 enum caller_state {
         CALLER_UNKNOWN, /* Redis was not asked, or did not answer */
@@ -50,16 +50,18 @@ struct caller {
         enum caller_kind kind;
         enum caller_state state;
         struct str principal;                        /* of ALIVE sessions and keys, packed; malloc()ed; else {NULL,0} */
-        struct caller *client;                       /* the app backend that opened this session; pinned */
+        struct caller *client;                       /* the app backend that opened this session, or whose (or what agency's)
+                                                        API key this is; pinned */
         int64_t until_us;                            /* UTC: the session's absolute end */
         int64_t checked_us;                          /* monotonic: when the answer that made it ALIVE was asked for */
         uint64_t checks;                             /* answers about it so far, the last of them in the turn at … */
         int64_t answered_us;                         /* … (monotonic): good for that turn, whatever was told meanwhile */
         uint64_t batch;                              /* the one in which it was asked last */
-        struct fetch *fetch;                         /* an API key: membership is being asked whose it is (auth.c) … */
+        struct fetch *fetch;                         /* an API key: its service is being asked whose it is (auth.c) … */
         int64_t refused_us;                          /* … or did not know it, then */
         unsigned slot_key, slot_id, slot_client;
         unsigned pins;
+        unsigned waiting; /* requests that stay (waits.c) */
         int64_t used_us;
         struct lease *leases;
         struct caller *chain, *newer, *older;
@@ -131,7 +133,7 @@ struct callers *callers_free(struct callers *callers);
 struct caller *callers_get(struct callers *callers, enum caller_kind kind, struct str name);
 struct caller *caller_unpin(struct caller *caller); /* NULL */
 
-/* Redis or membership said who this is. Takes nothing; asked_us: when it was asked (monotonic). -EBADMSG: garbled. */
+/* Redis or the key's service said who this is. Takes nothing; asked_us: when it was asked (monotonic). -EBADMSG: garbled. */
 int caller_learn(struct callers *callers, struct caller *caller, struct str packed_principal, int64_t until_us,
                  int64_t asked_us) MUST_USE;
 /* The principal of an ALIVE session or key, in the arena; NULL if it has none. */

@@ -32,8 +32,8 @@ void cors_add_preflight(struct head *h, struct request *r)
                 return;
         head_add(h, "Access-Control-Allow-Methods", str_of(answer_allow(r)));
         head_add(h, "Access-Control-Allow-Headers",
-                 STR("Accept-Language, Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, traceparent, "
-                     "X-HTTP-Method-Override, X-Request-Id"));
+                 STR("Accept-Language, Authorization, Cache-Control, Content-Type, Idempotency-Key, If-Match, If-None-Match, "
+                     "Last-Event-ID, traceparent, X-HTTP-Method-Override, X-Request-Id"));
         head_add(h, "Access-Control-Max-Age", STR("600"));
         head_vary(h, "Access-Control-Request-Method");
 }

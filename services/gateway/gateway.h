@@ -20,7 +20,7 @@ struct gateway {
                 *log_level;
         bool admin_open;
         struct config_list peers, cors_origins, proxy_blocks;
-        int64_t threads, gateways, max_connections, rate_scale, header_timeout_ms, body_timeout_ms, keep_alive_ms,
+        int64_t threads, gateways, max_connections, max_streams, rate_scale, header_timeout_ms, body_timeout_ms, keep_alive_ms,
                 write_timeout_ms;
 
         const char *listen; /* http, or a socket that is lent */

@@ -20,6 +20,7 @@ static const struct {
         [HEADER_IDEMPOTENCY_KEY] = {STR("idempotency-key")},
         [HEADER_IF_MATCH] = {STR("if-match"), .list = true},
         [HEADER_IF_NONE_MATCH] = {STR("if-none-match"), .list = true},
+        [HEADER_LAST_EVENT_ID] = {STR("last-event-id")},
         [HEADER_ORIGIN] = {STR("origin")},
         [HEADER_TRACEPARENT] = {STR("traceparent"), .ignore_repeated = true},
         [HEADER_X_HTTP_METHOD_OVERRIDE] = {STR("x-http-method-override")},

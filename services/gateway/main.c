@@ -15,6 +15,9 @@ static const char about[] =
         "Needs Redis for sessions and rates. While it is gone, callers known within the last 60 s go on, within a local\n"
         "share of their rates; others get 503. Services are found through Redis, or given by --peer.\n"
         "\n"
+        "Event streams (text/event-stream) and polls that wait stay open, as many as half of the connections. A client that\n"
+        "does not read is cut with 256 KiB unread; it goes on where it was.\n"
+        "\n"
         "Limits: header 16 KiB and 100 fields, target 8 KiB, body 1 MiB (imports stream), 10 s for a whole header,\n"
         "bodies at 1 KiB/s at least, 16 requests pipelined, 75 s keep-alive. Sessions: 30 min idle, 12 h at most.\n"
         "\n"
@@ -29,7 +32,7 @@ int main(int argc, char **argv)
         long cpus = sysconf(_SC_NPROCESSORS_ONLN);
         *g = (struct gateway){.http = "127.0.0.1:8080", .redis = "127.0.0.1:6379", .admin = "127.0.0.1:0",
                               .instance = "gateway-1", .log_level = "info", .threads = cpus < 8 ? 1 : 2, .gateways = 1,
-                              .max_connections = 10000, .rate_scale = 1, .header_timeout_ms = 10000,
+                              .max_connections = 10000, .max_streams = 1024, .rate_scale = 1, .header_timeout_ms = 10000,
                               .body_timeout_ms = 10000, .keep_alive_ms = 75000, .write_timeout_ms = 30000};
         const struct config_option options[] = {
                 {"http", "ADDRESS", "where to serve (default: 127.0.0.1:8080)", CONFIG_TEXT, &g->http, 0, 0},
@@ -48,6 +51,7 @@ int main(int argc, char **argv)
                 {"cors-origin", "ORIGIN", "a web origin that may call, such as https://app.example.org; may be repeated", CONFIG_LIST, &g->cors_origins, 0, 0},
                 {"trusted-proxy", "BLOCK", "whose Forwarded is believed, such as 10.0.0.0/8; may be repeated", CONFIG_LIST, &g->proxy_blocks, 0, 0},
                 {"max-connections", "N", "open client connections (default: 10000)", CONFIG_INT, &g->max_connections, 1, 1000000},
+                {"max-streams", "N", "open event streams and waiting polls of one agency, a thread (default: 1024)", CONFIG_INT, &g->max_streams, 1, 1000000},
                 {"rate-scale", "N", "multiplies every rate limit, for benches and demonstrations (default: 1)", CONFIG_INT, &g->rate_scale, 1, 1000000},
                 {"header-timeout-ms", "N", "for a whole header (default: 10000)", CONFIG_INT, &g->header_timeout_ms, 1, 600000},
                 {"body-timeout-ms", "N", "window in which a body must come at 1 KiB/s (default: 10000)", CONFIG_INT, &g->body_timeout_ms, 1, 600000},

@@ -144,6 +144,8 @@ unsigned problem_write(struct buf *out, const struct problem *problem, enum lang
                 buf_printf(out, ",\"traceId\":\"%.*s\"", (int)trace_id.n, trace_id.p);
         if (problem->n_violations)
                 write_violations(out, problem, zh);
+        if (problem->snapshot)
+                write_member(out, "snapshot", problem->snapshot);
         buf_add_char(out, '}');
         return p->status;
 }

@@ -18,6 +18,7 @@ struct problem {
         const char *args[8]; /* fill {0}, {1} …; NULL-terminated if fewer */
         const struct violation *violations;
         size_t n_violations;
+        const char *snapshot; /* the path at which to read the present state instead; NULL: none */
 };
 
 /* The problem that stands for an HTTP status which the HTTP layer refuses with. */

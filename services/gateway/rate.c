@@ -22,6 +22,12 @@ static const struct rate_figure figures[RATE_KINDS][RATE_CLASSES] = {
                 [NUANXIN__RATE_CLASS__RATE_BULK] = {100, PER_SECOND(10)},
                 [NUANXIN__RATE_CLASS__RATE_LOGIN] = {20000, PER_SECOND(5000)},
         },
+        [RATE_AGENCY] = {
+                [NUANXIN__RATE_CLASS__RATE_READ] = {2000, PER_SECOND(500)},
+                [NUANXIN__RATE_CLASS__RATE_WRITE] = {50, PER_SECOND(5)},
+                [NUANXIN__RATE_CLASS__RATE_BULK] = {10, EVERY(1)},
+                [NUANXIN__RATE_CLASS__RATE_LOGIN] = {50, EVERY(1)},
+        },
         [RATE_ADDRESS] = {
                 [NUANXIN__RATE_CLASS__RATE_READ] = {200, PER_SECOND(50)},
                 [NUANXIN__RATE_CLASS__RATE_WRITE] = {50, PER_SECOND(5)},

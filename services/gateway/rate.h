@@ -18,6 +18,7 @@
 enum rate_kind {
         RATE_PERSON,  /* a session */
         RATE_CLIENT,  /* an app backend: its own calls and, together, those of the sessions that it opened */
+        RATE_AGENCY,  /* a subscriber outside the association: an event stream costs one token, at its start */
         RATE_ADDRESS, /* nobody in particular: by network address */
         RATE_ACCOUNT, /* an account that somebody tries to sign in to */
         RATE_KINDS

@@ -8,6 +8,7 @@
 #include "common/contract/message.h"
 #include "common/crypto/crypto.h"
 #include "common/rpc/envelope.h"
+#include "contract/stream_v1.h"
 #include "services/gateway/admit.h"
 #include "services/gateway/answer.h"
 #include "services/gateway/auth.h"
@@ -16,9 +17,12 @@
 #include "services/gateway/export.h"
 #include "services/gateway/finish.h"
 #include "services/gateway/pages.h"
+#include "services/gateway/sse.h"
 #include "services/gateway/upload.h"
+#include "services/gateway/waits.h"
 
 #define CLIENT_KEY_MAX 128
+#define CALL_US        (10 * CLOCK_SECOND_US) /* of a call that waits for news: beside that wait */
 
 static const struct metric_family family_requests = {
         "nuanxin_gateway_requests_total", "Requests by method of the contract and HTTP status.", METRIC_COUNTER};
@@ -59,6 +63,8 @@ static void let_go(struct request *r)
         r->upload = upload_free(r->upload);
         r->export = export_free(r->export);
         finish_forget(r);
+        sse_forget(r);
+        waits_leave(r);
         if (r->counted)
                 metric_add(r->worker->in_flight, -1);
         r->state = REQUEST_ANSWERED;
@@ -66,8 +72,17 @@ static void let_go(struct request *r)
 
 void request_done(struct request *r, unsigned status)
 {
-        count(r->worker, r->route, status, r->http->started_us);
+        if (!r->begun)
+                count(r->worker, r->route, status, r->http->started_us);
         let_go(r);
+}
+
+void request_begun(struct request *r, unsigned status)
+{
+        count(r->worker, r->route, status, r->http->started_us);
+        metric_add(r->worker->in_flight, -1);
+        r->begun = true;
+        r->counted = false;
 }
 
 /* --- what its header says ----------------------------------------------------------------------------------------- */
@@ -125,6 +140,9 @@ static bool check_accept(struct request *r)
 {
         struct str accept = r->headers.values[HEADER_ACCEPT];
         r->class = r->route->method->rate;
+        if (r->route->method->event_stream)
+                return !accept.p || http_accepts(accept, "text/event-stream") ||
+                       refuse(r, NUANXIN__PROBLEM__PROBLEM_NOT_ACCEPTABLE, "text/event-stream");
         if (!accept.p || http_accepts(accept, "application/json"))
                 return true;
         if (!r->route->method->export)
@@ -235,7 +253,7 @@ bool request_may_call(const struct request *r)
         return r->who->kind == CALLER_ADDRESS || r->who->principal.p;
 }
 
-void request_call(struct request *r, struct str payload, struct str key, bool client_key, rpc_done_fn done)
+static void call(struct request *r, struct str payload, struct str key, bool client_key, int64_t wait_us, rpc_done_fn done)
 {
         const struct rpc_request call = {
                 .method = r->route->method,
@@ -245,11 +263,33 @@ void request_call(struct request *r, struct str payload, struct str key, bool cl
                 .idempotency_key = key,
                 .client_key = client_key,
                 .address = str_of(r->address),
+                .deadline_us = wait_us ? CALL_US + wait_us : 0,
+                .long_poll = wait_us > 0,
         };
         if (request_may_call(r))
                 r->pending = rpc_client_call(r->worker->rpc, &call, done, r);
         else
                 answer_refusal(r, NUANXIN__PROBLEM__PROBLEM_UNAUTHENTICATED, NULL);
+}
+
+void request_call(struct request *r, struct str payload, struct str key, bool client_key, rpc_done_fn done)
+{
+        call(r, payload, key, client_key, 0, done);
+}
+
+/* Where to read the present state, with the types that the request asks for: "/v1/events:snapshot?types=…". */
+static const char *snapshot_of(struct request *r)
+{
+        const struct contract_message *input = r->route->method->input;
+        const ProtobufCFieldDescriptor *types = decode_field(input, "types");
+        const char *path = stream_v1_fetch_snapshot.path;
+        if (!types || types->type != PROTOBUF_C_TYPE_STRING || types->label != PROTOBUF_C_LABEL_REPEATED)
+                return path;
+        size_t n = *(size_t *)((char *)r->message + types->quantifier_offset);
+        char **items = *(char ***)decode_member(types, r->message);
+        for (size_t i = 0; i < n; i++) /* letters, digits, dots and stars */
+                path = arena_printf(r->http->arena, "%s%ctypes=%s", path, i ? '&' : '?', items[i]);
+        return path;
 }
 
 /* A service's refusal, with its texts lent from the arena. */
@@ -270,6 +310,10 @@ static void answer_from_service(struct request *r, const struct rpc_result *resu
                 problem.violations = violations;
                 problem.n_violations = refusal->n_violations;
         }
+        if (result->problem == NUANXIN__PROBLEM__PROBLEM_CURSOR_GONE)
+                problem.args[0] = problem.snapshot = snapshot_of(r);
+        if (contract_problem_of(result->problem)->status == 401)
+                auth_refuse(r);
         answer_problem(r, &problem, result->retry_after_ms);
 }
 
@@ -300,6 +344,14 @@ static void on_answer(void *arg, const struct rpc_result *result)
                 answer_output(r, result->payload);
         else
                 finish_session(r, result->payload);
+}
+
+static void call_for_answer(struct request *r)
+{
+        int64_t wait_us = 0;
+        if (r->route->wait && !waits_poll(r, &wait_us))
+                return;
+        call(r, message_pack(r->http->arena, r->message), r->idempotency_key, r->idempotency_key.p != NULL, wait_us, on_answer);
 }
 
 static void set_if_match(struct request *r)
@@ -354,12 +406,18 @@ void request_go(void *arg)
         if (!sign_in_admitted(r))
                 return;
         r->state = REQUEST_CALLING;
-        if (r->export) {
+        if (r->export)
                 export_start(r);
-                return;
-        }
-        request_call(r, message_pack(r->http->arena, r->message), r->idempotency_key, r->idempotency_key.p != NULL,
-                     on_answer);
+        else if (r->route->method->event_stream)
+                sse_start(r);
+        else
+                call_for_answer(r);
+}
+
+void request_call_again(struct request *r)
+{
+        rpc_pending_cancel(TAKE(r->pending));
+        call_for_answer(r);
 }
 
 /* --- the HTTP layer's callbacks ---------------------------------------------------------------------------------------- */

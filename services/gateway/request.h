@@ -10,6 +10,8 @@
 #include "services/gateway/problem.h"
 #include "services/gateway/worker.h"
 
+#include <sys/queue.h>
+
 enum request_state {
         REQUEST_ROUTED,     /* known: the method; to do: whose it is, and its rate */
         REQUEST_ADMITTED,   /* known: the principal; to do: the message */
@@ -44,7 +46,7 @@ struct request {
         struct caller *who; /* pinned; a session, a key, or the address */
         bool identified; /* who is who it says */
         bool stranger;   /* a bad credential: its address pays */
-        bool fetched;    /* membership has been asked about the key */
+        bool fetched;    /* the key's service has been asked about it */
         struct fetch *fetch; /* … is being asked (auth.c) */
         struct request *fetch_next;
         uint64_t checks_wanted;
@@ -59,10 +61,14 @@ struct request {
         struct upload *upload;
         struct export *export; /* set: as CSV or lines, not as one message */
         struct finish *finish;
+        struct caller *payer;      /* one that waits for news: who is counted for it; pinned */
+        TAILQ_ENTRY(request) poll; /* … among the worker's polls, */
+        bool polls;                /* if it is one, */
+        struct sse_reader *reader; /* … or a reader of an event stream */
         /* what it took */
         struct rpc_timing timing;
         int64_t called_us; /* in services, all calls together */
-        bool counted;
+        bool counted, begun; /* begun: and its answer, which has no end */
 };
 
 /* http_ops of a worker; arg is the worker. */
@@ -72,8 +78,12 @@ extern const struct http_ops request_ops;
 void request_call(struct request *request, struct str payload, struct str key, bool client_key, rpc_done_fn done);
 /* Answers what a call came to, unless it is the method's output: then false. */
 bool request_call_failed(struct request *request, const struct rpc_result *result);
+/* Another call in place of the one that the service has: its message has changed. */
+void request_call_again(struct request *request);
 /* Goes on after a wait. */
 void request_go(void *request);
 bool request_may_call(const struct request *request); /* false: the session has ended meanwhile */
+/* An answer without an end begins: that is counted, not its end. */
+void request_begun(struct request *request, unsigned status);
 /* It is answered: lets go of what it holds. */
 void request_done(struct request *request, unsigned status);

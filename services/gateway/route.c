@@ -58,6 +58,12 @@ static const ProtobufCFieldDescriptor *tag_of(const struct contract_message *typ
         return f && f->type == PROTOBUF_C_TYPE_STRING && f->label != PROTOBUF_C_LABEL_REPEATED ? f : NULL;
 }
 
+static const ProtobufCFieldDescriptor *plan_wait(const struct contract_method *m)
+{
+        const ProtobufCFieldDescriptor *f = m->lane == NUANXIN__LANE__READ ? field_of(m->input, STR("wait")) : NULL;
+        return f && f->type == PROTOBUF_C_TYPE_INT32 && f->label != PROTOBUF_C_LABEL_REPEATED ? f : NULL;
+}
+
 static void plan_body(struct route *r)
 {
         const struct contract_method *m = r->method;
@@ -82,6 +88,9 @@ static void plan_route(struct route *r, const struct contract_method *method)
         r->request_tag = tag_of(method->input);
         if (r->request_tag)
                 r->request_tag_max = method->input->fields[r->request_tag - method->input->pb->fields].max_length;
+        r->wait = plan_wait(method);
+        r->cursor = method->event_stream ? field_of(method->input, STR("cursor")) : NULL;
+        assert(!method->event_stream || (r->wait && r->cursor)); /* the compiler's matter */
         const char *verb = strchr(method->permission, '.');
         r->always_check = verb && strcmp(verb, ".reveal") == 0;
 }

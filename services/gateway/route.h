@@ -23,6 +23,8 @@ struct route {
         const ProtobufCFieldDescriptor *answer_tag;  /* the output's `etag`, which becomes ETag; NULL: none */
         const ProtobufCFieldDescriptor *request_tag; /* the input's, which takes If-Match */
         uint32_t request_tag_max;                    /* its longest value */
+        const ProtobufCFieldDescriptor *wait;        /* a read's input's `wait`: seconds for which it may wait for news; NULL */
+        const ProtobufCFieldDescriptor *cursor;      /* an event stream's input's `cursor`: where it goes on */
         /* The answer may show SENSITIVE values (the permission's verb is "reveal"): the session is asked of Redis
          * each time. */
         bool always_check;

@@ -9,6 +9,8 @@
 #include "services/gateway/request.h"
 #include "services/gateway/revocations.h"
 #include "services/gateway/session.h"
+#include "services/gateway/sse.h"
+#include "services/gateway/waits.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
@@ -118,6 +120,8 @@ static void drain(void *arg)
                 return;
         w->drain_until_us = loop_now_us(w->loop) + DRAIN_LONGEST_US;
         http_server_drain(w->http);
+        sse_drain(w->sse);
+        waits_drain(w);
         loop_timer_set(w->timer, 0);
 }
 
@@ -163,6 +167,11 @@ static int connect_redis(struct worker *w, const char **ret_error)
         return r;
 }
 
+size_t worker_max_connections(const struct gateway *g)
+{
+        return (size_t)((g->max_connections + g->threads - 1) / g->threads);
+}
+
 static bool is_among(const char *const *texts, const char *text)
 {
         while (*texts && strcmp(*texts, text) != 0)
@@ -206,6 +215,8 @@ int worker_new(struct gateway *g, int index, const char *address, struct worker 
         w->timer = loop_timer_new(w->loop, on_timer, w);
         w->routes = route_table_new(contract_methods, contract_n_methods);
         w->nowhere.label = "none";
+        TAILQ_INIT(&w->polls);
+        w->sse = sse_new(w);
         w->in_flight = metric_new(g->metrics, &family_in_flight, "thread=\"%d\"", index);
         w->connections = metric_new(g->metrics, &family_connections, "thread=\"%d\"", index);
         if ((r = connect_redis(w, ret_error)) < 0 || (r = connect_services(w, ret_error)) < 0) {
@@ -216,7 +227,7 @@ int worker_new(struct gateway *g, int index, const char *address, struct worker 
                 w->revocations = revocations_new(w);
         const struct http_server_options options = {
                 .address = address, .tls = g->tls, .limits = g->limits,
-                .max_connections = (size_t)((g->max_connections + g->threads - 1) / g->threads), .opens_later = true,
+                .max_connections = worker_max_connections(g), .opens_later = true,
                 .utc_us = utc_us,
         };
         if ((r = http_server_new(w->loop, &options, &request_ops, w, &w->http, ret_port)) < 0) {
@@ -233,6 +244,7 @@ struct worker *worker_free(struct worker *w)
         if (!w)
                 return NULL;
         http_server_free(w->http);
+        sse_free(w->sse);
         revocations_free(w->revocations);
         cache_subscription_free(w->subscription);
         cache_free(w->cache);

@@ -9,6 +9,10 @@
 #include "services/gateway/gateway.h"
 #include "services/gateway/route.h"
 
+#include <sys/queue.h>
+
+struct request;
+
 struct worker {
         struct gateway *gateway;
         int index;
@@ -19,6 +23,9 @@ struct worker {
         struct callers *callers;
         struct route_table *routes;
         struct http_server *http;
+        struct sse *sse;                 /* event streams */
+        TAILQ_HEAD(, request) polls;     /* reads that wait for news (waits.c) */
+        size_t n_waiting;                /* polls and streams */
         struct revocations *revocations; /* worker 0 only */
         struct loop_timer *timer;        /* looks at the services and, draining, at the connections */
         struct buf json;                 /* of the answer in hand */
@@ -38,6 +45,8 @@ struct worker {
 
 /* The services that serve HTTP methods, from the contract; NULL-terminated, at most 32. */
 size_t worker_services(const char *names[32]);
+
+size_t worker_max_connections(const struct gateway *gateway); /* a thread's share */
 
 /* port: 0 takes a free one; ret_port is the one taken. A line for a person on failure. */
 int worker_new(struct gateway *gateway, int index, const char *address, struct worker **ret_worker, int *ret_port,
