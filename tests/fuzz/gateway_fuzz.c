@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Any bytes as the header fields that the gateway reads itself (entity tags, Forwarded, Accept-Language), as a path,
- * and as a whole request to decode: path, query and body, cut at line feeds. What is taken must hold what it promises.
+ * as a whole request to decode (path, query and body, cut at line feeds), and as a service's events. What is taken must hold
+ * what it promises.
  */
-// uses: services/gateway/etag.c services/gateway/forwarded.c services/gateway/problem.c services/gateway/route.c services/gateway/decode.c
+// uses: services/gateway/etag.c services/gateway/forwarded.c services/gateway/problem.c services/gateway/route.c services/gateway/decode.c services/gateway/event_text.c
 #include "services/gateway/decode.h"
 #include "services/gateway/etag.h"
+#include "services/gateway/event_text.h"
 #include "services/gateway/forwarded.h"
 #include "services/gateway/problem.h"
 
@@ -86,6 +88,23 @@ static void fuzz_request(struct str text)
         }
 }
 
+/* Whatever the service says: each message is whole, and has only the fields that we give it. */
+static void fuzz_events(struct str events)
+{
+        struct buf out = {0};
+        struct str cursor = str_cut(&events, '\n');
+        if (event_text(&out, events, cursor) == 0) {
+                struct str text = buf_str(&out);
+                check(text.n == 0 || (text.n > 2 && memcmp(text.p + text.n - 2, "\n\n", 2) == 0));
+                while (text.n) {
+                        struct str line = str_cut(&text, '\n');
+                        check(line.n == 0 || str_starts(line, STR("id: ")) || str_starts(line, STR("data: {")));
+                        check(line.n == 0 || !memchr(line.p, '\r', line.n));
+                }
+        }
+        buf_done(&out);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -97,7 +116,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 check(forwarded_proxies_add(&proxies, "10.0.0.0/8") == 0);
         }
         struct str text = str_bytes(data + 1, size - 1);
-        switch (data[0] % 5) {
+        switch (data[0] % 6) {
         case 0:
                 fuzz_tags(text);
                 break;
@@ -109,6 +128,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 break;
         case 3:
                 fuzz_path(text);
+                break;
+        case 5:
+                fuzz_events(text);
                 break;
         default:
                 fuzz_request(text);

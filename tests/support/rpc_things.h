@@ -236,6 +236,8 @@ static inline int await(struct rpc_call *call, const Ask *ask, Told *told)
         struct world *w = rpc_state(call);
         w->runs++;
         rpc_require_nothing(call);
+        if (strcmp(ask->key, "soon") == 0)
+                rpc_wait_at_most(call, 200000);
         int r = thing_count(call, ask->topic, &told->position);
         if (r != 0 || told->position || rpc_deadline_near(call))
                 return r;

@@ -55,6 +55,17 @@ static void arguments_are_filled_in(void)
         buf_done(&out);
 }
 
+static void the_way_to_the_snapshot_is_a_member(void)
+{
+        struct problem p = {.value = NUANXIN__PROBLEM__PROBLEM_CURSOR_GONE, .args = {"/v1/events:snapshot"},
+                            .snapshot = "/v1/events:snapshot"};
+        struct buf out = {0};
+        CHECK_INT(problem_write(&out, &p, LANGUAGE_EN, (struct str){NULL, 0}), 410);
+        CHECK(strstr(buf_z(&out), ",\"snapshot\":\"/v1/events:snapshot\"}") != NULL);
+        CHECK(strstr(buf_z(&out), "read /v1/events:snapshot, then") != NULL);
+        buf_done(&out);
+}
+
 static void statuses_have_their_problem(void)
 {
         const int statuses[] = {400, 408, 413, 414, 417, 431, 501, 505};
@@ -68,6 +79,7 @@ int main(void)
                 {"the language follows Accept-Language", the_language_is_chosen},
                 {"a problem has type, title, status, detail, trace and violations", a_problem_is_written},
                 {"arguments are filled in, escaped", arguments_are_filled_in},
+                {"a cursor that is gone says where the snapshot is", the_way_to_the_snapshot_is_a_member},
                 {"each status of the HTTP layer has its problem", statuses_have_their_problem},
         };
         return CHECK_MAIN(cases);

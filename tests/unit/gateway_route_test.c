@@ -81,6 +81,11 @@ static void works_out_what_a_method_needs(void)
         const struct route *create = match.routes[CONTRACT_POST];
         CHECK(create->has_body && !create->body_whole && create->body && strcmp(create->body->name, "client") == 0);
         CHECK(!create->request_tag);
+        CHECK(!get->wait && !get->cursor);
+        CHECK(route_find(table, arena, STR("/v1/events"), &match));
+        CHECK(match.routes[CONTRACT_GET]->wait && !match.routes[CONTRACT_GET]->cursor);
+        CHECK(route_find(table, arena, STR("/v1/events:stream"), &match));
+        CHECK(match.routes[CONTRACT_GET]->wait && match.routes[CONTRACT_GET]->cursor);
 }
 
 static void goes_back_from_a_literal_to_a_variable(void)

@@ -161,6 +161,9 @@ static void test_access(void)
         CHECK_INT(PROBLEM(ASK(w, .method = PUT, .who = through)), P(PERMISSION_DENIED));
         CHECK_INT(PROBLEM(ASK(w, .method = GET, .who = through)), 0); /* what both may */
         CHECK_INT(PROBLEM(ASK(w, .method = PUT, .key = "forget")), P(INTERNAL)); /* fails closed */
+        Who *agency = world_who(NUANXIN__INTERNAL__V1__PRINCIPAL__KIND__AGENCY, "insurer"); /* grants would give it nothing */
+        CHECK_INT(PROBLEM(ASK(w, .method = PUT, .who = agency)), P(PERMISSION_DENIED));
+        CHECK_INT(PROBLEM(ASK(w, .method = AWAIT, .who = agency)), P(PERMISSION_DENIED)); /* "signedIn" */
         Who *operator = world_who(NUANXIN__INTERNAL__V1__PRINCIPAL__KIND__OPERATOR, "root");
         CHECK_INT(PROBLEM(ASK(w, .method = PUT, .who = operator)), 0);
         CHECK_INT(world_number(w, THINGS), 2);
@@ -303,6 +306,11 @@ static void test_waits_for_news(void)
         struct got *got = ASK(w, .method = AWAIT, .topic = "never", .time_left_ms = 2000);
         CHECK_INT(PROBLEM(got), 0);
         CHECK_INT(world_position(w, got), 0);
+        /* Or when it has waited for as long as it wants to. */
+        int64_t asked_us = clock_monotonic_us();
+        got = ASK(w, .method = AWAIT, .topic = "never", .key = "soon", .time_left_ms = 60000);
+        CHECK_INT(PROBLEM(got), 0);
+        CHECK(clock_monotonic_us() - asked_us >= 200000 && clock_monotonic_us() - asked_us < 30000000);
         world_done(w);
 }
 
