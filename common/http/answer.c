@@ -146,7 +146,8 @@ void http_answer_begin(struct http_request *request, const struct http_answer *h
         x->chunked = request->version_minor == 1;
         x->close |= !x->chunked;
         settle_close(x, head);
-        if (head->endless)
+        x->endless = head->endless;
+        if (x->endless)
                 stream_keep_little(x->connection->stream);
         out->n = 0;
         add_head(out, x, head);

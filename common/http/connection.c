@@ -380,7 +380,8 @@ static void on_input(void *arg)
 static void on_closed(void *arg, int error)
 {
         struct http_connection *c = arg;
-        if (error) {
+        /* Who reads an answer without an end does not say that it asks nothing more: it has gone. */
+        if (error || (c->first && c->first->endless)) {
                 http_connection_cut(c);
                 return;
         }

@@ -27,6 +27,7 @@ struct http_exchange {
         bool close;        /* the connection ends with this answer */
         bool cut;          /* ... which is not complete */
         bool chunked, bare; /* the answer's body: in chunks; left out (HEAD, 204, 304) */
+        bool endless;       /* it has no end; it has begun */
         void (*on_more)(void *user);
         void *user;
 };

@@ -109,7 +109,7 @@ struct http_answer {
         struct str body; /* copied, unless body_static; not sent for HEAD, 204, 304 (HEAD keeps the length) */
         bool body_static;
         bool close; /* Connection: close */
-        bool endless; /* of http_answer_begin: pieces will come as long as the client stays */
+        bool endless; /* of http_answer_begin: pieces will come as long as the client stays; one that closes its side has gone */
 };
 void http_answer(struct http_request *request, const struct http_answer *answer); /* ends the request */
 

@@ -253,7 +253,7 @@ bool request_may_call(const struct request *r)
         return r->who->kind == CALLER_ADDRESS || r->who->principal.p;
 }
 
-static void call(struct request *r, struct str payload, struct str key, bool client_key, int64_t wait_us, rpc_done_fn done)
+static void place_call(struct request *r, struct str payload, struct str key, bool client_key, int64_t wait_us, rpc_done_fn done)
 {
         const struct rpc_request call = {
                 .method = r->route->method,
@@ -274,7 +274,7 @@ static void call(struct request *r, struct str payload, struct str key, bool cli
 
 void request_call(struct request *r, struct str payload, struct str key, bool client_key, rpc_done_fn done)
 {
-        call(r, payload, key, client_key, 0, done);
+        place_call(r, payload, key, client_key, 0, done);
 }
 
 /* Where to read the present state, with the types that the request asks for: "/v1/events:snapshot?types=…". */
@@ -351,7 +351,7 @@ static void call_for_answer(struct request *r)
         int64_t wait_us = 0;
         if (r->route->wait && !waits_poll(r, &wait_us))
                 return;
-        call(r, message_pack(r->http->arena, r->message), r->idempotency_key, r->idempotency_key.p != NULL, wait_us, on_answer);
+        place_call(r, message_pack(r->http->arena, r->message), r->idempotency_key, r->idempotency_key.p != NULL, wait_us, on_answer);
 }
 
 static void set_if_match(struct request *r)

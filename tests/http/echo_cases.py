@@ -412,6 +412,18 @@ def shared_pieces_outlive_a_reader():
             pass
 
 
+def a_reader_that_closes_its_side_has_gone():
+    with Server() as server, server.client() as teller:
+        for fields, version in ((b"", b"HTTP/1.1"), (b"Connection: close\r\n", b"HTTP/1.1"), (b"", b"HTTP/1.0")):
+            with followed(server, fields, version) as client:
+                check(asked(teller, b"/following") == 1, "it follows")
+                client.half_close()
+                deadline = time.monotonic() + 10
+                while (n := asked(teller, b"/following")) and time.monotonic() < deadline:
+                    pass
+                check(n == 0, "the handler is told that it has gone")
+
+
 def continue_is_sent():
     with Server() as server, server.client() as client:
         client.send(post(b"Expect: 100-continue\r\nContent-Length: 3\r\n"))
@@ -559,7 +571,8 @@ CASES = [slow_header, slow_header_after_a_request, silent_client, idle_client, e
          slow_chunks, many_unfinished_bodies,
          slow_streamed_body, steady_body, slow_reader, answers_in_order, pipelining_waits, pipelining_is_bounded,
          nothing_after_close_is_handed_over, gone_while_held,
-         half_close_while_waiting, gone_while_waiting, uploads, upload_cut, early_answer, streams, shared_pieces, shared_pieces_outlive_a_reader, continue_is_sent,
+         half_close_while_waiting, gone_while_waiting, uploads, upload_cut, early_answer, streams, shared_pieces, shared_pieces_outlive_a_reader,
+         a_reader_that_closes_its_side_has_gone, continue_is_sent,
          no_continue_for_a_refusal, connections_are_bounded, out_of_descriptors, drains, tls, address_taken]
 
 

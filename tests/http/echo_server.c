@@ -8,7 +8,7 @@
  *   /early    answers before the body came
  *   /hold     answers when /release is asked for; /holding tells how many wait
  *   /follow   an answer without an end: /say sends all that follow the same ?n= bytes, /unsent tells how many of them wait
- *             here, /abort cuts them, /end ends them
+ *             here, /following how many follow, /abort cuts them, /end ends them
  */
 #include "common/base/clock.h"
 #include "common/http/http.h"
@@ -138,11 +138,12 @@ static void leave_followers(struct echo *echo, bool cut)
         }
 }
 
-static size_t unsent(const struct echo *echo)
+static size_t followers(const struct echo *echo, size_t *ret_unsent)
 {
         size_t n = 0;
-        for (const struct work *work = echo->followers; work; work = work->next)
-                n += http_answer_unsent(work->request);
+        *ret_unsent = 0;
+        for (const struct work *work = echo->followers; work; work = work->next, n++)
+                *ret_unsent += http_answer_unsent(work->request);
         return n;
 }
 
@@ -157,9 +158,10 @@ static bool on_follow(struct echo *echo, struct http_request *request)
                 say(echo, (size_t)number_of(request, 1000 * 1000, 10));
         else if (str_is(request->path, "/abort") || str_is(request->path, "/end"))
                 leave_followers(echo, str_is(request->path, "/abort"));
-        else if (!str_is(request->path, "/unsent"))
+        else if (!str_is(request->path, "/unsent") && !str_is(request->path, "/following"))
                 return false;
-        answer(request, str_of(arena_printf(request->arena, "%zu", unsent(echo))));
+        size_t unsent, n = followers(echo, &unsent);
+        answer(request, str_of(arena_printf(request->arena, "%zu", str_is(request->path, "/following") ? n : unsent)));
         return true;
 }
 
