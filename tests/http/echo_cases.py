@@ -368,7 +368,8 @@ def shared_pieces():
             for client in (first, second):
                 check(chunk(client) == letters(n), "all get the same %d bytes" % n)
             check(old.take(n) == letters(n), "as they are, without chunks")
-        asked(teller, b"/release")
+        teller.send(get(target=b"/release"))
+        teller.answer()
         check(behind.answer()[2] == b'{"held":true}', "the one before")
         while behind.take_line():
             pass
