@@ -4,7 +4,8 @@
  * as a whole request to decode (path, query and body, cut at line feeds), and as a service's events. What is taken must hold
  * what it promises.
  */
-// uses: services/gateway/etag.c services/gateway/forwarded.c services/gateway/problem.c services/gateway/route.c services/gateway/decode.c services/gateway/event_text.c
+// uses: services/gateway/etag.c services/gateway/forwarded.c services/gateway/problem.c services/gateway/route.c services/gateway/decode.c
+// uses: services/gateway/event_text.c
 #include "services/gateway/decode.h"
 #include "services/gateway/etag.h"
 #include "services/gateway/event_text.h"
