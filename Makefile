@@ -7,6 +7,7 @@ SAN    ?=
 RELEASE ?= 0.3.0
 BUILD  ?= build$(if $(SAN),/$(SAN))
 HTTP   ?= 127.0.0.1:8080
+EDGE   ?=
 VAR    ?= var
 STORE  ?=
 PREFIX ?= /usr/local
@@ -70,8 +71,8 @@ BUILD_ALL = $(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 8
 
-run: ## build and run the stack with Hunan's organisations: HTTP=127.0.0.1:8080 VAR=var STORE=
-	@deploy/install-deps && $(BUILD_ALL) && exec $(BUILD)/bin/nuanxin-runner --http '$(HTTP)' --var '$(VAR)' $(if $(STORE),--store '$(STORE)')
+run: ## build and run the stack with Hunan's organisations: HTTP=127.0.0.1:8080 EDGE=127.0.0.1:7700 VAR=var STORE=
+	@deploy/install-deps && $(BUILD_ALL) && exec $(BUILD)/bin/nuanxin-runner --http '$(HTTP)' --var '$(VAR)' $(if $(EDGE),--edge '$(EDGE)') $(if $(STORE),--store '$(STORE)')
 
 demo: ## drive a 5·29 rush against the stack and prove the counts: MEMBERS=20000 HTTP= VAR=
 	@deploy/install-deps && $(BUILD_ALL) && exec $(BUILD)/bin/nuanxin-demo --http '$(HTTP)' --var '$(VAR)' --members '$(MEMBERS)'

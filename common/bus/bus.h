@@ -58,6 +58,7 @@ struct bus_peer {
         uint8_t n;
         uint8_t id[15];
         char role[BUS_ROLE_SIZE]; /* NAME in callers/ of the key that the connection has proved; empty without CURVE */
+        uint8_t server;           /* for who has several: which; here it is 0 */
 };
 
 struct bus_server;

@@ -44,7 +44,7 @@ struct service {
         struct cache *cache;
         struct cache_auth redis_auth;
         struct bus *bus;
-        struct bus_server *bus_server;
+        struct bus_server *bus_server, *edge_server;
         struct rpc_server *server;
         struct rpc_client *client;
         struct rpc_announcer *announcer;
@@ -98,8 +98,15 @@ static void announce(struct service *s)
 {
         pack_hello(s);
         bus_server_broadcast(s->bus_server, buf_str(&s->hello), (struct str){0});
+        if (s->edge_server)
+                bus_server_broadcast(s->edge_server, buf_str(&s->hello), (struct str){0});
         if (s->announcer)
                 rpc_announcer_set(s->announcer, rpc_server_is_writer(s->server), s->state > SERVICE_READY);
+}
+
+static int send_to(struct service *s, const struct bus_peer *to, struct str envelope, struct str payload)
+{
+        return bus_server_send(to->server ? s->edge_server : s->bus_server, to, envelope, payload);
 }
 
 static void on_pair(void *arg, const struct bus_peer *from, struct str bytes, struct bus_frame *payload)
@@ -116,14 +123,23 @@ static void on_pair(void *arg, const struct bus_peer *from, struct str bytes, st
                 rpc_server_submit(s->server, from, envelope, &s->arena, payload);
         else if (envelope->kind_case == NUANXIN__INTERNAL__V1__ENVELOPE__KIND_HELLO &&
                  s->state != SERVICE_STARTING && /* it will be told when there is something to ask */
-                 bus_server_send(s->bus_server, from, buf_str(&s->hello), (struct str){0}) < 0)
+                 send_to(s, from, buf_str(&s->hello), (struct str){0}) < 0)
                 log_warn("greeting not sent", "to=%s", envelope->hello->service);
+}
+
+/* Whoever can open that socket is the edge, whatever it says. */
+static void on_edge_pair(void *arg, const struct bus_peer *from, struct str bytes, struct bus_frame *payload)
+{
+        struct bus_peer edge = *from;
+        snprintf(edge.role, sizeof(edge.role), "edge");
+        edge.server = 1;
+        on_pair(arg, &edge, bytes, payload);
 }
 
 static void send_reply(void *arg, const struct bus_peer *to, struct str envelope, struct str payload)
 {
         struct service *s = arg;
-        int r = bus_server_send(s->bus_server, to, envelope, payload);
+        int r = send_to(s, to, envelope, payload);
         if (r < 0)
                 log_info("the caller of an answer is gone", "error=\"%s\"", strerror(-r));
 }
@@ -326,6 +342,17 @@ static int fail(const char *what, const char *value, int r, const char *detail)
         return r < 0 ? r : -EINVAL;
 }
 
+static int open_for_edge(struct service *s)
+{
+        const char *folder = s->spec->edge_bus ? *s->spec->edge_bus : NULL;
+        char endpoint[256], bound[128];
+        if (!folder)
+                return 0;
+        snprintf(endpoint, sizeof(endpoint), "ipc://%s/%s.sock", folder, s->instance);
+        int r = bus_server_new(s->bus, s->loop, endpoint, on_edge_pair, s, &s->edge_server, bound);
+        return r < 0 ? fail("can't bind the edge's socket; give --edge-bus a folder of mode 0700", endpoint, r, outside_refusal(endpoint, r)) : 0;
+}
+
 static int open_outside(struct service *s)
 {
         const char *error = NULL;
@@ -345,6 +372,8 @@ static int open_outside(struct service *s)
         if ((r = bus_server_new(s->bus, s->loop, endpoint, on_pair, s, &s->bus_server, bound)) < 0)
                 return fail("can't bind the bus socket; give --bus a folder of mode 0700 or a free endpoint", endpoint, r,
                             outside_refusal(endpoint, r));
+        if ((r = open_for_edge(s)) < 0)
+                return r;
         if ((r = outside_endpoint(bound, s->advertise, s->endpoint, &error)) < 0)
                 return fail("nobody could find this instance", bound, r, error);
         const char *peers[CONFIG_LIST_MAX + 1] = {0};
@@ -408,6 +437,7 @@ static void stop(struct service *s)
         cache_auth_done(&s->redis_auth);
         rpc_client_free(s->client);
         rpc_server_free(s->server);
+        bus_server_free(s->edge_server);
         bus_server_free(s->bus_server);
         bus_free(s->bus);
         if (s->spec->stop && s->user)

@@ -16,6 +16,9 @@ struct service_spec {
         /* Makes what handlers read by rpc_state(); once, before the first request. A line for a person on failure. */
         int (*start)(void **ret_state, const char **ret_error);
         void (*stop)(void *state);
+        /* FOLDER of a further socket, INSTANCE.sock, on which nothing is taken but what the role "edge" may ask: for that
+         * process on this host, which has no business in --bus. It, and what it points to, may be NULL. */
+        const char *const *edge_bus;
 };
 
 /* Shared options: --instance ID, --store URL, --redis ADDRESS, --redis-auth PATH, --bus ENDPOINT or FOLDER, --advertise ENDPOINT,

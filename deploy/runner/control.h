@@ -3,7 +3,8 @@
  * How the operator speaks to the runner: a unix socket in the stack's folder, VAR/runner.sock, mode 0600. `nuanxin scale`
  * and `nuanxin restart` are its clients. One conversation a connection:
  *
- *   C: "scale" *(SP name "=" count) LF              count: 1 to `most`; a name that is not said stays as it is
+ *   C: "scale" *(SP name "=" count) LF              count: 1 (of what others can do without: 0) to `most`;
+ *                                                   a name that is not said stays as it is
  *   S: *("scale" SP name SP wanted SP ready SP most LF)   of every name, once all wanted are ready and the others have ended
  *   S: "ok" LF                                      or, in the place of all this:
  *   S: "refused" SP text LF                         nothing was changed: the text says why

@@ -13,7 +13,8 @@
 #include <stdlib.h>
 
 static const char about[] =
-        "Runs the whole stack on this machine: a private Redis, membership, activity and the gateway.\n"
+        "Runs the whole stack on this machine: a private Redis, membership, activity, the stream of events, the gateway, and\n"
+        "the edge where agencies connect.\n"
         "The first run makes a keyring, imports the organisations and writes credentials.json into --var;\n"
         "later runs keep the data. The last line before it waits is `ready http://ADDRESS`. Ctrl-C stops it.\n"
         "\n"
@@ -27,10 +28,13 @@ int main(int argc, char **argv)
                 {"http", "ADDRESS", "where the gateway listens (default: 127.0.0.1:8080)", CONFIG_TEXT, &o.http, 0, 0},
                 {"var", "FOLDER", "data, sockets, logs, credentials (default: var)", CONFIG_TEXT, &o.var, 0, 0},
                 {"data", "CSV", "organisations of the first run (default: deploy/data/hunan-divisions.csv)", CONFIG_TEXT, &o.data, 0, 0},
-                {"instances", "NAME=N", "more instances of membership, activity or gateway (default: one each); may be repeated", CONFIG_LIST, &o.instances, 0, 0},
+                {"edge", "ADDRESS", "where agencies connect by ZeroMQ (default: port 7700, or as far from it as --http's from 8080)", CONFIG_TEXT, &o.edge, 0, 0},
+                {"instances", "NAME=N", "instances of membership, activity, stream, gateway or edge (default: one each); may be repeated", CONFIG_LIST, &o.instances, 0, 0},
                 {"store", "URL", "where the services store, e.g. 'postgresql:///nuanxin_SERVICE?host=/run/postgresql': SERVICE becomes each one's name (default: sqlite:VAR/store/SERVICE.db)", CONFIG_TEXT, &o.store, 0, 0},
                 {"redis", "ADDRESS", "use this Redis instead of a private one: unix:PATH or HOST:PORT", CONFIG_TEXT, &o.redis, 0, 0},
                 {"gateway-option", "OPTION", "passed on to the gateway, e.g. --gateway-option=--threads=1", CONFIG_LIST, &o.gateway_options, 0, 0},
+                {"stream-option", "OPTION", "likewise to the stream service", CONFIG_LIST, &o.stream_options, 0, 0},
+                {"edge-option", "OPTION", "likewise to the edge", CONFIG_LIST, &o.edge_options, 0, 0},
                 {"clock-file", "PATH", "for tests: handed to every process", CONFIG_TEXT, &o.clock_file, 0, 0},
                 {"no-seed", NULL, "leave the store empty: no organisations, accounts or keys", CONFIG_FLAG, &o.no_seed, 0, 0},
                 {0},

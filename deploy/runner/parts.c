@@ -10,7 +10,7 @@
 
 #define WATCHDOG_US (5 * CLOCK_SECOND_US)
 
-const char *const scaled_names[N_SCALED] = {"membership", "activity", "gateway"};
+const char *const scaled_names[N_SCALED] = {"membership", "activity", "stream", "gateway", "edge"};
 
 int parts_read(struct str item, int *ret_n)
 {
@@ -18,7 +18,7 @@ int parts_read(struct str item, int *ret_n)
         int64_t n;
         for (int i = 0; i < N_SCALED; i++)
                 if (str_is(name, scaled_names[i])) {
-                        if (str_to_i64(item, 1, MAX_INSTANCES, &n) < 0)
+                        if (str_to_i64(item, least_of(i), MAX_INSTANCES, &n) < 0)
                                 return -2;
                         *ret_n = (int)n;
                         return i;
@@ -34,6 +34,11 @@ static void arg(struct part *p, const char *text)
                 p->argv[p->n_args++] = text;
 }
 
+static int lent_socket(const struct stack *s, int scaled)
+{
+        return scaled == STACK_GATEWAY ? s->http_fd : scaled == STACK_EDGE ? s->edge_fd : -1;
+}
+
 /* There is always room: MAX_PARTS is more than all of them. */
 static struct part *add_part(struct stack *s, enum rank rank, int scaled, int number, const char *program)
 {
@@ -45,7 +50,7 @@ static struct part *add_part(struct stack *s, enum rank rank, int scaled, int nu
         arg(p, scaled < 0 ? program : arena_printf(p->arena, "%s/nuanxin-%s", s->bin, program));
         p->child = child_new(&(struct child_options){
                 .loop = s->loop, .name = name, .argv = p->argv, .log_folder = arena_printf(p->arena, "%s/log", s->var),
-                .notify_socket = s->notify, .listen_fd = rank == RANK_GATEWAY ? s->http_fd : -1,
+                .notify_socket = s->notify, .listen_fd = lent_socket(s, scaled),
                 .watchdog_us = scaled < 0 ? 0 : WATCHDOG_US, .on_change = stack_part_changed, .arg = s});
         return p;
 }
@@ -61,14 +66,38 @@ void parts_add_redis(struct stack *s)
                 arg(p, args[i]);
 }
 
+static void add_list(struct part *p, const struct config_list *options)
+{
+        for (size_t i = 0; i < options->n; i++)
+                arg(p, options->items[i]);
+}
+
 static void add_common(struct stack *s, struct part *p)
 {
-        const char *const args[] = {"--instance", child_name(p->child), "--redis", s->redis, "--bus", s->bus};
+        const char *bus = p->scaled == STACK_EDGE ? s->edge_folder : s->bus;
+        const char *const args[] = {"--instance", child_name(p->child), "--bus", bus};
         for (size_t i = 0; i < ARRAY_LEN(args); i++)
                 arg(p, args[i]);
+        if (p->scaled == STACK_EDGE)
+                return; /* it has nothing to do with Redis, nor with time */
+        arg(p, "--redis");
+        arg(p, s->redis);
         if (s->o->clock_file) {
                 arg(p, "--clock-file");
                 arg(p, s->o->clock_file);
+        }
+}
+
+/* Does it call that service? The two that keep the association's own data do not need the stream. */
+static bool calls(int caller, int service)
+{
+        switch (caller) {
+        case STACK_GATEWAY:
+                return true;
+        case STACK_EDGE:
+                return false; /* it looks for the stream's sockets itself */
+        default:
+                return caller != service && service != STACK_STREAM;
         }
 }
 
@@ -76,7 +105,7 @@ static void add_common(struct stack *s, struct part *p)
 static void add_peers(struct stack *s, struct part *p)
 {
         for (int i = 0; i < STACK_GATEWAY; i++) {
-                if (i == p->scaled)
+                if (!calls(p->scaled, i) || !s->wanted[i])
                         continue;
                 arg(p, "--peer");
                 arg(p, arena_printf(p->arena, "%s=ipc://%s/%s-1.sock", scaled_names[i], s->bus, scaled_names[i]));
@@ -110,21 +139,51 @@ static struct part *add_service(struct stack *s, int scaled, int number)
         arg(p, store_of(s, p->arena, scaled_names[scaled]));
         arg(p, "--keys");
         arg(p, s->keys);
+        if (scaled == STACK_STREAM) {
+                arg(p, "--checkpoints");
+                arg(p, arena_printf(p->arena, "%s/checkpoints", s->var));
+                arg(p, "--edge-bus");
+                arg(p, s->edge_folder);
+                add_list(p, &s->o->stream_options);
+        }
         return p;
 }
 
 static struct part *add_gateway(struct stack *s, int number)
 {
-        struct part *p = add_part(s, RANK_GATEWAY, STACK_GATEWAY, number, "gateway");
+        struct part *p = add_part(s, RANK_DOOR, STACK_GATEWAY, number, "gateway");
         add_common(s, p);
         add_peers(s, p);
         arg(p, "--http");
         arg(p, s->o->http);
         arg(p, "--gateways");
         arg(p, arena_printf(p->arena, "%d", s->wanted[STACK_GATEWAY]));
-        for (size_t i = 0; i < s->o->gateway_options.n; i++)
-                arg(p, s->o->gateway_options.items[i]);
+        add_list(p, &s->o->gateway_options);
         return p;
+}
+
+static struct part *add_edge(struct stack *s, int number)
+{
+        struct part *p = add_part(s, RANK_DOOR, STACK_EDGE, number, "edge");
+        add_common(s, p);
+        arg(p, "--listen");
+        arg(p, arena_printf(p->arena, "tcp://%s", s->edge));
+        arg(p, "--key");
+        arg(p, arena_printf(p->arena, "%s/edge.key", s->edge_folder));
+        add_list(p, &s->o->edge_options);
+        return p;
+}
+
+static struct part *add_scaled(struct stack *s, int scaled, int number)
+{
+        switch (scaled) {
+        case STACK_GATEWAY:
+                return add_gateway(s, number);
+        case STACK_EDGE:
+                return add_edge(s, number);
+        default:
+                return add_service(s, scaled, number);
+        }
 }
 
 /* --- as many as are wanted --------------------------------------------------------------------------------------- */
@@ -142,7 +201,7 @@ static int add_missing(struct stack *s, int scaled)
         for (int number = 1; number <= s->wanted[scaled]; number++) {
                 if (find(s, scaled, number))
                         continue;
-                struct part *p = scaled == STACK_GATEWAY ? add_gateway(s, number) : add_service(s, scaled, number);
+                struct part *p = add_scaled(s, scaled, number);
                 int r = child_start(p->child);
                 if (r < 0) {
                         SAY("can't start %s: %s", child_name(p->child), strerror(-r));

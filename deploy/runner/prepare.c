@@ -16,6 +16,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -72,7 +73,7 @@ static int check_space(const char *path)
 
 int prepare_folder(const char *var, char ret_path[PATH_MAX])
 {
-        static const char *const folders[] = {"bus", "store", "log", "redis"};
+        static const char *const folders[] = {"bus", "store", "log", "redis", "checkpoints", "edge"};
         char path[PATH_MAX];
         bool is_new = access(var, F_OK) < 0;
         int r = make_folder(var);
@@ -163,28 +164,34 @@ int prepare_lock(const char *var, const char *http, int *ret_fd)
 
 /* --- the port ---------------------------------------------------------------------------------------------------- */
 
-static const char *port_hint(int error)
+/* What to do, up to the "=" of the variable and what its value may be. */
+static const char *port_hint(int error, const char **ret_value)
 {
+        *ret_value = "127.0.0.1:8080";
         switch (error) {
         case EADDRINUSE:
-                return "stop what listens there, or choose another port: make run HTTP=127.0.0.1:8081";
+                *ret_value = "127.0.0.1:8081";
+                return "stop what listens there, or choose another port: make run";
         case EACCES:
-                return "a port below 1024 is for root; choose another: make run HTTP=127.0.0.1:8080";
+                return "a port below 1024 is for root; choose another: make run";
         case EADDRNOTAVAIL:
-                return "this machine has no such address; for all that it has: make run HTTP=0.0.0.0:8080";
+                *ret_value = "0.0.0.0:8080";
+                return "this machine has no such address; for all that it has: make run";
         default:
-                return "choose another: make run HTTP=127.0.0.1:8080";
+                return "choose another: make run";
         }
 }
 
-static int listen_at(const char *http, const struct addrinfo *a, int *ret_fd)
+static int listen_at(const char *variable, const char *address, const struct addrinfo *a, int *ret_fd)
 {
+        const char *value, *hint;
         int fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), on = 1, r = 0;
         if (fd >= 0)
                 setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
         if (fd < 0 || bind(fd, a->ai_addr, a->ai_addrlen) < 0 || listen(fd, BACKLOG) < 0) {
                 r = -errno;
-                SAY("can't listen at %s: %s; %s", http, strerror(-r), port_hint(-r));
+                hint = port_hint(-r, &value);
+                SAY("can't listen at %s: %s; %s %s=%s", address, strerror(-r), hint, variable, value);
                 if (fd >= 0)
                         close(fd);
                 return r;
@@ -193,24 +200,24 @@ static int listen_at(const char *http, const struct addrinfo *a, int *ret_fd)
         return 0;
 }
 
-int prepare_port(const char *http, int *ret_fd)
+int prepare_port(const char *variable, const char *address, int *ret_fd)
 {
         const struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM};
         struct addrinfo *found = NULL;
-        struct str host = str_of(http);
+        struct str host = str_of(address);
         char host_text[64];
         int64_t port;
-        const char *colon = strrchr(http, ':');
+        const char *colon = strrchr(address, ':');
 
-        host.n = colon ? (size_t)(colon - http) : 0;
+        host.n = colon ? (size_t)(colon - address) : 0;
         if (host.n > 2 && host.p[0] == '[' && host.p[host.n - 1] == ']')
                 host = (struct str){host.p + 1, host.n - 2};
         snprintf(host_text, sizeof(host_text), "%.*s", (int)host.n, host.p);
         if (!host.n || str_to_i64(str_of(colon + 1), 1, 65535, &port) < 0 || getaddrinfo(host_text, colon + 1, &hints, &found) != 0) {
-                SAY("HTTP=%s is no address and port; give e.g. HTTP=127.0.0.1:8080", http);
+                SAY("%s=%s is no address and port; give e.g. %s=127.0.0.1:8080", variable, address, variable);
                 return -EINVAL;
         }
-        int r = listen_at(http, found, ret_fd);
+        int r = listen_at(variable, address, found, ret_fd);
         freeaddrinfo(found);
         return r;
 }
@@ -245,6 +252,31 @@ int prepare_keys(const char *var, bool store_elsewhere)
         else if (r == 0 && store_elsewhere)
                 SAY("made a new keyring in %s; if the databases have been used before, stop now and put theirs there", folder);
         return r < 0 ? r : 0; /* there is one already */
+}
+
+int prepare_edge_key(const char *var, const char *bin)
+{
+        char key[PATH_MAX + 32], program[PATH_MAX + 32];
+        int status = 0;
+
+        snprintf(key, sizeof(key), "%s/edge/edge.key", var);
+        if (access(key, F_OK) == 0)
+                return 0;
+        snprintf(program, sizeof(program), "%s/nuanxin", bin);
+        pid_t pid = fork();
+        if (pid == 0) {
+                int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+                if (null >= 0)
+                        dup2(null, STDOUT_FILENO);
+                execl(program, program, "--var", var, "keys", "edge", (char *)NULL);
+                SAY("can't run %s: %s", program, strerror(errno));
+                _exit(127);
+        }
+        if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+                SAY("can't make the edge's key %s", key);
+                return -EIO;
+        }
+        return 0;
 }
 
 /* --- the credentials --------------------------------------------------------------------------------------------- */

@@ -20,8 +20,10 @@
 
 #define LOGS_EVERY_US   (10 * CLOCK_SECOND_US)
 #define SLOW_START_US   (10 * CLOCK_SECOND_US)
+#define EDGE_BELOW      380 /* its port below that of HTTP: 7700, 8080 */
 
-static const char *const services[] = {"membership", "activity"}; /* that store */
+/* Whose stores are what the credentials belong to; of the stream's, see the seed. */
+static const char *const services[] = {"membership", "activity"};
 
 /* --- notices from the children ---------------------------------------------------------------------------------------- */
 
@@ -166,7 +168,9 @@ static void seed(struct stack *s)
         if (s->seed_pid == 0) {
                 prctl(PR_SET_PDEATHSIG, SIGTERM);
                 setpgid(0, 0);
-                execl(program, program, "--var", s->var, "--data", s->o->data, "--http", s->o->http, (char *)NULL);
+                bool streams = s->wanted[STACK_STREAM] && s->wanted[STACK_EDGE];
+                execl(program, program, "--var", s->var, "--data", s->o->data, "--http", s->o->http, streams ? "--edge" : NULL,
+                      s->edge, (char *)NULL);
                 SAY("can't run %s: %s", program, strerror(errno));
                 _exit(127);
         }
@@ -243,6 +247,7 @@ static int start_all(struct stack *s)
         int r;
         s->redis_socket = arena_printf(s->arena, "%s/redis.sock", s->var);
         s->bus = arena_printf(s->arena, "%s/bus", s->var);
+        s->edge_folder = arena_printf(s->arena, "%s/edge", s->var);
         if ((r = open_notify(s)) < 0)
                 return r;
         s->redis = s->o->redis ? s->o->redis : arena_printf(s->arena, "unix:%s", s->redis_socket);
@@ -263,12 +268,12 @@ static int read_options(struct stack *s)
 {
         int n = 1;
         for (int i = 0; i < N_SCALED; i++)
-                s->wanted[i] = 1;
+                s->wanted[i] = i == STACK_EDGE ? 0 : 1;
         for (size_t i = 0; i < s->o->instances.n; i++) {
                 int scaled = parts_read(str_of(s->o->instances.items[i]), &n);
                 if (scaled < 0) {
-                        SAY("--instances %s: give membership=N, activity=N or gateway=N, with N from 1 to %d", s->o->instances.items[i],
-                            MAX_INSTANCES);
+                        SAY("--instances %s: " SCALED_WORDS ", with N from 1 to %d; none only of stream and edge",
+                            s->o->instances.items[i], MAX_INSTANCES);
                         return -EINVAL;
                 }
                 s->wanted[scaled] = n;
@@ -280,6 +285,21 @@ static int read_options(struct stack *s)
         return 0;
 }
 
+/* Without a word about it: two stacks that have different ports for HTTP have two for this, too. */
+static int find_edge(struct stack *s)
+{
+        const char *colon = strrchr(s->o->http, ':');
+        int64_t port;
+        s->edge = s->o->edge;
+        if (s->edge)
+                return 0;
+        if (str_to_i64(str_of(colon + 1), 1, 65535, &port) < 0)
+                return -EINVAL;
+        s->edge = arena_printf(s->arena, "%.*s:%d", (int)(colon - s->o->http), s->o->http,
+                               (int)(port > EDGE_BELOW ? port - EDGE_BELOW : port + EDGE_BELOW));
+        return 0;
+}
+
 static int prepare(struct stack *s)
 {
         int r = read_options(s);
@@ -288,10 +308,16 @@ static int prepare(struct stack *s)
         if (r == 0)
                 r = prepare_lock(s->var, s->o->http, &s->lock_fd);
         if (r == 0)
-                r = prepare_port(s->o->http, &s->http_fd);
+                r = prepare_port("HTTP", s->o->http, &s->http_fd);
+        if (r == 0)
+                r = find_edge(s);
+        if (r == 0)
+                r = prepare_port("EDGE", s->edge, &s->edge_fd);
         s->keys = arena_printf(s->arena, "%s/keys", s->var);
         if (r == 0)
                 r = prepare_keys(s->var, s->o->store);
+        if (r == 0 && s->wanted[STACK_EDGE])
+                r = prepare_edge_key(s->var, s->bin);
         if (r == 0 && !s->o->no_seed && !s->o->store)
                 r = prepare_credentials(s->var, services, ARRAY_LEN(services));
         return r;
@@ -307,7 +333,8 @@ static void bound_logs(void *arg)
 
 int stack_run(const struct stack_options *options)
 {
-        struct stack s = {.o = options, .notify_fd = -1, .lock_fd = -1, .http_fd = -1, .arena = arena_new(16384), .loop = loop_new()};
+        struct stack s = {.o = options, .notify_fd = -1, .lock_fd = -1, .http_fd = -1, .edge_fd = -1,
+                          .arena = arena_new(16384), .loop = loop_new()};
 
         s.stop_timer = loop_timer_new(s.loop, stop_hard, &s);
         s.signals[0] = loop_signal_new(s.loop, SIGINT, begin_stop, &s);

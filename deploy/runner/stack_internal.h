@@ -11,7 +11,7 @@
 
 #include <limits.h>
 
-#define MAX_PARTS     32
+#define MAX_PARTS     48
 #define MAX_ARGS      48
 #define MAX_INSTANCES 8 /* of one name */
 #define GIVE_UP_AFTER 3 /* starts in a row that ended without being ready */
@@ -20,9 +20,9 @@
 
 enum stack_state { STACK_STARTING, STACK_SEEDING, STACK_RUNNING, STACK_STOPPING };
 /* The order of stopping: those that take requests first, what they stand on last. */
-enum rank { RANK_GATEWAY, RANK_SERVICE, RANK_REDIS, N_RANKS };
-/* What there may be several of; STACK_GATEWAY is the last. */
-enum { STACK_MEMBERSHIP, STACK_ACTIVITY, STACK_GATEWAY, N_SCALED };
+enum rank { RANK_DOOR, RANK_SERVICE, RANK_REDIS, N_RANKS };
+/* What there may be several of: the services, each before those that follow it, then the doors. */
+enum { STACK_MEMBERSHIP, STACK_ACTIVITY, STACK_STREAM, STACK_GATEWAY, STACK_EDGE, N_SCALED };
 
 struct part {
         struct child *child; /* NULL: the place is free */
@@ -45,7 +45,8 @@ struct stack {
         int wanted[N_SCALED];
         char var[PATH_MAX], bin[PATH_MAX];
         const char *redis, *redis_socket, *bus, *keys, *notify;
-        int notify_fd, lock_fd, http_fd;
+        const char *edge, *edge_folder; /* "127.0.0.1:7700"; its key, and the stream's sockets for it */
+        int notify_fd, lock_fd, http_fd, edge_fd;
         struct loop_fd *notify_watch, *seed_watch;
         struct loop_signal *signals[3];
         struct loop_timer *stop_timer, *log_timer, *slow_timer;
@@ -58,8 +59,15 @@ struct stack {
 /* --- parts.c ----------------------------------------------------------------------------------------------------- */
 
 extern const char *const scaled_names[N_SCALED];
+#define SCALED_WORDS "give membership=N, activity=N, stream=N, gateway=N or edge=N"
 
-/* "membership=3" (whole item): its index, with 1 to MAX_INSTANCES; -1: no such name; -2: no such number. */
+/* Nobody else needs them: there may be none. */
+static inline int least_of(int scaled)
+{
+        return scaled == STACK_STREAM || scaled == STACK_EDGE ? 0 : 1;
+}
+
+/* "membership=3" (whole item): its index, with least_of to MAX_INSTANCES; -1: no such name; -2: no such number. */
 int parts_read(struct str item, int *ret_n);
 void parts_add_redis(struct stack *stack);
 /* Starts what is missing of what is wanted, tells the rest to end; call it again when a part has gone. */

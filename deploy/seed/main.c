@@ -2,13 +2,13 @@
  *
  * The first run's data: Hunan's organisations, three people, an app backend's key and a 5·29 campaign; then
  * credentials.json. Speaks to the services as the operator. On later runs it only prints what a person needs.
- * Ended half-way, it begins again where it was.
+ * Ended half-way, it begins again where it was. The agency that may read events (agency.c) is made anew when the stream
+ * does not know it: it may have been added later, or have lost its store.
  */
-#include "common/base/clock.h"
+#include "deploy/seed/seed.h"
 #include "common/base/config.h"
 #include "common/base/log.h"
 #include "common/crypto/crypto.h"
-#include "common/service/operator.h"
 #include "nuanxin/type/role.pb-c.h"
 #include "nuanxin/activity/v1/campaign.pb-c.h"
 #include "nuanxin/membership/v1/account.pb-c.h"
@@ -24,20 +24,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PROVINCE "43"           /* 湖南省 */
 #define COUNTY   "430102"       /* 长沙市芙蓉区 */
 #define VILLAGE  "430102001001" /* its first village */
 #define CLIENT   "暖心小程序后端 / mini-program backend"
 #define CAMPAIGN "5·29 会员活动日"
-#define WAIT_US  (30 * CLOCK_SECOND_US)
-
-struct seed {
-        const char *var, *data, *http, *redis, *redis_auth_file, *curve;
-        struct cache_auth redis_auth;
-        struct operator *op;
-        struct arena *arena;
-        struct clock clock;
-};
 
 struct person {
         const char *key, *login, *display_name, *organization;
@@ -45,8 +35,7 @@ struct person {
         char password[TOKEN_TEXT_SIZE];
 };
 
-/* Calls, or says what went wrong. expected: a refusal's type that the caller handles (then 1), or NULL. */
-static int call(struct seed *s, const char *method, const void *request, const char *expected, void **ret_response)
+int seed_call(struct seed *s, const char *method, const void *request, const char *expected, void **ret_response)
 {
         struct operator_refusal refusal = {0};
         int r = operator_call(s->op, operator_method(method), NULL, s->arena, request, ret_response, &refusal);
@@ -87,6 +76,14 @@ static int read_file(const char *path, struct arena *arena, size_t most, struct 
         return 0;
 }
 
+int seed_read(struct seed *s, const char *path, struct str *ret)
+{
+        int r = read_file(path, s->arena, 65536, ret);
+        if (r < 0)
+                fprintf(stderr, "can't read %s: %s\n", path, strerror(-r));
+        return r;
+}
+
 /* --- organisations --------------------------------------------------------------------------------------------------- */
 
 static int wait_for_operation(struct seed *s, const char *id, Nuanxin__Membership__V1__Operation **ret)
@@ -95,7 +92,7 @@ static int wait_for_operation(struct seed *s, const char *id, Nuanxin__Membershi
                 Nuanxin__Membership__V1__GetOperationRequest q = NUANXIN__MEMBERSHIP__V1__GET_OPERATION_REQUEST__INIT;
                 void *response;
                 q.operation = (char *)id;
-                int r = call(s, "GetOperation", &q, NULL, &response);
+                int r = seed_call(s, "GetOperation", &q, NULL, &response);
                 if (r)
                         return r;
                 Nuanxin__Membership__V1__Operation *o = response;
@@ -151,7 +148,7 @@ static int reset_password(struct seed *s, const struct person *p)
         void *response;
         list.organization = (char *)p->organization;
         list.page_size = 1000;
-        int r = call(s, "ListAccounts", &list, NULL, &response);
+        int r = seed_call(s, "ListAccounts", &list, NULL, &response);
         if (r)
                 return r;
         const Nuanxin__Membership__V1__ListAccountsResponse *accounts = response;
@@ -161,7 +158,7 @@ static int reset_password(struct seed *s, const struct person *p)
                         continue;
                 set.account = accounts->accounts[i]->id;
                 set.password = (char *)p->password;
-                return call(s, "SetAccountPassword", &set, NULL, &response);
+                return seed_call(s, "SetAccountPassword", &set, NULL, &response);
         }
         fprintf(stderr, "the login %s is taken by an account elsewhere\n", p->login);
         return -EEXIST;
@@ -185,7 +182,7 @@ static int make_person(struct seed *s, struct person *p)
         account.grants = grants;
         q.account = &account;
         q.password = p->password;
-        int r = call(s, "CreateAccount", &q, "urn:nuanxin:problem:login-taken", &response);
+        int r = seed_call(s, "CreateAccount", &q, "urn:nuanxin:problem:login-taken", &response);
         return r == 1 ? reset_password(s, p) : r;
 }
 
@@ -197,7 +194,7 @@ static int renew_client(struct seed *s, const char **ret_key)
         void *response;
         list.organization = (char *)PROVINCE;
         list.page_size = 1000;
-        int r = call(s, "ListClients", &list, NULL, &response);
+        int r = seed_call(s, "ListClients", &list, NULL, &response);
         if (r)
                 return r;
         const Nuanxin__Membership__V1__ListClientsResponse *clients = response;
@@ -206,7 +203,7 @@ static int renew_client(struct seed *s, const char **ret_key)
                         rotate.client = clients->clients[i]->id;
         if (!rotate.client[0])
                 return 1;
-        r = call(s, "RotateClientKey", &rotate, NULL, &response);
+        r = seed_call(s, "RotateClientKey", &rotate, NULL, &response);
         if (r == 0)
                 *ret_key = ((Nuanxin__Membership__V1__ClientKey *)response)->api_key;
         return r;
@@ -229,7 +226,7 @@ static int make_client(struct seed *s, const char **ret_key)
         int r = renew_client(s, ret_key);
         if (r != 1)
                 return r;
-        r = call(s, "CreateClient", &q, NULL, &response);
+        r = seed_call(s, "CreateClient", &q, NULL, &response);
         if (r == 0)
                 *ret_key = ((Nuanxin__Membership__V1__ClientKey *)response)->api_key;
         return r;
@@ -242,7 +239,7 @@ static int find_campaign(struct seed *s, const char **ret_id)
         Nuanxin__Activity__V1__ListCampaignsRequest q = NUANXIN__ACTIVITY__V1__LIST_CAMPAIGNS_REQUEST__INIT;
         void *response;
         q.page_size = 1000;
-        int r = call(s, "ListCampaigns", &q, NULL, &response);
+        int r = seed_call(s, "ListCampaigns", &q, NULL, &response);
         if (r)
                 return r;
         const Nuanxin__Activity__V1__ListCampaignsResponse *list = response;
@@ -252,16 +249,27 @@ static int find_campaign(struct seed *s, const char **ret_id)
         return 0;
 }
 
-/* activity learns of the organisations from membership's events: wait until it has. */
+int seed_call_once_known(struct seed *s, const char *method, const void *request, void **ret_response)
+{
+        int64_t deadline = clock_monotonic_us() + WAIT_US;
+        int r;
+        while ((r = seed_call(s, method, request, "urn:nuanxin:problem:organization-unknown", ret_response)) == 1 &&
+               clock_monotonic_us() < deadline)
+                nanosleep(&(struct timespec){.tv_nsec = 50 * 1000 * 1000}, NULL);
+        if (r != 1)
+                return r;
+        fprintf(stderr, "%s: the service has not learned of the organisations within %lld s; see its log\n", method,
+                (long long)(WAIT_US / CLOCK_SECOND_US));
+        return -ETIMEDOUT;
+}
+
 static int create_campaign(struct seed *s, const char **ret_id)
 {
         Nuanxin__Activity__V1__CreateCampaignRequest q = NUANXIN__ACTIVITY__V1__CREATE_CAMPAIGN_REQUEST__INIT;
         Nuanxin__Activity__V1__Campaign campaign = NUANXIN__ACTIVITY__V1__CAMPAIGN__INIT;
         Google__Protobuf__Timestamp start = GOOGLE__PROTOBUF__TIMESTAMP__INIT, end = GOOGLE__PROTOBUF__TIMESTAMP__INIT;
         int64_t today = clock_now_us(&s->clock) / CLOCK_DAY_US * (CLOCK_DAY_US / CLOCK_SECOND_US);
-        int64_t deadline = clock_monotonic_us() + WAIT_US;
         void *response;
-        int r;
 
         start.seconds = today - 7 * 86400;
         end.seconds = today + 60 * 86400;
@@ -271,13 +279,7 @@ static int create_campaign(struct seed *s, const char **ret_id)
         campaign.start_time = &start;
         campaign.end_time = &end;
         q.campaign = &campaign;
-        while ((r = call(s, "CreateCampaign", &q, "urn:nuanxin:problem:organization-unknown", &response)) == 1 &&
-               clock_monotonic_us() < deadline)
-                nanosleep(&(struct timespec){.tv_nsec = 50 * 1000 * 1000}, NULL);
-        if (r == 1) {
-                fprintf(stderr, "activity has not learned of the organisations within %lld s; see its log\n", (long long)(WAIT_US / CLOCK_SECOND_US));
-                return -ETIMEDOUT;
-        }
+        int r = seed_call_once_known(s, "CreateCampaign", &q, &response);
         if (r == 0)
                 *ret_id = ((Nuanxin__Activity__V1__Campaign *)response)->id;
         return r;
@@ -294,25 +296,30 @@ static int make_campaign(struct seed *s, const char **ret_id)
         if (r)
                 return r;
         open.campaign = (char *)id;
-        r = call(s, "OpenCampaign", &open, "urn:nuanxin:problem:campaign-state", &response);
+        r = seed_call(s, "OpenCampaign", &open, "urn:nuanxin:problem:campaign-state", &response);
         *ret_id = id;
         return r == 1 ? 0 : r; /* open already */
 }
 
 /* --- credentials.json ---------------------------------------------------------------------------------------------------------- */
 
-static int write_whole(const char *path, struct str text)
+int seed_write(const char *path, struct str text)
 {
         _cleanup_(mem_freep) char *part = NULL;
         if (asprintf(&part, "%s.part", path) < 0)
                 abort();
         int fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-        if (fd < 0)
-                return -errno;
+        if (fd < 0) {
+                int error = -errno;
+                fprintf(stderr, "can't write %s: %s\n", part, strerror(-error));
+                return error;
+        }
         int r = write(fd, text.p, text.n) == (ssize_t)text.n && fsync(fd) == 0 ? 0 : -errno;
         close(fd);
         if (r == 0 && rename(part, path) < 0)
                 r = -errno;
+        if (r < 0)
+                fprintf(stderr, "can't write %s: %s\n", path, strerror(-r));
         return r;
 }
 
@@ -324,15 +331,12 @@ static int write_credentials(const char *path, const struct person *people, size
                 buf_printf(&out, "  \"%s\": {\"login\": \"%s\", \"password\": \"%s\", \"organization\": \"%s\"},\n", people[i].key,
                            people[i].login, people[i].password, people[i].organization);
         buf_printf(&out, "  \"apiKey\": \"%s\",\n  \"campaign\": \"%s\"\n}\n", api_key, campaign);
-        int r = write_whole(path, buf_str(&out));
+        int r = seed_write(path, buf_str(&out));
         buf_done(&out);
-        if (r < 0)
-                fprintf(stderr, "can't write %s: %s\n", path, strerror(-r));
         return r;
 }
 
-/* Our own file, of our own shape: the text between the quotes after "key": within `within`. */
-static struct str value_after(struct str text, const char *within, const char *key)
+struct str seed_value(struct str text, const char *within, const char *key)
 {
         char wanted[64];
         snprintf(wanted, sizeof(wanted), "\"%s\"", within);
@@ -355,8 +359,8 @@ static struct str value_after(struct str text, const char *within, const char *k
 
 static int print_welcome(const struct seed *s, struct str credentials)
 {
-        struct str login = value_after(credentials, "admin", "login"), password = value_after(credentials, "admin", "password");
-        struct str key = value_after(credentials, "apiKey", NULL), campaign = value_after(credentials, "campaign", NULL);
+        struct str login = seed_value(credentials, "admin", "login"), password = seed_value(credentials, "admin", "password");
+        struct str key = seed_value(credentials, "apiKey", NULL), campaign = seed_value(credentials, "campaign", NULL);
 
         if (!login.n || !key.n || !campaign.n) {
                 fprintf(stderr, "%s/credentials.json is damaged; remove it and start again to make new ones\n", s->var);
@@ -365,17 +369,32 @@ static int print_welcome(const struct seed *s, struct str credentials)
         printf("\nNuanxin 暖心 is at http://%s   (documentation: http://%s/docs)\n\n", s->http, s->http);
         const char *const people[] = {"admin", "clerk", "village"};
         for (size_t i = 0; i < ARRAY_LEN(people); i++) {
-                struct str l = value_after(credentials, people[i], "login"), p = value_after(credentials, people[i], "password"),
-                           o = value_after(credentials, people[i], "organization");
+                struct str l = seed_value(credentials, people[i], "login"), p = seed_value(credentials, people[i], "password"),
+                           o = seed_value(credentials, people[i], "organization");
                 printf("  %-8.*s password %-22.*s at %.*s\n", P(l), P(p), P(o));
         }
         printf("  API key  %.*s\n\nTry:\n", P(key));
         printf("  curl -sw '\\n' http://%s/v1/sessions -H 'Content-Type: application/json' -d '{\"login\":\"%.*s\",\"password\":\"%.*s\"}'\n",
                s->http, P(login), P(password));
         printf("  curl -sw '\\n' 'http://%s/v1/organizations?parent=" PROVINCE "' -H 'Authorization: Bearer %.*s'\n", s->http, P(key));
-        printf("  curl -sw '\\n' 'http://%s/v1/campaigns/%.*s/counts?organization=" PROVINCE "' -H 'Authorization: Bearer %.*s'\n\n", s->http,
+        printf("  curl -sw '\\n' 'http://%s/v1/campaigns/%.*s/counts?organization=" PROVINCE "' -H 'Authorization: Bearer %.*s'\n", s->http,
                P(campaign), P(key));
+        agency_print(s, credentials);
+        putchar('\n');
         return 0;
+}
+
+static int open_operator(struct seed *s)
+{
+        const char *error = NULL;
+        const struct operator_options to = {.bus = arena_printf(s->arena, "%s/bus", s->var), .redis = s->redis,
+                                            .redis_auth = &s->redis_auth, .curve = s->curve};
+        int r = crypto_init();
+        if (r == 0 && s->redis_auth_file && (r = cache_auth_read(s->redis_auth_file, &s->redis_auth, &error)) < 0)
+                fprintf(stderr, "--redis-auth %s: %s\n", s->redis_auth_file, error);
+        if (r == 0 && (r = operator_open(&to, &s->op, &error)) < 0)
+                fprintf(stderr, "can't reach the services: %s\n", error);
+        return r;
 }
 
 static int make_everything(struct seed *s, const char *path)
@@ -408,6 +427,8 @@ int main(int argc, char **argv)
                 {"redis-auth", "PATH", "its password: see nuanxin --help", CONFIG_TEXT, &s.redis_auth_file, 0, 0},
                 {"curve", "FOLDER", "CURVE keys for services on other hosts; the operator's", CONFIG_TEXT, &s.curve, 0, 0},
                 {"http", "ADDRESS", "the gateway's address, for the examples (default: 127.0.0.1:8080)", CONFIG_TEXT, &s.http, 0, 0},
+                {"edge", "ADDRESS", "the edge's: also make an agency that reads events (default: none)", CONFIG_TEXT, &s.edge, 0, 0},
+                {"edge-key", "PATH", "the edge's secret key, to tell agencies the public one (default: VAR/edge/edge.key)", CONFIG_TEXT, &s.edge_key_file, 0, 0},
                 {0},
         };
         const struct config_option *const tables[] = {options};
@@ -419,24 +440,16 @@ int main(int argc, char **argv)
                 return r == CONFIG_E_HELP ? 0 : 2;
         log_init("seed", LOG_LEVEL_WARNING);
         s.arena = arena_new(1 << 20);
-        const char *path = arena_printf(s.arena, "%s/credentials.json", s.var), *error = NULL;
-        r = read_file(path, s.arena, 65536, &credentials);
-        if (r == -ENOENT) {
-                const struct operator_options to = {.bus = arena_printf(s.arena, "%s/bus", s.var), .redis = s.redis,
-                                                    .redis_auth = &s.redis_auth, .curve = s.curve};
-                r = crypto_init();
-                if (r == 0 && s.redis_auth_file && (r = cache_auth_read(s.redis_auth_file, &s.redis_auth, &error)) < 0)
-                        fprintf(stderr, "--redis-auth %s: %s\n", s.redis_auth_file, error);
-                if (r == 0 && (r = operator_open(&to, &s.op, &error)) < 0)
-                        fprintf(stderr, "can't reach the services: %s\n", error);
-                if (r == 0)
-                        r = make_everything(&s, path);
-                operator_close(s.op);
-                if (r == 0)
-                        r = read_file(path, s.arena, 65536, &credentials);
-        } else if (r < 0) {
-                fprintf(stderr, "can't read %s: %s\n", path, strerror(-r));
-        }
+        const char *path = arena_printf(s.arena, "%s/credentials.json", s.var);
+        bool first = access(path, F_OK) < 0;
+        r = first || s.edge ? open_operator(&s) : 0;
+        if (r == 0 && first)
+                r = make_everything(&s, path);
+        if (r == 0)
+                r = seed_read(&s, path, &credentials);
+        if (r == 0 && s.edge)
+                r = agency_keep(&s, path, &credentials);
+        operator_close(s.op);
         if (r == 0)
                 r = print_welcome(&s, credentials);
         cache_auth_done(&s.redis_auth);

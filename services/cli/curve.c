@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * keys curve: who may call whom between hosts. One folder holds a folder for each role (gateway, operator, and each
- * service); a role's folder is what is copied to the hosts that run it, and holds its secret key and the public keys
+ * keys curve: who may call whom between hosts. One folder holds a folder for each role (gateway, edge, operator, and
+ * each service); a role's folder is what is copied to the hosts that run it, and holds its secret key and the public keys
  * of those that it lets in and that it calls. Nothing else, and nothing in Redis, says who is who.
  */
 #include "common/bus/curve.h"
@@ -119,6 +119,9 @@ static bool entry_is_there(struct cli *cli, const char *role, const char *list, 
 
 /* --- roles ----------------------------------------------------------------------------------------------------------- */
 
+/* They call services, and nobody calls them. */
+static const char *const callers_only[] = {"gateway", "edge", "operator"};
+
 static size_t services_of_contract(const char *names[ROLES_MAX])
 {
         size_t n = 0;
@@ -127,7 +130,7 @@ static size_t services_of_contract(const char *names[ROLES_MAX])
                 size_t k = 0;
                 while (m->path && k < n && strcmp(names[k], m->service) != 0)
                         k++;
-                if (m->path && k == n && n < ROLES_MAX - 2)
+                if (m->path && k == n && n < ROLES_MAX - ARRAY_LEN(callers_only))
                         names[n++] = m->service;
         }
         return n;
@@ -135,14 +138,27 @@ static size_t services_of_contract(const char *names[ROLES_MAX])
 
 static bool is_service(const char *role)
 {
-        return strcmp(role, "gateway") != 0 && strcmp(role, "operator") != 0;
+        for (size_t i = 0; i < ARRAY_LEN(callers_only); i++)
+                if (strcmp(role, callers_only[i]) == 0)
+                        return false;
+        return true;
+}
+
+/* As is usual: the gateway and the operator call every service, services those whose events they follow, and the edge
+ * where these are fetched. */
+static bool usually_calls(const char *caller, const char *service)
+{
+        bool is_stream = strcmp(service, "stream") == 0;
+        if (!is_service(service) || strcmp(caller, service) == 0)
+                return false;
+        return strcmp(caller, "edge") == 0 ? is_stream : !is_service(caller) || !is_stream;
 }
 
 static size_t all_roles(const char *names[ROLES_MAX])
 {
         size_t n = services_of_contract(names);
-        names[n++] = "gateway";
-        names[n++] = "operator";
+        for (size_t i = 0; i < ARRAY_LEN(callers_only); i++)
+                names[n++] = callers_only[i];
         return n;
 }
 
@@ -192,8 +208,7 @@ static int role_make(struct cli *cli, const char *role)
         return r ? r : key_write(cli, path_of(cli, role, "self.key"), public);
 }
 
-/* The roles that are missing; each new one may call and be called as is usual: the gateway and the operator call every
- * service, and services one another, for their events. */
+/* The roles that are missing; each new one may call and be called as is usual. */
 static int run_make(struct cli *cli, const struct command *command, const char *const *operands, size_t n_operands)
 {
         const char *roles[ROLES_MAX];
@@ -209,7 +224,7 @@ static int run_make(struct cli *cli, const struct command *command, const char *
                 }
         for (size_t i = 0; i < n && r == 0; i++)
                 for (size_t k = 0; k < n && r == 0; k++)
-                        if (i != k && is_service(roles[k]) && (fresh[i] || fresh[k]))
+                        if (usually_calls(roles[i], roles[k]) && (fresh[i] || fresh[k]))
                                 r = let_in(cli, roles[i], roles[k]);
         if (r)
                 return r;

@@ -25,7 +25,7 @@ static void add(struct names *names, const char *name)
  * who writes, so that a renewed one takes over. */
 static void add_services(struct cli *cli, struct names *names)
 {
-        static const char *const order[] = {"activity", "membership"};
+        static const char *const order[] = {"stream", "activity", "membership"};
         struct rpc_instance found[MAX_INSTANCES];
         size_t n = operator_instances(cli->op, found, MAX_INSTANCES);
         for (size_t s = 0; s < ARRAY_LEN(order); s++)
@@ -35,17 +35,19 @@ static void add_services(struct cli *cli, struct names *names)
                                         add(names, arena_strdup(cli->arena, found[i].instance));
 }
 
-static int add_gateways(struct cli *cli, struct names *names)
+/* Who calls the services, and is called by nobody. */
+static int add_doors(struct cli *cli, struct names *names)
 {
+        static const char *const doors[] = {"gateway", "edge"};
         struct str lines;
         int64_t wanted;
         int r = cli_ask_runner(cli, "scale", &lines);
         while (r == 0 && lines.n) {
-                struct str line = str_cut(&lines, '\n');
-                if (str_is(str_cut(&line, ' '), "scale") && str_is(str_cut(&line, ' '), "gateway") &&
-                    str_to_i64(str_cut(&line, ' '), 0, MAX_INSTANCES, &wanted) == 0)
-                        for (int k = 1; k <= wanted; k++)
-                                add(names, arena_printf(cli->arena, "gateway-%d", k));
+                struct str line = str_cut(&lines, '\n'), word = str_cut(&line, ' '), name = str_cut(&line, ' ');
+                for (size_t d = 0; d < ARRAY_LEN(doors) && str_is(word, "scale"); d++)
+                        if (str_is(name, doors[d]) && str_to_i64(str_cut(&line, ' '), 0, MAX_INSTANCES, &wanted) == 0)
+                                for (int k = 1; k <= wanted; k++)
+                                        add(names, arena_printf(cli->arena, "%s-%d", doors[d], k));
         }
         return r;
 }
@@ -66,7 +68,7 @@ static int run_restart(struct cli *cli, const struct command *command, const cha
         }
         if (r == 0 && !n) {
                 add_services(cli, &names);
-                r = add_gateways(cli, &names);
+                r = add_doors(cli, &names);
         }
         for (size_t i = 0; i < names.n && r == 0; i++) {
                 r = cli_ask_runner(cli, arena_printf(cli->arena, "restart %s", names.items[i]), &ignored);

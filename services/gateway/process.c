@@ -32,6 +32,7 @@ struct process {
         char address[128]; /* where it is reached */
         int admin_port;
         uint32_t seen; /* services that have been there once */
+        int64_t patient_until_us; /* for those that have not; 0: not open yet */
         bool draining;
 };
 
@@ -51,8 +52,11 @@ static int serve_livez(void *arg, struct buf *body)
         return 200;
 }
 
+#define PATIENCE_US (10 * CLOCK_SECOND_US)
+
 /* Ready once it accepts connections and each service has been seen, and as long as one is there: a service that is down
- * takes down its own routes only, not the gateway. */
+ * takes down its own routes only, not the gateway. So one that has not come for a while is not waited for any longer, or
+ * no gateway could be started again meanwhile. */
 static int serve_readyz(void *arg, struct buf *body)
 {
         struct process *p = arg;
@@ -67,8 +71,8 @@ static int serve_readyz(void *arg, struct buf *body)
                 buf_add_z(body, "draining\n");
         for (size_t i = 0; i < n; i++)
                 buf_printf(body, "%s %s\n", names[i], up >> i & 1 ? "up" : "down");
-        bool serves = p->n_open == p->n_workers && !p->draining;
-        return serves && (p->seen & all) == all && up & all ? 200 : 503;
+        bool known = (p->seen & all) == all || (p->patient_until_us && loop_now_us(p->loop) >= p->patient_until_us);
+        return p->patient_until_us && !p->draining && known && up & all ? 200 : 503;
 }
 
 static const struct loop_admin_page admin_pages[] = {
@@ -85,6 +89,7 @@ static void worker_open(void *arg) /* on the main loop */
         struct process *p = arg;
         if (++p->n_open < p->n_workers)
                 return;
+        p->patient_until_us = loop_now_us(p->loop) + PATIENCE_US;
         service_notify("READY=1");
         log_info("ready", "http=%s admin_port=%d threads=%zu", p->address, p->admin_port, p->n_workers);
 }

@@ -50,6 +50,7 @@ static struct stream_options options = {.checkpoints = "var/checkpoints", .keep_
 static const struct config_option own_options[] = {
         {"checkpoints", "FOLDER", "signed checkpoints of the log, outside its store (default: var/checkpoints)", CONFIG_TEXT, &options.checkpoints, 0, 0},
         {"keep-days", "N", "how long the log keeps an event (default: 30)", CONFIG_INT, &options.keep_days, 1, 36500},
+        {"edge-bus", "FOLDER", "a socket there for this host's edge alone: it may fetch on it, and no more (default: none)", CONFIG_TEXT, &options.edge_bus, 0, 0},
         {"keep-mib", "N", "and at most so much of it (default: 10240)", CONFIG_INT, &options.keep_mib, 1, 1 << 30},
         {0},
 };
@@ -68,6 +69,7 @@ static void stop(void *state)
 
 int main(int argc, char **argv)
 {
-        static const struct service_spec spec = {.rpc = &stream, .about = about, .options = own_options, .start = start, .stop = stop};
+        static const struct service_spec spec = {.rpc = &stream, .about = about, .options = own_options, .start = start, .stop = stop,
+                                                 .edge_bus = &options.edge_bus};
         return service_main(&spec, argc, argv);
 }

@@ -13,6 +13,7 @@
 /* Of the command line; set before the state is made. */
 struct stream_options {
         const char *checkpoints; /* the folder */
+        const char *edge_bus;    /* see service.h; or NULL */
         int64_t keep_days, keep_mib;
 };
 

@@ -12,6 +12,7 @@ import subprocess
 import tempfile
 import time
 
+from bench import processes
 from support import postgres, stack as stack_module
 from support.people import csv_of, person
 from support.stack import ROOT, Stack, free_port
@@ -222,12 +223,12 @@ def pss_mib(pid):
 
 
 def part_idle():
-    print("memory: gateway, membership, activity and Redis, idle for 10 s after make demo", flush=True)
+    print("memory: all processes of the stack, idle for 10 s after make demo", flush=True)
     with Stack() as s:
         subprocess.run([os.path.join(stack_module.BIN, "nuanxin-demo"), "--var", s.var], check=True, stdout=subprocess.DEVNULL)
         over = time.monotonic() + 10
         wait_until("10 s have passed", lambda: time.monotonic() > over, 20, 0.5)
-        parts = {name: pss_mib(s.pid(name)) for name in ("gateway-1", "membership-1", "activity-1", "redis")}
+        parts = {name: pss_mib(pid) for name, pid in sorted(processes.children(s).items())}
     figure("stack_idle_mib", sum(parts.values()), 60, 30, smaller=True, note=", ".join(f"{k} {v:.1f}" for k, v in parts.items()))
 
 
@@ -252,8 +253,8 @@ def redis_start():
 def stack_start(s):
     """Start of the runner to its `ready` line, with the data there."""
     began = time.monotonic()
-    p = subprocess.Popen([os.path.join(stack_module.BIN, "nuanxin-runner"), "--http", s.address, "--var", s.var], stdout=subprocess.PIPE,
-                         stderr=subprocess.DEVNULL, text=True)
+    p = subprocess.Popen([os.path.join(stack_module.BIN, "nuanxin-runner"), "--http", s.address, "--edge", s.edge, "--var", s.var],
+                         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     took = next((time.monotonic() - began for line in p.stdout if line.startswith("ready ")), None)
     p.send_signal(signal.SIGTERM)
     p.stdout.read()

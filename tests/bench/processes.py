@@ -7,7 +7,7 @@ import urllib.request
 
 from support import postgres
 
-SERVICES = ("membership", "activity")
+SERVICES = ("membership", "activity", "stream")
 
 
 def read(path):
@@ -44,7 +44,7 @@ def postgres_part(pid):
 
 
 def everybody(s):
-    """(part, pid) of each process: part is gateway, membership, activity, redis or "postgresql …"."""
+    """(part, pid) of each process: part is gateway, edge, membership, activity, stream, redis or "postgresql …"."""
     found = [(name.rsplit("-", 1)[0], pid) for name, pid in children(s).items()]
     for pid in postgres.processes(server(s).data) if server(s) else []:
         try:
@@ -56,7 +56,7 @@ def everybody(s):
 
 def thread_name(part, comm):
     """loop: the thread that serves the bus and the timers; bus: ZeroMQ's own."""
-    if part in SERVICES or part == "gateway":
+    if part in SERVICES or part in ("gateway", "edge"):
         name = "bus" if comm.startswith("ZMQbg") else "loop" if comm.startswith("nuanxin") else comm
         return f"{part} {name}"
     return part

@@ -66,8 +66,8 @@ class Patroni:
         for h in self.hosts:
             self.start(h.name)
         wait_until("there is a primary and a synchronous standby", self.is_whole, 60, 0.2)
-        for statement in (f"CREATE ROLE {ROLE} LOGIN PASSWORD '{PASSWORD}'", "CREATE DATABASE membership OWNER " + ROLE,
-                          "CREATE DATABASE activity OWNER " + ROLE):
+        for statement in (f"CREATE ROLE {ROLE} LOGIN PASSWORD '{PASSWORD}'",
+                          *(f"CREATE DATABASE {name} OWNER {ROLE}" for name in ("membership", "activity", "stream"))):
             self.sql(statement)
         self.urls = urls_of(s, self.hosts)
 

@@ -15,6 +15,7 @@ import tempfile
 from urllib.parse import quote
 
 import yaml
+import zmq
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from support.hosts import enter_namespaces  # noqa: E402
@@ -26,7 +27,9 @@ from support.story import expect, main, story, wait_until  # noqa: E402
 KUBERNETES = os.path.join(ROOT, "deploy", "kubernetes")
 CONTAINER = os.path.join(ROOT, "deploy", "container")
 DRAIN_S = 20
-PROGRAMS = ("nuanxin", "nuanxin-gateway", "nuanxin-membership", "nuanxin-activity")
+SERVICES = ("membership", "activity", "stream")
+PROCESSES = (*SERVICES, "gateway", "edge")
+PROGRAMS = ("nuanxin", *("nuanxin-" + p for p in PROCESSES))
 
 
 def load(path):
@@ -82,7 +85,7 @@ def named():
     all_options = set.union(*options().values())
     for key in settings:
         assert key[8:].lower().replace("_", "-") in all_options, f"settings.yaml: nobody has {key}"
-    for name in ("membership", "activity", "gateway", "nuanxin-"):
+    for name in (*PROCESSES, "nuanxin-"):
         for c in pod_of(name)["spec"]["containers"]:
             check_options(name, os.path.basename(c["command"][0]), c["command"][1:] + c["args"], [e["name"] for e in c.get("env", [])])
     for name, s in compose()["services"].items():
@@ -98,7 +101,7 @@ def named():
 def consistent():
     m = manifests()
     ports = set()
-    for name in ("membership", "activity", "gateway"):
+    for name in PROCESSES:
         template = pod_of(name)
         spec, c = template["spec"], template["spec"]["containers"][0]
         expect(name + "'s selector", m["Deployment", name]["spec"]["selector"]["matchLabels"].items() <= template["metadata"]["labels"].items(), True)
@@ -121,7 +124,7 @@ def consistent():
         expect(name + "'s budget", m["PodDisruptionBudget", name]["spec"]["selector"]["matchLabels"], {"app": name})
     service = m["Service", "gateway"]["spec"]
     expect("the service's port", service["ports"][0]["targetPort"], "http")
-    labels = [pod_of(n)["metadata"]["labels"] for n in ("membership", "activity", "gateway", "nuanxin-")]
+    labels = [pod_of(n)["metadata"]["labels"] for n in (*PROCESSES, "nuanxin-")]
     for (kind, name), d in m.items():
         if kind != "NetworkPolicy":
             continue
@@ -130,7 +133,7 @@ def consistent():
         for rule in d["spec"].get("ingress", []):
             assert {p["port"] for p in rule["ports"]} <= ports, name
     rule = load(KUBERNETES + "/prometheus-adapter.yaml")[0]["rules"]["custom"][0]
-    for name in ("membership", "activity"):
+    for name in SERVICES:
         expect("the metric", m["HorizontalPodAutoscaler", name]["spec"]["metrics"][0]["pods"]["metric"]["name"], rule["name"]["as"])
 
 
@@ -150,7 +153,7 @@ def composed():
         if s["image"] == "nuanxin" and "profiles" not in s:
             assert int(s["stop_grace_period"].rstrip("s")) > DRAIN_S, name
             expect(name, (s["environment"]["NUANXIN_INSTANCE"], s["read_only"], s["cap_drop"]), (name, True, ["ALL"]))
-            assert "gateway" in name or s["environment"]["NUANXIN_STORE"].rsplit("/", 1)[1] in databases
+            assert name.startswith(("gateway", "edge")) or s["environment"]["NUANXIN_STORE"].rsplit("/", 1)[1] in databases
     r = subprocess.run(["nginx", "-t", "-c", CONTAINER + "/nginx.conf"], capture_output=True, text=True)
     expect("nginx: " + r.stderr, r.returncode, 0)
 
@@ -197,7 +200,7 @@ class Database:
         with open(CONTAINER + "/databases.sql") as f:
             for statement in re.findall(r"^CREATE .*?;", f.read(), re.M | re.S):  # each in a transaction of its own
                 self.server.sql(statement)
-        for name in ("nuanxin_membership", "nuanxin_activity"):
+        for name in ("nuanxin_" + s for s in SERVICES):
             self.server.sql(f"ALTER DATABASE {name} OWNER TO {ROLE}")
             expect("its collation", self.server.sql(f"SELECT datcollate FROM pg_database WHERE datname = '{name}'"), "C")
         return self
@@ -221,6 +224,28 @@ def works(call, gateways):
         expect(f"{address} says {body}", (status, json.loads(body).get("name")), (200, "湖南省"))
 
 
+def streams(call, endpoint, server_key):
+    """An agency is registered with a key of its own, and gets what happened from the edge."""
+    public, secret = zmq.curve_keypair()
+    call("CreateAgency", {"agency": {"id": "insurer", "name": "an insurer", "types": ["nuanxin.membership.v1.*"], "organizations": ["43"],
+                                     "agreement": "none", "agreementExpireTime": "2099-01-01T00:00:00Z"}})
+    call("CreateAgencyKey", {"agency": "insurer", "publicKey": public.decode()})
+
+    def fetched():
+        with zmq.Context() as context, context.socket(zmq.DEALER) as s:
+            s.linger, s.rcvtimeo = 0, 5000
+            s.curve_publickey, s.curve_secretkey, s.curve_serverkey = public, secret, server_key
+            s.connect(endpoint)
+            s.send_multipart([b"FETCH", b'{"wait": 3}'])
+            try:
+                kind, answer = s.recv_multipart()
+            except zmq.Again:
+                return None
+            return [e["subject"] for e in json.loads(answer).get("events", [])] if kind == b"BATCH" else None
+
+    expect("what it gets", wait_until("the edge lets it in", fetched, 30), ["43"])
+
+
 def run_story(title):
     """A story where networks of our own are to be had; elsewhere a line that says so."""
     def mark(function):
@@ -236,10 +261,11 @@ def pods():
         e.names(redis=NET + ".10", postgres=db.host)
         cli("--keys", at + "/keys", "keys", "create")
         cli("--curve", at + "/curve", "keys", "curve", "make")
+        cli("--var", at, "keys", "edge")
         with open(at + "/redis-auth", "w") as f:
             f.write("password a secret\n")
         url = lambda name: f"postgresql://{ROLE}:{quote(PASSWORD, safe='')}@postgres/nuanxin_{name}"
-        made = subprocess.run([KUBERNETES + "/secrets", at + "/keys", at + "/curve", at + "/redis-auth", url("membership"), url("activity")],
+        made = subprocess.run([KUBERNETES + "/secrets", at + "/keys", at + "/curve", at + "/edge/edge.key", at + "/redis-auth", *map(url, SERVICES)],
                               capture_output=True, text=True, check=True).stdout
         secrets = {d["metadata"]["name"]: {k: base64.b64decode(v) for k, v in d["data"].items()} for d in yaml.safe_load_all(made) if d}
         settings = manifests()["ConfigMap", "nuanxin"]["data"]
@@ -248,6 +274,8 @@ def pods():
             spec = pod_of(app)["spec"]
             c, volume = spec["containers"][0], spec["volumes"][0]["projected"]
             files = {i["path"]: secrets[s["secret"]["name"]][i["key"]] for s in volume["sources"] for i in s["secret"]["items"]}
+            claims = {v["name"]: e.volume(v["persistentVolumeClaim"]["claimName"]) for v in spec["volumes"][1:]}
+            volumes = {m["mountPath"]: claims[m["name"]] for m in c["volumeMounts"] if m["name"] in claims}
             field = {"status.podIP": address, "metadata.name": name}
             environment = {"PATH": "/usr/bin", **settings}
             for v in c.get("env", []):
@@ -256,12 +284,12 @@ def pods():
                                           secrets[source["secretKeyRef"]["name"]][source["secretKeyRef"]["key"]].decode())
             words = [re.sub(r"\$\((\w+)\)", lambda x: environment[x.group(1)], w) for w in c["command"] + (args or c["args"])]
             mounted = e.secrets(name, files, volume["defaultMode"], spec["securityContext"]["fsGroup"])
-            return e.run(name, address, words, environment, secrets=mounted)
+            return e.run(name, address, words, environment, volumes, secrets=mounted)
 
         address = lambda n: f"{NET}.{n}"
         running = {}
         for n, (app, name) in enumerate([("membership", "mem-a"), ("membership", "mem-b"), ("activity", "act-a"), ("activity", "act-b"),
-                                         ("gateway", "gate-a"), ("gateway", "gate-b")], 20):
+                                         ("stream", "str-a"), ("stream", "str-b"), ("edge", "edge-a"), ("gateway", "gate-a"), ("gateway", "gate-b")], 20):
             running[name] = (start(app, name, address(n)), address(n))
         for name, (pod, where) in running.items():
             up(pod, lambda: get(where, 7000, "/readyz")[0] == 200)
@@ -275,12 +303,14 @@ def pods():
             return json.loads(pod.log())
 
         # Ready pods are in the registry within a second.
-        wait_until("all are found", lambda: sorted(i["instance"] for i in operate("status")) == ["act-a", "act-b", "mem-a", "mem-b"], 20)
-        works(lambda method, request: operate("call", method, json.dumps(request)), [(running[g][1], 8080) for g in ("gate-a", "gate-b")])
+        wait_until("all are found", lambda: sorted(i["instance"] for i in operate("status")) == ["act-a", "act-b", "mem-a", "mem-b", "str-a", "str-b"], 20)
+        call = lambda method, request: operate("call", method, json.dumps(request))
+        works(call, [(running[g][1], 8080) for g in ("gate-a", "gate-b")])
+        with open(at + "/edge/edge.key", "rb") as f:
+            streams(call, f"tcp://{running['edge-a'][1]}:7700", zmq.curve_public(f.read().strip()))
         series = load(KUBERNETES + "/prometheus-adapter.yaml")[0]["rules"]["custom"][0]["seriesQuery"].split("{")[0]
         assert re.search(series + r'\{.*lane="', get(running["mem-a"][1], 7000, "/metrics")[1]), f"no {series} with a lane"
-        for name in ("mem-a", "act-a", "gate-a"):
-            app = {"mem-a": "membership", "act-a": "activity", "gate-a": "gateway"}[name]
+        for name, app in {"mem-a": "membership", "act-a": "activity", "str-a": "stream", "edge-a": "edge", "gate-a": "gateway"}.items():
             expect(f"{name}'s end", running[name][0].stop(pod_of(app)["spec"]["terminationGracePeriodSeconds"]), 0)
         expect("the others serve", get(running["gate-b"][1], 8080, "/openapi.json")[0], 200)
 
@@ -299,9 +329,12 @@ def containers():
         made = e.run("keys", NET + ".9", d["keys"]["command"], image, volumes(d["keys"]))
         ended = made.process.wait(60)
         expect("keys: " + made.log(), ended, 0)
+        made = e.run("edge-key", NET + ".8", d["edge-key"]["command"], image, volumes(d["edge-key"]))
+        ended = made.process.wait(60)
+        expect("the edge's key: " + made.log(), ended, 0)
         ours = [n for n, s in d.items() if s["image"] == "nuanxin" and "profiles" not in s]
         running = {}
-        for n, name in enumerate(sorted(ours, key=lambda n: "gateway" in n), 11):
+        for n, name in enumerate(sorted(ours, key=lambda n: ("gateway" in n, "edge" in n)), 11):
             s = d[name]
             environment = {**image, **s["environment"], "PGPASSWORD": PASSWORD}
             where = s.get("networks", {}).get("default", {}).get("ipv4_address", f"{NET}.{n}")
@@ -319,6 +352,8 @@ def containers():
             return json.loads(o.log())
 
         works(call, [(NET + ".30", 8080)] * 4)
+        with open(e.volume("edge") + "/edge.key", "rb") as f:
+            streams(call, f"tcp://{running['edge-1'].host.address}:7700", zmq.curve_public(f.read().strip()))
         expect("a gateway's end", running["gateway-1"].stop(25), 0)
         for _ in range(4):
             expect("nginx goes on", get(NET + ".30", 8080, "/openapi.json")[0], 200)

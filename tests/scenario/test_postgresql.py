@@ -21,7 +21,7 @@ from support.stack import Stack  # noqa: E402
 from support.story import expect, main, story, wait_until  # noqa: E402
 from support.world import make_activity, make_members  # noqa: E402
 
-PAIR = {"membership": 2, "activity": 2}
+PAIR = {"membership": 2, "activity": 2, "stream": 2}
 
 
 def under_load(break_it, times=1, kind=Stack, longest=8.0):
@@ -46,7 +46,7 @@ def under_load(break_it, times=1, kind=Stack, longest=8.0):
 def both_write():
     with Stack(instances=PAIR) as s:
         expect("who may write", sorted(i["instance"] for i in status(s) if i.get("mayWrite")),
-               ["activity-1", "activity-2", "membership-1", "membership-2"])
+               ["activity-1", "activity-2", "membership-1", "membership-2", "stream-1", "stream-2"])
 
 
 @story("the database killed -9 five times under load: what was acknowledged is there, once")

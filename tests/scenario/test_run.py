@@ -9,6 +9,7 @@ import pty
 import re
 import select
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -67,7 +68,7 @@ def processes_of(var):
 
 
 def make_run(var, port):
-    return Terminal("make", "run", f"HTTP=127.0.0.1:{port}", f"VAR={var}")
+    return Terminal("make", "run", f"HTTP=127.0.0.1:{port}", f"EDGE=127.0.0.1:{free_port()}", f"VAR={var}")
 
 
 def stop(terminal, var):
@@ -79,14 +80,15 @@ def stop(terminal, var):
 
 def try_curl_lines(text):
     lines = re.findall(r"^ +(curl .*)$", text, re.M)
-    expect("curl lines", len(lines), 3)
+    expect("curl lines", len(lines), 4)
     answers = [subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=20).stdout for line in lines]
     assert answers[0].endswith("}\n") and json.loads(answers[0])["token"], answers[0]
     expect("cities", len(json.loads(answers[1])["organizations"]), 14)
-    return json.loads(answers[2])
+    assert json.loads(answers[2])["campaign"], answers[2]
+    expect("what the agency sees", [e["type"].rsplit(".", 1)[1] for e in json.loads(answers[3])["events"]], ["OrganizationChanged"] * 3)
 
 
-@story("make run, the three curl lines, Ctrl-C, and again: the data are kept")
+@story("make run, the four curl lines, Ctrl-C, and again: the data are kept")
 def newcomer():
     with folder() as at:
         var, port = os.path.join(at, "var"), free_port()
@@ -133,6 +135,20 @@ def two_stacks():
         two.call("GET", "/v1/organizations/43", token=two.api_key).ok()
 
 
+@contextlib.contextmanager
+def below_a_free_port():
+    """Somebody listens where the edge would if nothing else is said: at 7700 for 8080, and so on."""
+    with socket.socket() as there:
+        for port in iter(free_port, None):
+            try:
+                there.bind(("127.0.0.1", port - 380))
+                break
+            except OSError:
+                continue
+        there.listen()
+        yield port
+
+
 def refusal(wanted, *options, **how):
     r = subprocess.run([RUNNER, *options], capture_output=True, text=True, timeout=60, cwd=ROOT, **how)
     lines = r.stderr.strip().splitlines()
@@ -145,6 +161,9 @@ def taken():
     with Stack() as s, folder() as at:
         refusal(r"a stack already runs in .*pid \d+ at http://" + s.address + r".*make run VAR=", "--var", s.var)
         refusal(r"can't listen at .*Address already in use; .*make run HTTP=", "--var", at + "/v", "--http", s.address)
+        with below_a_free_port() as port:
+            refusal(rf"can't listen at 127.0.0.1:{port - 380}: Address already in use; .*make run EDGE=", "--var", at + "/v",
+                    "--http", f"127.0.0.1:{port}")
         s.call("GET", "/v1/organizations/43", token=s.api_key).ok()
 
 
@@ -156,7 +175,7 @@ def refusals():
         refusal("is no address and port; give e.g. HTTP=127.0.0.1:8080", "--var", at + "/v", "--http", "127.0.0.1:99999")
         refusal("is no address and port", "--var", at + "/v", "--http", "8080")
         refusal("no such address", "--var", at + "/v", "--http", "192.0.2.1:8080")
-        refusal("give membership=N, activity=N or gateway=N", *var, "--instances", "actvity=2")
+        refusal("give membership=N, activity=N, stream=N, gateway=N or edge=N", *var, "--instances", "actvity=2")
         refusal("say SERVICE where its name goes", *var, "--store", "postgresql:///nuanxin")
         refusal("No such file or directory; make the folder above it", "--var", at + "/none/v")
         long = os.path.join(at, "x" * 80)
@@ -222,11 +241,12 @@ def five_minutes():
                            env={**os.environ, "VAR": s.var, "HTTP": s.address, "MEMBERS": "300", "NUANXIN_VAR": s.var, "MAKEFLAGS": ""})
         assert r.returncode == 0, script + r.stdout + r.stderr
         answers = [json.loads(line) for line in r.stdout.splitlines() if line.startswith("{")]
-        expect("answers", len(answers), 5)
+        expect("answers", len(answers), 6)
         expect("an organisation", answers[0]["name"], "芙蓉区")
         expect("what stands below", [o["parent"] for o in answers[1]["organizations"]], ["430102"] * 5)
         expect("the new member", answers[2]["state"], "APPLIED")
         expect("what is wrong", (answers[3]["title"], answers[3]["violations"][0]["pointer"]), ("请求有误", "/name"))
+        expect("what the agency sees", [e["type"].rsplit(".", 1)[1] for e in answers[5]["events"]], ["OrganizationChanged"] * 3)
         for wanted in ("proved:", "membership-1", "文艺路街道", "ApplyMember"):
             assert wanted in r.stdout, f"no {wanted} in:\n{r.stdout}"
 

@@ -91,19 +91,23 @@ class Callers:
 
 @story("instances of every kind come and go under steady calls, and none of the calls fails")
 def up_and_down(s):
-    expect("at first", numbers(s), {"membership": (1, 1), "activity": (1, 1), "gateway": (1, 1)})
+    once = {"membership": (1, 1), "activity": (1, 1), "stream": (1, 1), "gateway": (1, 1), "edge": (1, 1)}
+    expect("at first", numbers(s), once)
     with Callers(s) as callers:
         scale(s, "membership=3")
         expect("membership", (numbers(s)["membership"], running(s, "membership")), ((3, 3), [1, 2, 3]))
         callers.goes_on()
-        scale(s, "gateway=3", "activity=2")
-        expect("all", numbers(s), {"membership": (3, 3), "activity": (2, 2), "gateway": (3, 3)})
+        scale(s, "gateway=3", "activity=2", "stream=2", "edge=2")
+        expect("all", numbers(s), {"membership": (3, 3), "activity": (2, 2), "stream": (2, 2), "gateway": (3, 3), "edge": (2, 2)})
         callers.goes_on()
         scale(s, "gateway=1")
         expect("gateways", running(s, "gateway"), [1])
         callers.goes_on()
-        scale(s, "membership=1", "activity=1")
-        expect("at last", numbers(s), {"membership": (1, 1), "activity": (1, 1), "gateway": (1, 1)})
+        scale(s, "stream=0", "edge=0")
+        expect("none of what others can do without", (running(s, "stream"), running(s, "edge")), ([], []))
+        callers.goes_on()
+        scale(s, "membership=1", "activity=1", "stream=1", "edge=1")
+        expect("at last", numbers(s), once)
         expect("what runs", (running(s, "membership"), running(s, "activity")), ([1], [1]))
         callers.goes_on()
     s.call("GET", "/v1/organizations/43", token=s.api_key).ok()
@@ -156,9 +160,8 @@ def at_the_door(s):
 @story("without operands it says what there is; wrong ones change nothing and are one clear line")
 def words(s):
     lines = [line.split() for line in scale(s).splitlines()]
-    expect("the table", lines, [["NAME", "INSTANCES", "READY", "MOST"], ["membership", "1", "1", "8"], ["activity", "1", "1", "8"],
-                                ["gateway", "1", "1", "8"]])
-    for wrong, wanted in ((["membreship=2"], "membreship=2: give membership=N, activity=N or gateway=N"), (["membership"], "from 1 to 8"),
+    expect("the table", lines, [["NAME", "INSTANCES", "READY", "MOST"], *([name, "1", "1", "8"] for name in ("membership", "activity", "stream", "gateway", "edge"))])
+    for wrong, wanted in ((["membreship=2"], "membreship=2: give membership=N, activity=N, stream=N"), (["membership"], "from 1 to 8"),
                           (["membership=0"], "from 1 to 8"), (["membership=9"], "from 1 to 8"), (["membership=2x"], "from 1 to 8"),
                           (["membership=2", "redis=2"], "redis=2: give"), (["a b"], "give names and numbers")):
         line = scale(s, *wrong, status=1)
@@ -217,14 +220,15 @@ def socket_of_its_own(s):
 
 @story("all are restarted one after the other under steady calls, or those that are named, and none of the calls fails")
 def restarted(s):
-    scale(s, "membership=2", "activity=2", "gateway=2")
-    names = [f"{n}-{i}" for n in ("activity", "membership", "gateway") for i in (1, 2)]
+    order = ["stream", "activity", "membership", "gateway", "edge"]
+    scale(s, *(f"{n}=2" for n in order))
+    names = [f"{n}-{i}" for n in order for i in (1, 2)]
     before = {n: s.pid(n) for n in names}
     with Callers(s) as callers:
         callers.goes_on()
         said = s.cli("restart").stdout.splitlines()
         expect("restarted", sorted(said), sorted(f"{n} is back" for n in names))
-        expect("the order", [line.split("-")[0] for line in said[::2]], ["activity", "membership", "gateway"])
+        expect("the order", [line.split("-")[0] for line in said[::2]], order)
         callers.goes_on()
     after = {n: s.pid(n) for n in names}
     assert all(after[n] not in (None, before[n]) for n in names), (before, after)

@@ -22,6 +22,7 @@ from support.stack import BIN, ROOT, free_port  # noqa: E402
 from support.story import expect, main, story, wait_until  # noqa: E402
 
 UNITS = sorted(glob.glob(os.path.join(ROOT, "deploy", "systemd", "nuanxin*.*")))
+PROCESSES = ("membership", "activity", "stream", "gateway", "edge")
 INSIDE = sys.argv[1:2] == ["--inside"]
 
 
@@ -48,10 +49,10 @@ def installed(prefix):
 
 def verified():
     with installed("/usr") as (at, prefix):
-        for program in ("nuanxin", "nuanxin-gateway", "nuanxin-membership", "nuanxin-activity"):
+        for program in ("nuanxin", *("nuanxin-" + p for p in PROCESSES)):
             assert os.access(f"{prefix}/bin/{program}", os.X_OK), program
         names = [os.path.basename(u) for u in glob.glob(prefix + "/lib/systemd/system/*")]
-        expect("units", len(names), 5)
+        expect("units", len(names), 8)
         for name in names:  # the programs are below DESTDIR, not at their place
             path = f"{prefix}/lib/systemd/system/{name}"
             with open(path) as f:
@@ -61,14 +62,14 @@ def verified():
                 f.write(text.replace("=/usr/bin/", f"={prefix}/bin/"))
         units = [f"{prefix}/lib/systemd/system/{n.replace('@.', '@2.')}" for n in names]
         expect("what systemd has to say", run("systemd-analyze", "verify", "--man=no", *units), "")
-        for name in ("membership", "activity", "gateway"):
+        for name in PROCESSES:
             said = run("systemd-analyze", "security", "--offline=true", f"{prefix}/lib/systemd/system/nuanxin-{name}@.service")
             exposure = float(re.search(r"exposure level.*: ([\d.]+)", said).group(1))
             assert exposure <= 1.7, said
 
 
 def drain_fits():
-    for name in ("membership", "activity", "gateway"):
+    for name in PROCESSES:
         of = dict(settings(f"nuanxin-{name}@.service"))
         about = run(os.path.join(BIN, f"nuanxin-{name}"), "--help")
         longest = re.search(r"SIGTERM drains.*at most (\d+) s", about)
@@ -94,12 +95,15 @@ class Manager:
 
 def speaks():
     """READY, WATCHDOG at half its time, none while frozen, STOPPING, and the end, of each real program."""
-    for name in ("membership", "activity", "gateway"):
+    for name in PROCESSES:
         with tempfile.TemporaryDirectory(dir="/tmp") as at:
             os.chmod(at, 0o700)
             manager = Manager(at)
             run(os.path.join(BIN, "nuanxin"), "keys", "create", "--keys", at + "/keys")
-            own = ["--http", f"127.0.0.1:{free_port()}"] if name == "gateway" else ["--store", f"sqlite:{at}/a.db", "--keys", at + "/keys"]
+            run(os.path.join(BIN, "nuanxin"), "keys", "edge", "--var", at)
+            own = {"gateway": ["--http", f"127.0.0.1:{free_port()}"], "edge": ["--listen", f"tcp://127.0.0.1:{free_port()}"]}.get(
+                name, ["--store", f"sqlite:{at}/a.db", "--keys", at + "/keys"])
+            own += {"stream": ["--checkpoints", at], "edge": ["--key", at + "/edge/edge.key"]}.get(name, [])
             p = subprocess.Popen([os.path.join(BIN, f"nuanxin-{name}"), "--bus", at, "--redis", f"unix:{at}/none", *own],
                                  env={**os.environ, "NOTIFY_SOCKET": manager.path, "WATCHDOG_USEC": "400000"},
                                  stderr=subprocess.DEVNULL)
@@ -193,8 +197,9 @@ def starts():
     for line in words.replace("sudo ", "").splitlines()[1:-1]:  # all but `make install` and `status`
         run("sh", "-c", line)
     run("systemctl", "enable", "--now", "nuanxin-gateway@2")
-    active("nuanxin-gateway@1", "nuanxin-gateway@2", "nuanxin-membership@1", "nuanxin-membership@2", "nuanxin-activity@1")
-    ready(7001, 7002, 7101, 7102, 7201)
+    active("nuanxin-gateway@1", "nuanxin-gateway@2", "nuanxin-membership@1", "nuanxin-membership@2", "nuanxin-activity@1", "nuanxin-stream@1",
+           "nuanxin-edge@1")
+    ready(7001, 7002, 7101, 7102, 7201, 7301, 7401)
     expect("a page", get("/openapi.json"), 200)
 
 
@@ -203,7 +208,7 @@ def works():
     operator("call", "CreateOrganization", json.dumps(organization, ensure_ascii=False))
     expect("what was stored", operator("call", "GetOrganization", '{"organization":"43"}')["name"], "湖南省")
     instances = {i["instance"]: i.get("mayWrite", False) for i in operator("status")}
-    expect("instances", sorted(instances), ["activity-1", "membership-1", "membership-2"])
+    expect("instances", sorted(instances), ["activity-1", "membership-1", "membership-2", "stream-1"])
     expect("who write", sum(instances[i] for i in ("membership-1", "membership-2")), 1)
     assert os.path.exists("/var/lib/nuanxin/membership/membership.db")
 
@@ -216,7 +221,8 @@ def status_of(pid):
 def sandboxed():
     import pwd
     user = str(pwd.getpwnam("nuanxin").pw_uid)
-    for unit in ("nuanxin-gateway@1", "nuanxin-membership@1", "nuanxin-activity@1"):
+    for name in PROCESSES:
+        unit = f"nuanxin-{name}@1"
         pid = pid_of(unit)
         s = status_of(pid)
         expect(unit, (s["Uid"].split(), s["CapBnd"], s["NoNewPrivs"], s["Seccomp"]), ([user] * 4, "0" * 16, "1", "2"))
@@ -225,11 +231,13 @@ def sandboxed():
                                             "sh", "-c", what], capture_output=True, text=True)
         assert seen("touch /etc/x /usr/x /var/x").returncode, unit + " writes where it must not"
         assert seen("cat /etc/nuanxin/keys/keyring").returncode, unit + " reads root's keyring"
-        expect(unit + " writes to the sockets' folder", seen("touch /run/nuanxin/x && rm /run/nuanxin/x").returncode, 0)
-        other = "membership" if "activity" in unit else "activity"
-        assert seen(f"ls /var/lib/nuanxin/{other}").returncode, f"{unit} sees {other}'s store"
+        for folder, whose in (("nuanxin", name != "edge"), ("nuanxin-edge", name in ("stream", "edge"))):
+            expect(f"{unit} writes to {folder}, the sockets' folder", seen(f"touch /run/{folder}/x && rm /run/{folder}/x").returncode == 0, whose)
+        for other in ("membership", "activity", "stream"):
+            expect(f"{unit} sees {other}'s store", seen(f"ls /var/lib/nuanxin/{other}").returncode == 0, other == name)
+        expect(unit + " sees the checkpoints", seen("ls /var/lib/nuanxin/checkpoints").returncode == 0, name == "stream")
         credentials = seen(f"cat /run/credentials/{unit}.service/keyring").returncode
-        expect(unit + " has a keyring", credentials == 0, "gateway" not in unit)
+        expect(unit + " has a keyring", credentials == 0, name not in ("gateway", "edge"))
     mode = os.stat("/run/nuanxin")
     expect("the sockets' folder", (oct(mode.st_mode & 0o777), str(mode.st_uid)), ("0o700", user))
 
@@ -288,18 +296,19 @@ def on_postgresql():
         run("pg_createcluster", "15", "main")
     run("systemctl", "start", "postgresql@15-main")
     run(*as_postgres, "psql", "-c", "CREATE ROLE nuanxin LOGIN PASSWORD 'a secret'", cwd="/")
-    for name in ("membership", "activity"):
+    for name in ("membership", "activity", "stream"):
         run(*as_postgres, "createdb", "-O", "nuanxin", "-T", "template0", "--locale=C", f"nuanxin_{name}", cwd="/")
     port = re.search(r"^\s*port\s*=\s*(\d+)", open("/etc/postgresql/15/main/postgresql.conf").read(), re.M).group(1)
     for path, text, mode in (("membership.env", f"NUANXIN_STORE=postgresql:///nuanxin_membership?host=/var/run/postgresql&port={port}\n", 0o644),
                              ("activity.env", f"NUANXIN_STORE=postgresql://nuanxin@127.0.0.1:{port}/nuanxin_activity\n", 0o644),
+                             ("stream.env", f"NUANXIN_STORE=postgresql://nuanxin@127.0.0.1:{port}/nuanxin_stream\n", 0o644),
                              ("pgpass", "127.0.0.1:*:*:nuanxin:a secret\n", 0o600)):
         with open("/etc/nuanxin/" + path, "w") as f:
             f.write(text)
         os.chmod("/etc/nuanxin/" + path, mode)
     run("systemctl", "stop", "nuanxin-activity@2")  # on the old store it would keep the callers
-    run("systemctl", "restart", "nuanxin-membership@1", "nuanxin-membership@2", "nuanxin-activity@1")
-    ready(7101, 7102, 7201)
+    run("systemctl", "restart", "nuanxin-membership@1", "nuanxin-membership@2", "nuanxin-activity@1", "nuanxin-stream@1")
+    ready(7101, 7102, 7201, 7301)
     operator("call", "CreateOrganization", '{"organization": {"code": "43", "name": "湖南省", "kind": "PROVINCE"}}')
     expect("who write", sorted(i["instance"] for i in operator("status") if i.get("mayWrite") and "membership" in i["instance"]),
            ["membership-1", "membership-2"])
@@ -311,23 +320,25 @@ def between_hosts():
     """As on one of several hosts: tcp:// with CURVE, each process seeing its own role's keys."""
     run("nuanxin", "--curve", "/etc/nuanxin/curve", "keys", "curve", "make")
     run("chown", "-R", "nuanxin:nuanxin", "/etc/nuanxin/curve")
-    for name, settings in (("gateway", ""), ("membership@1", "NUANXIN_BUS=tcp://127.0.0.2:7111\n"), ("membership@2", "NUANXIN_BUS=tcp://127.0.0.2:7112\n"),
+    for name, settings in (("gateway", ""), ("edge", "NUANXIN_PEER=stream=tcp://127.0.0.2:7311\n"), ("stream@1", "NUANXIN_BUS=tcp://127.0.0.2:7311\n"), ("membership@1", "NUANXIN_BUS=tcp://127.0.0.2:7111\n"), ("membership@2", "NUANXIN_BUS=tcp://127.0.0.2:7112\n"),
                            ("activity@1", "NUANXIN_BUS=tcp://127.0.0.2:7211\n")):
         with open(f"/etc/nuanxin/{name}.env", "a") as f:
             f.write(settings + "NUANXIN_CURVE=/etc/nuanxin/curve\n")
-    run("systemctl", "restart", "nuanxin-membership@1", "nuanxin-membership@2", "nuanxin-activity@1", "nuanxin-gateway@1", "nuanxin-gateway@2")
-    ready(7101, 7102, 7201, 7001, 7002)
+    run("systemctl", "restart", "nuanxin-membership@1", "nuanxin-membership@2", "nuanxin-activity@1", "nuanxin-stream@1", "nuanxin-gateway@1",
+        "nuanxin-gateway@2", "nuanxin-edge@1")
+    ready(7101, 7102, 7201, 7301, 7001, 7002, 7401)
     far = json.loads(run("nuanxin", "--redis", "127.0.0.1:6379", "--bus", "/tmp", "--curve", "/etc/nuanxin/curve", "--json", "status"))
-    expect("instances", sorted(i["instance"] for i in far), ["activity-1", "membership-1", "membership-2"])
-    seen = run("nsenter", "-t", str(pid_of("nuanxin-activity@1")), "-m", "ls", "/etc/nuanxin/curve")
-    expect("the keys that activity sees", seen.split(), ["activity"])
+    expect("instances", sorted(i["instance"] for i in far), ["activity-1", "membership-1", "membership-2", "stream-1"])
+    for name in PROCESSES:
+        seen = run("nsenter", "-t", str(pid_of(f"nuanxin-{name}@1")), "-m", "ls", "/etc/nuanxin/curve")
+        expect(f"the keys that {name} sees", seen.split(), [name])
 
 
 def stops():
     began = time.monotonic()
     run("systemctl", "stop", "nuanxin.target")
     assert time.monotonic() - began < 20
-    for unit in ("nuanxin-gateway@1", "nuanxin-membership@1", "nuanxin-membership@2", "nuanxin-activity@1"):
+    for unit in [f"nuanxin-{name}@1" for name in PROCESSES] + ["nuanxin-membership@2"]:
         wait_until(f"{unit} has ended", lambda: show(unit, "ActiveState") == "inactive", 30)
         expect(unit, show(unit, "Result", "ExecMainStatus"), ["success", "0"])
     assert os.path.isdir("/run/nuanxin")

@@ -8,7 +8,7 @@
     with Hosts(namespaces=True) as s:      # each host is a network namespace behind one bridge, which can be cut off
         s.host("activity-1").cut()
 
-Instances of the two services, the gateways, Redis and its sentinels (sentinels=0: one Redis by its address). The stores are SQLite files that hosts of this
+Instances of the services, the gateways, the edges, Redis and its sentinels (sentinels=0: one Redis by its address). The stores are SQLite files that hosts of this
 one machine share, or with database=… what urls it gives.
 """
 import contextlib
@@ -30,7 +30,8 @@ import time
 from .stack import BIN, ROOT, Response, Stack, free_port
 from .story import wait_until
 
-SERVICES = {"membership": 7001, "activity": 7002}
+SERVICES = {"membership": 7001, "activity": 7002, "stream": 7003}
+EDGE_PORT = 7700
 REDIS_PASSWORD, SENTINEL_PASSWORD = "redis p@ss", "sentinel-p@ss"
 
 
@@ -206,11 +207,11 @@ class Part:
 
 class Hosts(Stack):
     def __init__(self, namespaces=False, instances=None, gateways=2, redis_nodes=2, seed=True, gateway_options=(), service_options=(),
-                 databases=None, down_after_ms=1000, sentinels=3, env=None):
+                 databases=None, down_after_ms=1000, sentinels=3, env=None, edges=1):
         super().__init__(seed=seed, gateway_options=gateway_options, env=env, engine="sqlite")
         self.namespaces = namespaces
-        self.counts = {"membership": 1, "activity": 1, **(instances or {})}
-        self.n_gateways, self.n_redis, self.databases, self.down_after_ms = gateways, redis_nodes, databases, down_after_ms
+        self.counts = {"membership": 1, "activity": 1, "stream": 1, **(instances or {})}
+        self.n_edges, self.n_gateways, self.n_redis, self.databases, self.down_after_ms = edges, gateways, redis_nodes, databases, down_after_ms
         self.service_options, self.n_sentinels = list(service_options), sentinels
         self.var = os.path.join(self.folder, "v")
         self.hosts, self.parts, self.resting = {}, {}, {}
@@ -220,7 +221,7 @@ class Hosts(Stack):
 
     # --- life ---------------------------------------------------------------------------------------------
     def start(self):
-        for name in ("bus", "store", "log", "redis"):
+        for name in ("bus", "store", "log", "redis", "checkpoints", "edge"):
             os.makedirs(os.path.join(self.var, name), mode=0o700)
         if self.namespaces:
             ip("link add bridge address 02:00:00:00:00:01 type bridge")  # else it takes a new one with a cable
@@ -228,6 +229,7 @@ class Hosts(Stack):
             ip("link set bridge up")
         self.cli("keys", "create")
         self.cli("keys", "curve", "make")
+        self.cli("keys", "edge")
         self._start_redis()
         if callable(self.databases):
             self.databases = self.databases(self)
@@ -238,6 +240,8 @@ class Hosts(Stack):
                 self.add_service(service, i, self.add_host(f"{service}-{i}", number)).start()
         for i in range(1, self.n_gateways + 1):
             self.add_gateway(i, self.add_host(f"gateway-{i}", 10 + i)).start()
+        for i in range(1, self.n_edges + 1):
+            self.add_edge(i, self.add_host(f"edge-{i}", 5 + i)).start()
         self.addresses = [f"{self.host(f'gateway-{i}').address}:8080" for i in range(1, self.n_gateways + 1)]
         self.address = self.addresses[0]
         wait_until("every service is ready", lambda: all(self.parts[f"{s}-{i}"].said('msg="ready"') for s, n in self.counts.items()
@@ -282,14 +286,22 @@ class Hosts(Stack):
         return self.add_part(name, host, [
             os.path.join(BIN, "nuanxin-" + service), "--instance", name, "--bus", f"tcp://{host.address}:{port}",
             "--advertise", f"tcp://{host.address}:{port}", "--curve", self.copy_of("curve", name, service), "--keys", self.copy_of("keys", name),
-            "--redis", self.redis_address, "--redis-auth", self.redis_auth, "--store", store, *self.service_options])
+            "--redis", self.redis_address, "--redis-auth", self.redis_auth, "--store", store,
+            *(["--checkpoints", os.path.join(self.var, "checkpoints")] if service == "stream" else []), *self.service_options])
+
+    def add_edge(self, i, host):
+        name = f"edge-{i}"
+        peers = [f"--peer=stream=tcp://{self.host(f'stream-{n}').address}:{SERVICES['stream']}" for n in range(1, self.counts["stream"] + 1)]
+        return self.add_part(name, host, [
+            os.path.join(BIN, "nuanxin-edge"), "--instance", name, "--listen", f"tcp://{host.address}:{EDGE_PORT}", "--curve",
+            self.copy_of("curve", name, "edge"), "--key", os.path.join(self.var, "edge", "edge.key"), *peers])
 
     def add_gateway(self, i, host):
         name = f"gateway-{i}"
         return self.add_part(name, host, [
             os.path.join(BIN, "nuanxin-gateway"), "--instance", name, "--http", f"{host.address}:8080", "--curve",
             self.copy_of("curve", name, "gateway"), "--redis", self.redis_address, "--redis-auth", self.redis_auth,
-            "--gateways", str(self.n_gateways), *self.gateway_options])
+            "--gateways", str(self.n_gateways), *self.options["gateway"]])
 
     def wait_for_gateway(self, i):
         address = self.addresses[i - 1]

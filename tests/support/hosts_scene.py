@@ -53,7 +53,7 @@ def urls_of(s, hosts):
         f.write("".join(f"{h.address}:5432:*:{ROLE}:{escaped}\n" for h in hosts))
     servers = ",".join(f"{h.address}:5432" for h in hosts)
     return {n: f"postgresql://{ROLE}@{servers}/{n}?target_session_attrs=read-write&passfile={urllib.parse.quote(path)}"
-            for n in ("membership", "activity")}
+            for n in ("membership", "activity", "stream")}
 
 
 class Databases:

@@ -33,13 +33,19 @@ BIN = os.environ.get("NUANXIN_BIN", os.path.join(ROOT, "build", "bin"))
 
 
 # On PostgreSQL stories of a rush go through two instances, which both write.
-SEVERAL = {"membership": 2, "activity": 2} if ENGINE == "postgresql" else {}
+SEVERAL = {"membership": 2, "activity": 2, "stream": 2} if ENGINE == "postgresql" else {}
+
+
+def free_ports(n):
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(n)]
+        for s in sockets:
+            s.bind(("127.0.0.1", 0))
+        return [s.getsockname()[1] for s in sockets]
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    return free_ports(1)[0]
 
 
 class Response:
@@ -103,10 +109,11 @@ class Redis:
 class Stack:
     """own_redis: the story controls Redis (self.redis). clock: self.advance(seconds) moves every process's time."""
 
-    def __init__(self, instances=None, own_redis=False, clock=False, seed=True, gateway_options=(), env=None, var=None, engine=None, bin=None):
+    def __init__(self, instances=None, own_redis=False, clock=False, seed=True, gateway_options=(), env=None, var=None, engine=None, bin=None,
+                 stream_options=(), edge_options=()):
         self.engine, self.database, self.bin = engine or ENGINE, None, bin or BIN
         self.instances, self.own_redis, self.seed = instances or {}, own_redis, seed
-        self.gateway_options, self.env = list(gateway_options), dict(env or {})
+        self.options, self.env = {"gateway": gateway_options, "stream": stream_options, "edge": edge_options}, dict(env or {})
         self.folder = var or tempfile.mkdtemp(prefix="nxt", dir="/tmp")
         self.keep = bool(var)
         self.clock_file = os.path.join(self.folder, "clock") if clock else None
@@ -137,10 +144,10 @@ class Stack:
             self.database = self.make_database()
         if self.clock_file:
             self.advance(0)
-        self.port = free_port()
-        self.address = f"127.0.0.1:{self.port}"
+        self.port, edge_port = free_ports(2)
+        self.address, self.edge = f"127.0.0.1:{self.port}", f"127.0.0.1:{edge_port}"
         self.var = os.path.join(self.folder, "v")
-        command = [os.path.join(self.bin, "nuanxin-runner"), "--http", self.address, "--var", self.var, "--data",
+        command = [os.path.join(self.bin, "nuanxin-runner"), "--http", self.address, "--edge", self.edge, "--var", self.var, "--data",
                    os.path.join(ROOT, "deploy", "data", "hunan-divisions.csv")]
         if self.engine == "postgresql":
             command += ["--store", self.store_url("SERVICE")]
@@ -152,8 +159,8 @@ class Stack:
             command += ["--clock-file", self.clock_file]
         if not self.seed:
             command += ["--no-seed"]
-        for option in self.gateway_options:
-            command += ["--gateway-option=" + option]
+        for part, options in self.options.items():
+            command += [f"--{part}-option={option}" for option in options]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                                         env={**os.environ, **self.env}, start_new_session=True)
         self.output = []
@@ -169,11 +176,19 @@ class Stack:
         threading.Thread(target=read, daemon=True).start()
         if not ready.wait(120) or self.process.poll() is not None or not any(l.startswith("ready ") for l in self.output):
             raise AssertionError("the stack does not start:\n" + "".join(self.output) + self.logs())
+        self.edge_endpoint = "tcp://" + self.edge
         if self.seed:
             with open(os.path.join(self.var, "credentials.json")) as f:
                 self.credentials = json.load(f)
             self.api_key = self.credentials["apiKey"]
             self.campaign = self.credentials["campaign"]
+
+    @property
+    def edge_key(self):
+        """By which agencies know the edge."""
+        import zmq
+        with open(os.path.join(self.var, "edge", "edge.key"), "rb") as f:
+            return zmq.curve_public(f.read().strip()).decode()
 
     def stop(self):
         if self.process:

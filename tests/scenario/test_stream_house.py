@@ -1,0 +1,249 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""The stream as one of the house's services: it comes and goes, is scaled, restarted, backed up, restored and moved, and those
+who read events miss none and get none twice; without it everything else goes on."""
+import contextlib
+import json
+import os
+import sys
+import threading
+import urllib.error
+import urllib.request
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from support.moving import Move, instance, log_has  # noqa: E402
+from support.postgres import Postgres  # noqa: E402
+from support.stack import Stack  # noqa: E402
+from support.story import expect, main, story, wait_until  # noqa: E402
+
+COUNTY = "430102"
+numbers = iter(range(10000))
+
+
+def key_of(s):
+    return s.credentials["agency"]["key"]
+
+
+def village(s, token):
+    """Makes an organisation; its code."""
+    code = f"430102001{900 + next(numbers):05}"
+    s.call("POST", "/v1/organizations", {"code": code, "parent": "430102001", "kind": "VILLAGE", "name": "新村" + code}, token=token).ok()
+    return code
+
+
+def fetch(s, cursor, key=None, wait=0):
+    return s.call("GET", f"/v1/events?cursor={cursor}&maxEvents=1000&wait={wait}", token=key or key_of(s))
+
+
+class Reader:
+    """Polls without end, from the oldest event on; keeps each event's sequence and subject. A request that fails is kept, and not
+    repeated: the next one has the same cursor."""
+
+    def __init__(self, s):
+        self.s, self.cursor, self.events, self.failed, self.ended, self.fetches = s, "", [], [], False, 0
+        self.thread = threading.Thread(target=self._run)
+
+    def _run(self):
+        while not self.ended:
+            try:
+                answer = fetch(self.s, self.cursor, wait=1)
+                if answer.status != 200:
+                    raise AssertionError(f"{answer.status} {answer.body[:300]!r}")
+                batch = answer.json
+            except (AssertionError, OSError) as e:
+                self.failed.append(repr(e))
+                continue
+            self.events += [(int(e["sequence"]), e["subject"]) for e in batch.get("events", [])]
+            self.cursor = batch["cursor"]
+            self.fetches += 1
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.ended = True
+        self.thread.join()
+
+    def has(self, subject):
+        return any(s == subject for _, s in self.events)
+
+    def goes_on(self, token):
+        """Until an event that happens now has come."""
+        code = village(self.s, token)
+        wait_until(f"{code} is read", lambda: self.has(code) or self.failed, 30)
+        expect("failed fetches", self.failed[:3], [])
+
+    def check(self):
+        sequences = [n for n, _ in self.events]
+        assert sequences == sorted(set(sequences)), "not in order, or one came twice"
+
+
+def scale(s, *operands):
+    s.cli("scale", *operands)
+
+
+def readyz(s, name):
+    port = [w.split("=")[1] for w in s.log_of(name).split() if w.startswith("admin_port=")][-1]
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=10) as r:
+            return r.status, r.read().decode()
+    except urllib.error.HTTPError as e:
+        return e.code, e.read().decode()
+
+
+@story("the stream comes and goes, alone or several, and is restarted: whoever reads misses nothing, and gets nothing twice")
+def comes_and_goes():
+    with Stack(gateway_options=["--rate-scale=100"]) as s:
+        token = s.login("admin")
+        with Reader(s) as reader:
+            reader.goes_on(token)
+            scale(s, "stream=3", "edge=2")
+            reader.goes_on(token)
+            for name in ("stream-1", "stream-2"):
+                s.cli("restart", name)
+                reader.goes_on(token)
+            scale(s, "stream=1", "edge=1")
+            reader.goes_on(token)
+        reader.check()
+
+
+@story("while the stream is away only its own routes are, gateways start without it, and nothing that happens is missed")
+def away():
+    with Stack(gateway_options=["--rate-scale=100"]) as s:
+        token = s.login("admin")
+        made = [village(s, token)]
+        cursor = ""
+        while True:  # up to it
+            batch = fetch(s, cursor, wait=5).ok()
+            cursor = batch["cursor"]
+            if any(e["subject"] == made[0] for e in batch.get("events", [])):
+                break
+        scale(s, "stream=0")
+        fetch(s, cursor).refused(503, "unavailable")
+        s.call("GET", f"/v1/organizations/{COUNTY}", token=s.api_key).ok()
+        s.cli("restart", "gateway-1")
+        later = [village(s, token) for _ in range(30)]
+        status, said = wait_until("the gateway is ready", lambda: (lambda r: r if r[0] == 200 else None)(readyz(s, "gateway-1")), 30, 0.1)
+        assert "stream down" in said and "membership up" in said, said
+        scale(s, "stream=1")
+        subjects = []
+        while len(subjects) < len(later):
+            batch = fetch(s, cursor, wait=5).ok()
+            cursor = batch["cursor"]
+            subjects += [e["subject"] for e in batch.get("events", [])]
+        expect("what happened meanwhile, in order", subjects, later)
+        assert "stream up" in readyz(s, "gateway-1")[1]
+
+
+@story("the agency of the first run is there after every start; where the stream or what it knew is gone, it is made anew")
+def agency_of_the_first_run():
+    with Stack() as s:
+        first = s.credentials["agency"]
+        fetch(s, "").ok()
+        s.restart()
+        now = s.credentials["agency"]
+        expect("its keys", {k: now[k] for k in ("id", "key", "secret", "public", "edgeKey")}, {k: first[k] for k in ("id", "key", "secret", "public", "edgeKey")})
+        expect("where the edge is now", now["edge"], s.edge_endpoint)
+        fetch(s, "").ok()
+        keep, s.keep = s.keep, True
+        s.stop()
+        s.keep = keep
+        # As after an upgrade from a version without the stream.
+        path = os.path.join(s.var, "credentials.json")
+        with open(path) as f:
+            text = f.read()
+        with open(path, "w") as f:
+            f.write(text.split(',\n  "agency"')[0] + "\n}\n")
+        s.start()
+        other = s.credentials["agency"]
+        assert other["key"] != first["key"] and s.credentials["apiKey"], s.credentials
+        fetch(s, "").ok()
+        expect("the mode of the file", os.stat(path).st_mode & 0o777, 0o600)
+        if s.engine != "sqlite":
+            return
+        s.keep = True
+        s.stop()
+        s.keep = keep
+        for end in ("", "-wal", "-shm", ".lock"):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(s.store_file("stream") + end)
+        s.start()
+        assert s.credentials["agency"]["key"] != other["key"]
+        fetch(s, "").ok()
+
+
+def restart_with(s, change):
+    keep, s.keep = s.keep, True
+    s.stop()
+    s.keep = keep
+    change()
+    s._local = threading.local()
+    s.start()
+
+
+@story("restored from its backup the log begins a new epoch: cursors of the old one are 410, with the way to a snapshot and on")
+def restored():
+    with Stack(engine="sqlite", gateway_options=["--rate-scale=100"]) as s:
+        token = s.login("admin")
+        first = village(s, token)
+        with Reader(s) as reader:
+            reader.goes_on(token)
+        stores = {name: os.path.join(s.folder, "backup-" + name) for name in ("membership", "activity", "stream")}
+        for name, path in stores.items():
+            s.cli("backup", "sqlite:" + s.store_file(name), path)
+        lost = village(s, token)
+        with Reader(s) as reader:
+            wait_until("it is read", lambda: reader.has(lost), 30)
+        before = reader.cursor
+
+        def restore():
+            for name, path in stores.items():
+                for end in ("", "-wal", "-shm", ".lock"):
+                    with contextlib.suppress(FileNotFoundError):
+                        os.rename(s.store_file(name) + end, s.store_file(name) + end + ".lost")
+                s.cli("restore", path, "sqlite:" + s.store_file(name))
+
+        restart_with(s, restore)
+        token = s.login("admin")
+        gone = fetch(s, before)
+        gone.refused(410, "cursor-gone")
+        page, subjects = "", set()
+        while True:
+            snapshot = s.call("GET", f"/v1/events:snapshot?maxEvents=1000&pageToken={page}", token=key_of(s)).ok()
+            subjects |= {e["subject"] for e in snapshot.get("events", [])}
+            page = snapshot.get("nextPageToken", "")
+            if not page:
+                break
+        cursor = snapshot["cursor"]
+        assert cursor.split(":")[0] != before.split(":")[0], (cursor, before)
+        after = village(s, token)
+        while after not in subjects:
+            batch = fetch(s, cursor, wait=5).ok()
+            cursor = batch["cursor"]
+            subjects |= {e["subject"] for e in batch.get("events", [])}
+        assert first in subjects and lost not in subjects, "the present state is not what was restored"
+
+
+@story("moved to PostgreSQL while others read: the same epoch and cursors, nothing missed and nothing twice")
+def moved():
+    with Postgres() as pg, Stack(engine="sqlite", gateway_options=["--rate-scale=100"]) as s:
+        token, target = s.login("admin"), pg.url("stream")
+        with Reader(s) as reader:
+            reader.goes_on(token)
+            epoch = reader.cursor.split(":")[0]
+            move = Move(s, "stream", target)
+            move.wait_for("waiting for instances")
+            with instance(s, "stream-1", "stream-9", target):
+                status, answer = move.end()
+                expect("status: " + move.said(), status, 0)
+                reader.goes_on(token)
+                assert json.loads(answer)["pauseMs"] < 2000, answer
+                reader.goes_on(token)
+        reader.check()
+        expect("the epoch", reader.cursor.split(":")[0], epoch)
+        assert log_has(s, "stream-9", "this instance writes")
+
+
+if __name__ == "__main__":
+    main()
