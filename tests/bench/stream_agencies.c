@@ -177,9 +177,10 @@ static void *agency_connect(void *context, const char *endpoint, const char *ser
 {
         void *socket = zmq_socket(context, ZMQ_DEALER);
         int none = 0;
-        if (!socket || zmq_setsockopt(socket, ZMQ_CURVE_SERVERKEY, server, 41) < 0 || zmq_setsockopt(socket, ZMQ_CURVE_PUBLICKEY, public, 41) < 0 ||
-            zmq_setsockopt(socket, ZMQ_CURVE_SECRETKEY, secret, 41) < 0 || zmq_setsockopt(socket, ZMQ_LINGER, &none, sizeof(none)) < 0 ||
-            zmq_connect(socket, endpoint) < 0)
+        if (!socket || zmq_setsockopt(socket, ZMQ_CURVE_SERVERKEY, server, 41) < 0 ||
+            zmq_setsockopt(socket, ZMQ_CURVE_PUBLICKEY, public, 41) < 0 ||
+            zmq_setsockopt(socket, ZMQ_CURVE_SECRETKEY, secret, 41) < 0 ||
+            zmq_setsockopt(socket, ZMQ_LINGER, &none, sizeof(none)) < 0 || zmq_connect(socket, endpoint) < 0)
                 die("connect");
         return socket;
 }

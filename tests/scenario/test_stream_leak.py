@@ -16,6 +16,7 @@ import uuid
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from support import subscriber  # noqa: E402
 from support.agencies import Agency, call, taken_in  # noqa: E402
+from support.exact import Outboxes  # noqa: E402
 from support.oracle import Log, Oracle, Profile, contract  # noqa: E402
 from support.people import person  # noqa: E402
 from support.stack import Stack, free_port  # noqa: E402
@@ -25,7 +26,7 @@ from support.world import make_activity, make_members, rfc3339  # noqa: E402
 HERE, THERE = "430102001001", "430202001001"  # villages of two cities
 PURPOSE, OTHER = "accident-insurance", "welfare"
 FROM_THE_FUTURE = "来自新版本的字段-43f1"
-SCOPES = {"province": ["43"], "city": ["4301"], "county": ["430102"], "village": [HERE], "others": ["4302", "430103"], "nowhere": ["430399"]}
+SCOPES = {"province": ["43"], "city": ["4301"], "county": ["430102"], "village": [HERE], "others": ["4302", "430103"], "nowhere": []}
 GROUNDS = {"none": {}, "consent": {"purposes": [PURPOSE]}, "other": {"purposes": [OTHER]}, "statutory": {"statutory": ["oversight"]}}
 CLASSES = ("", "public", "personal")
 WITHHELD = ["nuanxin.activity.v1.CheckinRecorded.way", "nuanxin.activity.v1.CheckinRecorded.checkin", "nuanxin.activity.v1.Campaign.title",
@@ -37,6 +38,7 @@ def profiles():
         yield Profile(f"{scope}-{privacy or 'unsaid'}-{ground}", organizations=organizations, privacy=privacy, **why)
     for i, type in enumerate(contract().event_types()):
         yield Profile(f"only-{i}", types=[type], statutory=["oversight"])
+    yield Profile("no-types", types=[], statutory=["oversight"])
     yield Profile("prefix", types=["nuanxin.activity.v1.*"], statutory=["oversight"])
     yield Profile("withheld", statutory=["oversight"], withheld=WITHHELD)
 
@@ -65,6 +67,7 @@ class World(Stack):
         taken_in(self)
         self.from_another_build()
         taken_in(self)
+        self.boxes = Outboxes(self)
         self.source_begins_anew()
         seen = {e.type for e in Log.of(self).events}
         expect("types that are not in the log", sorted(set(contract().event_types()) - seen), [])
@@ -125,8 +128,9 @@ class World(Stack):
         unknown = FROM_THE_FUTURE.encode()
         longer = data + b"\xfa\x3f" + bytes([len(unknown)]) + unknown  # field 1023
         blob = "'\\x%s'::bytea" if self.engine == "postgresql" else "x'%s'"
+        then = time_us - 2 * 3600 * 1000000  # a type that is unknown is waited for, for an hour
         row = "INSERT INTO rpc_outbox (seq, id, type, subject, organization, time_us, data) VALUES (%d, '%s', '%s', '%s', '%s', %d, " + blob + ")"
-        self.stopped("activity", *(row % (head + 1 + i, uuid.uuid4(), t, subject, organization, time_us, longer.hex())
+        self.stopped("activity", *(row % (head + 1 + i, uuid.uuid4(), t, subject, organization, then, longer.hex())
                                    for i, t in enumerate((type, "nuanxin.activity.v1.SomethingNew"))))
 
     def source_begins_anew(self):
@@ -263,7 +267,7 @@ def check_bytes(name, data, forbidden):
 def leak(s):
     everyone = [Agency(s, p) for p in profiles()]
     receivers = Receivers()
-    log = Log.of(s)
+    log = Log.of(s, s.boxes)
     head, beginning = max(e.seq for e in log.events), "%s:0" % call(s, "GetLog")["epoch"].replace("-", "")[:8]
     oracle, secrets = Oracle(log), secrets_of(log)
     wanted = {a.id: oracle.visible(a.profile) for a in everyone}

@@ -15,22 +15,31 @@ class Outboxes:
     def __init__(self, s):
         self.events = {}  # id → (source, type, person)
         self.order = {}   # source → [id]
+        self.codes = {}   # person → codes of the organisations at which there were events about them
         for source in ("membership", "activity"):
             self.order[source] = []
-            for id, type, data in s.rows(source, "SELECT id, type, data FROM rpc_outbox ORDER BY seq"):
+            for id, type, organization, data in s.rows(source, "SELECT id, type, organization, data FROM rpc_outbox ORDER BY seq"):
                 rule = contract().events[type]
                 if rule.internal:
                     continue
                 person = getattr(contract().type(type).FromString(data), rule.person) if rule.person else ""
                 self.events[id] = (source, type, person)
                 self.order[source].append(id)
+                if person:
+                    self.codes.setdefault(person, set()).add(organization)
+
+    def told(self, s):
+        """person → the paths at which there were events about them."""
+        paths = dict(s.rows("stream", "SELECT code, path FROM organization"))
+        return {person: {paths.get(code, "") for code in codes} for person, codes in self.codes.items()}
 
 
-def check_log(s, boxes, after=0):
-    """The log is each outbox in its order, once, without gaps, but for what was erased with a person. Returns its events."""
-    rows = s.rows("stream", f"SELECT seq, event FROM log WHERE seq > {after} ORDER BY seq")
+def check_log(s, boxes):
+    """From where its follower began, the log is each outbox in its order, once, without gaps, but for what was erased with a
+    person. Returns it."""
+    rows = s.rows("stream", "SELECT seq, event FROM log ORDER BY seq")
     seqs = [seq for seq, _ in rows]
-    assert seqs == list(range(after + 1, after + 1 + len(seqs))), "the log has gaps"
+    assert seqs == list(range(1, 1 + len(seqs))), "the log has gaps"
     stored = contract().type("nuanxin.stream.v1.StoredEvent")
     events = [stored.FromString(event) for _, event in rows if event is not None]
     for (seq, _), e in zip([r for r in rows if r[1] is not None], events):
@@ -40,7 +49,8 @@ def check_log(s, boxes, after=0):
     for source, order in boxes.order.items():
         taken = [e.id for e in events if e.source == source]
         assert len(taken) == len(set(taken)), f"{len(taken) - len(set(taken))} events of {source} are in the log twice"
-        first = next((i for i, id in enumerate(order) if id in set(taken)), 0) if after else 0
+        there = set(taken)
+        first = next((i for i, id in enumerate(order) if id in there), len(order))  # before that, it was a snapshot's
         notice = "nuanxin.membership.v1.MemberErased"
         left = [id for id in order[first:] if boxes.events[id][2] not in erased or boxes.events[id][1] == notice]
         known = set(left)
@@ -49,7 +59,7 @@ def check_log(s, boxes, after=0):
         gone += len(order[first:]) - len(left)
     nulls = len(rows) - len(events)
     assert nulls <= gone, f"{nulls} rows are erased, {gone} events were about the erased"
-    return Log(events)
+    return Log(events, boxes.told(s))
 
 
 def difference(got, wanted):

@@ -7,7 +7,6 @@ than the service's. Stories compare every event that a subscriber received with 
 """
 import datetime
 import functools
-import json
 import os
 
 from google.protobuf import descriptor_pb2, descriptor_pool, json_format, message_factory
@@ -89,6 +88,7 @@ class Contract:
             kind = value.WhichOneof("attr")
             out[name] = value.ce_timestamp.ToJsonString() if kind == "ce_timestamp" else getattr(value, kind)
         assert e.WhichOneof("data") == "proto_data" and e.proto_data.type_url == "type.googleapis.com/" + e.type, e
+        assert out["datacontenttype"] == "application/protobuf", e
         out["datacontenttype"] = "application/json"  # what the same event has as JSON
         out["data"] = self.as_json(self.type(e.type).FromString(e.proto_data.value))
         return out
@@ -117,13 +117,17 @@ def names_type(patterns, type):
 class Log:
     """The rows of the log, out of the stream's store."""
 
-    def __init__(self, events):
-        self.events = events  # StoredEvent, in order; those that were erased are not there
+    def __init__(self, events, told=None):
+        """events: StoredEvent, in order; those that were erased are not there. told: person → paths at which there had been
+        events about one who was erased."""
+        self.events, self.told = events, told or {}
 
     @staticmethod
-    def of(s):
+    def of(s, boxes=None):
+        """boxes: Outboxes, which know what was erased."""
         stored = contract().type("nuanxin.stream.v1.StoredEvent")
-        return Log([stored.FromString(row[0]) for row in s.rows("stream", "SELECT event FROM log WHERE event IS NOT NULL ORDER BY seq")])
+        events = [stored.FromString(row[0]) for row in s.rows("stream", "SELECT event FROM log WHERE event IS NOT NULL ORDER BY seq")]
+        return Log(events, boxes and boxes.told(s))
 
     @functools.cached_property
     def consents(self):
@@ -131,14 +135,29 @@ class Log:
         held = {}
         for e in self.events:
             if e.type == "nuanxin.membership.v1.ConsentGiven":
-                data = contract().type(e.type).FromString(e.data)
-                held.setdefault(data.member, set()).add(data.purpose)
+                held.setdefault(e.person, set()).add(purpose_of(e))
             elif e.type == "nuanxin.membership.v1.ConsentWithdrawn":
-                data = contract().type(e.type).FromString(e.data)
-                held.setdefault(data.member, set()).discard(data.purpose)
-            elif e.type == "nuanxin.membership.v1.MemberErased":
-                held.pop(e.person, None)
-        return held
+                held.setdefault(e.person, set()).discard(purpose_of(e))
+        return {person: purposes for person, purposes in held.items() if person not in self.erased}
+
+    @functools.cached_property
+    def erased(self):
+        return {e.person for e in self.events if e.type == "nuanxin.membership.v1.MemberErased"}
+
+    @functools.cached_property
+    def places(self):
+        """seq of a notice → paths at which the log had told of its person: whoever learnt of it there must be told."""
+        found, seen = {}, {}
+        for e in self.events:
+            if e.person:
+                seen.setdefault(e.person, set(self.told.get(e.person, ()) if e.person in self.erased else ())).add(e.path)
+                if contract().events[e.type].notice:
+                    found[e.seq] = set(seen[e.person])
+        return found
+
+
+def purpose_of(e):
+    return contract().type(e.type).FromString(e.data).purpose
 
 
 class Oracle:
@@ -161,17 +180,18 @@ class Oracle:
     def may_see(self, profile, e):
         """But for its type."""
         rule = self.contract.events[e.type]
-        # With the top of the tree one sees what is nowhere, too.
-        if TOP not in profile.organizations and not set(filter(None, e.path.split("/"))) & set(profile.organizations):
-            return False
+        paths = self.log.places[e.seq] if rule.notice else [e.path]
+        at = {code for path in paths for code in path.split("/")} - {""}
+        if TOP not in profile.organizations and not at & set(profile.organizations):
+            return False  # with the top of the tree one sees what is nowhere, too
         if not e.person:
             return True
-        purposes = set(profile.purposes) | set(profile.statutory)
-        if e.type == "nuanxin.membership.v1.ConsentWithdrawn":
-            return self.contract.type(e.type).FromString(e.data).purpose in purposes
-        if rule.notice or profile.statutory:
-            return True
-        return bool(self.log.consents.get(e.person, set()) & set(profile.purposes))
+        consent = e.type.startswith("nuanxin.membership.v1.Consent")
+        if consent and purpose_of(e) not in {*profile.purposes, *profile.statutory}:
+            return False  # to what else a person agrees is no business of the agency's
+        if e.person in self.log.erased:
+            return rule.notice and not consent
+        return bool(rule.notice or profile.statutory or self.log.consents.get(e.person, set()) & set(profile.purposes))
 
     def event(self, profile, e):
         data, rule = self.contract.type(e.type).FromString(e.data), self.contract.events[e.type]
@@ -179,9 +199,11 @@ class Oracle:
         whose = {e.type + "." + rule.person} if rule.person else set()  # a person's id is personal
         self.project(data, clearance, set(profile.withheld), whose)
         out = {"specversion": "1.0", "id": e.id, "source": "urn:nuanxin:" + e.source, "type": e.type,
-               "time": rfc3339(e.time_us), "dataschema": "urn:nuanxin:schema:" + e.type, "sequence": f"{e.seq:020d}",
+               "time": rfc3339(e.time_us), "dataschema": "urn:nuanxin:schema:" + e.type, "sequence": f"{e.seq:019d}",
                "datacontenttype": "application/json", "data": self.contract.as_json(data)}
-        hidden = clearance < PERSONAL and e.subject == e.person or e.type + "." + rule.subject in profile.withheld
+        hidden = e.type + "." + rule.subject in profile.withheld
+        if e.subject == e.person:
+            hidden = hidden or clearance < PERSONAL or bool(whose & set(profile.withheld))
         if e.subject and not hidden:
             out["subject"] = e.subject
         return out
@@ -204,19 +226,3 @@ def rfc3339(us):
     fraction = t.microsecond
     digits = "" if not fraction else f".{fraction // 1000:03d}" if fraction % 1000 == 0 else f".{fraction:06d}"
     return t.strftime("%Y-%m-%dT%H:%M:%S") + digits + "Z"
-
-
-def strings(value):
-    """Every text in a JSON value, and every number of more than four digits."""
-    if isinstance(value, dict):
-        for v in value.values():
-            yield from strings(v)
-    elif isinstance(value, list):
-        for v in value:
-            yield from strings(v)
-    elif isinstance(value, str):
-        yield value
-
-
-def as_text(value):
-    return json.dumps(value, sort_keys=True, ensure_ascii=False)
