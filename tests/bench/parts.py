@@ -106,10 +106,10 @@ def interleaved(*measures):
     return [statistics.median(r) for r in rates]
 
 
-def ceiling(kind):
+def ceiling(kind, *group):
     """Rows per second straight into SQLite by one thread: tests/bench/store_ceiling.c."""
     with tempfile.TemporaryDirectory(prefix="nxb", dir="/tmp") as folder:  # the same disk as the stacks'
-        r = subprocess.run(["build/tests/bench/store_ceiling", kind, str(SECONDS), folder], capture_output=True, text=True)
+        r = subprocess.run(["build/tests/bench/store_ceiling", kind, str(SECONDS), folder, *map(str, group)], capture_output=True, text=True)
     assert r.returncode == 0, r.stderr
     return {"rate": json.loads(r.stdout.splitlines()[-1])["per_s"]}
 

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What SQLite itself takes: the rows of a durable check-in, of an imported organisation, of an imported member, written
- * into the services' own schemas by one thread in groups, FULL, with nothing around it: no savepoints, no look-ups, no
- * sealing. The figures `checkin_vs_store`, `org_import_vs_store` and `member_import_vs_store` stand over these.
+ * What SQLite itself takes: the rows of a durable check-in, of an imported organisation, of an imported member, of an event
+ * in the stream's log, written into the services' own schemas by one thread in groups, FULL, with nothing around it: no
+ * savepoints, no look-ups, no sealing, no chain. The figures `checkin_vs_store`, `org_import_vs_store`, `member_import_vs_store`
+ * and `log_in_vs_store` stand over these.
  *
- *   store_ceiling checkin|member|organization SECONDS FOLDER [GROUP]     one line of JSON
+ *   store_ceiling checkin|member|organization|log SECONDS FOLDER [GROUP]     one line of JSON
  *
  * A check-in is its attendance, stored answer, audit row and event, and per group what the counts come to: a row for
  * each activity and for each organisation up the tree, and the cursor. A member is its row, its sealed row and its
- * event. Organisations come all in one transaction, 31,691 of them in a fresh store each time, with their events.
+ * event. An event of the log is its row, and per group the log's end and the cursor. Organisations come all in one transaction, 31,691 of them in a fresh store each time, with their events.
  */
 #include "common/base/clock.h"
 #include "common/base/id.h"
@@ -23,6 +24,7 @@
 
 STORE_SCHEMA(activity_schema, "services/activity/schema/001_core.sql");
 STORE_SCHEMA(membership_schema, "services/membership/schema/001_core.sql");
+STORE_SCHEMA(stream_schema, "services/stream/schema/001_log.sql");
 
 #define ACTIVITIES    500
 #define MEMBERS       20000
@@ -36,6 +38,7 @@ STORE_SCHEMA(membership_schema, "services/membership/schema/001_core.sql");
 #define ANSWER_SIZE   290 /* of a sealed Checkin */
 #define ORG_EVENT     110
 #define MEMBER_EVENT  70
+#define STORED_EVENT  330 /* of a MemberStateChanged, in the log */
 
 struct bench {
         struct store *store;
@@ -309,6 +312,40 @@ static int64_t members(struct bench *b, int64_t until, size_t group, struct cloc
         return done;
 }
 
+/* --- the log ---------------------------------------------------------------------------------------------------- */
+
+static void add_logged(struct bench *b, const unsigned char *random, int64_t now)
+{
+        static const char sql[] = "INSERT INTO log (seq, person, taken_us, event, salt, leaf, head, erased_by)"
+                                  " VALUES ($1, $2, $3, $4, $5, $6, $7, 0)";
+        int64_t person;
+        memcpy(&person, random, sizeof(person));
+        must(b, "log", store_exec(b->db, sql, NULL, I64(++b->seq), I64(person), I64(now), BYTES(filler, STORED_EVENT), BYTES(random, 16),
+                                  BYTES(random + 16, 32), BYTES(random + 48, 32)));
+}
+
+static int64_t logged(struct bench *b, int64_t until, size_t group, struct clock *clock)
+{
+        static const char log_end[] = "INSERT INTO log_end (id, seq, head, bytes, epoch, begun) VALUES (1, $1, $2, $3, '', 1)"
+                                      " ON CONFLICT (id) DO UPDATE SET seq = excluded.seq, head = excluded.head, bytes = excluded.bytes";
+        static const char cursor[] = "INSERT INTO rpc_cursor (name, epoch, position, topic, key) VALUES ('log', '', $1, -1, '')"
+                                     " ON CONFLICT (name) DO UPDATE SET position = excluded.position";
+        unsigned char random[80];
+        int64_t done = 0;
+        while (clock_monotonic_us() < until) {
+                begin(b);
+                for (size_t i = 0; i < group; i++) {
+                        id_random(random, sizeof(random));
+                        add_logged(b, random, clock_now_us(clock));
+                }
+                must(b, "end", store_exec(b->db, log_end, NULL, I64(b->seq), BYTES(random, 32), I64(b->seq * STORED_EVENT)));
+                must(b, "cursor", store_exec(b->db, cursor, NULL, I64(b->seq)));
+                commit(b);
+                done += (int64_t)group;
+        }
+        return done;
+}
+
 /* --- the run ---------------------------------------------------------------------------------------------------- */
 
 static int compare_times(const void *a, const void *b)
@@ -342,7 +379,7 @@ int main(int argc, char **argv)
         int64_t seconds, group = 256, done = 0, took = 0;
         if (argc < 4 || str_to_i64(str_of(argv[2]), 1, 600, &seconds) < 0 ||
             (argc > 4 && str_to_i64(str_of(argv[4]), 1, 65536, &group) < 0)) {
-                fprintf(stderr, "usage: store_ceiling checkin|member|organization SECONDS FOLDER [GROUP]\n");
+                fprintf(stderr, "usage: store_ceiling checkin|member|organization|log SECONDS FOLDER [GROUP]\n");
                 return 2;
         }
         const char *what = argv[1], *folder = argv[3];
@@ -354,6 +391,11 @@ int main(int argc, char **argv)
                 bench_open(b, folder, "activity/001_core", activity_schema);
                 int64_t from = clock_monotonic_us();
                 done = checkins(b, from + seconds * CLOCK_SECOND_US, (size_t)group, &clock);
+                took = clock_monotonic_us() - from;
+        } else if (strcmp(what, "log") == 0) {
+                bench_open(b, folder, "stream/001_log", stream_schema);
+                int64_t from = clock_monotonic_us();
+                done = logged(b, from + seconds * CLOCK_SECOND_US, (size_t)group, &clock);
                 took = clock_monotonic_us() - from;
         } else {
                 bool all = strcmp(what, "organization") == 0;

@@ -133,7 +133,7 @@ def part_log_in():
             assert n >= rows, f"{n} of {rows} events"
             return {"rate": (n - first) * 1e6 / (ended - began)}
 
-        top, our = interleaved(lambda: parts.ceiling("log"), ours)
+        top, our = interleaved(lambda: parts.ceiling("log", 1000), ours)
     figure("log_in_vs_store", our / top, 0.4, 0.8, note=f"{our:.0f}/s against {top:.0f}/s")
 
 
