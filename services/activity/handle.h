@@ -57,6 +57,9 @@ extern const struct rpc_consumer activity_consumers[];
 #define DUE_ERASE "activity.erase"
 int due_erase(struct rpc_call *call, const char *member, struct str payload);
 
+/* snapshot.c: what this service tells those who follow it late. */
+extern const struct rpc_snapshot activity_snapshots[];
+
 /* promote.c: gives free places to who waits, in order, at most PROMOTE_AT_ONCE in this transaction; the rest falls due at
  * once. seat: as it is now. */
 #define PROMOTE_AT_ONCE 500
@@ -74,6 +77,10 @@ int valid_organization_path(struct rpc_call *call, const char *code, struct str 
  * first two MEMBER_UNKNOWN while nothing of the member has come here, as in the second after it was made. */
 int require_member_or_staff(struct rpc_call *call, const char *self, const char *permission,
                             const char *member, struct str member_path, struct str activity_path) MUST_USE;
+
+/* As clients are shown it (handle_campaign.c, handle_activity.c). */
+void campaign_fill(struct rpc_call *call, Campaign *out, const struct campaign *campaign);
+void activity_fill(struct rpc_call *call, Activity *out, const struct activity *activity);
 
 /* A row by its id, or a refusal as 404. Asks for no permission. */
 int find_campaign(struct rpc_call *call, const char *id, struct campaign *ret) MUST_USE;

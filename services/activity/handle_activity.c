@@ -8,7 +8,7 @@
 
 #define DUE_END "activity.end"
 
-static void fill(struct rpc_call *call, Activity *out, const struct activity *a)
+void activity_fill(struct rpc_call *call, Activity *out, const struct activity *a)
 {
         ActivityCounts *counts = message_new(rpc_arena(call), &activity_v1_activity_counts_msg);
         counts->registered = (int32_t)a->registered;
@@ -133,7 +133,7 @@ int handle_create_activity(struct rpc_call *call, const CreateActivityRequest *r
         r = activity_insert(rpc_db(call), &a);
         if (r != 0)
                 return r;
-        fill(call, response, &a);
+        activity_fill(call, response, &a);
         rpc_audit_subject(call, a.id, a.organization);
         return emit_value(call, &activity_v1_activity_created_msg, response);
 }
@@ -154,7 +154,7 @@ int handle_get_activity(struct rpc_call *call, const GetActivityRequest *request
         if (r == 0 && is_hidden(call, &a))
                 r = rpc_refuse(call, NUANXIN__PROBLEM__PROBLEM_NOT_FOUND);
         if (r == 0)
-                fill(call, response, &a);
+                activity_fill(call, response, &a);
         return r;
 }
 
@@ -195,7 +195,7 @@ static int page(struct rpc_call *call, const ListActivitiesRequest *request, str
                         if (is_hidden(call, &a))
                                 continue;
                         Activity *out = message_new(arena, &activity_v1_activity_msg);
-                        fill(call, out, &a);
+                        activity_fill(call, out, &a);
                         response->activities[response->n_activities++] = out;
                         bytes += protobuf_c_message_get_packed_size(&out->base);
                         last = page_key(arena, &a);
@@ -318,7 +318,7 @@ int handle_update_activity(struct rpc_call *call, const UpdateActivityRequest *r
                 r = end_when_due(call, &a);
         if (r != 0)
                 return r;
-        fill(call, response, &a);
+        activity_fill(call, response, &a);
         rpc_audit_subject(call, a.id, a.organization);
         return emit_value(call, &activity_v1_activity_updated_msg, response);
 }
@@ -374,7 +374,7 @@ int handle_open_activity(struct rpc_call *call, const OpenActivityRequest *reque
         if (r == 0)
                 r = end_when_due(call, &a);
         if (r == 0)
-                fill(call, response, &a);
+                activity_fill(call, response, &a);
         return r;
 }
 
@@ -385,7 +385,7 @@ int handle_close_activity(struct rpc_call *call, const CloseActivityRequest *req
         if (r == 0)
                 r = become(call, &a, ACTIVITY_CLOSED, &activity_v1_activity_closed_msg, NULL);
         if (r == 0)
-                fill(call, response, &a);
+                activity_fill(call, response, &a);
         return r;
 }
 
@@ -399,7 +399,7 @@ int handle_cancel_activity(struct rpc_call *call, const CancelActivityRequest *r
         if (r == 0)
                 r = rpc_due_cancel(call, DUE_END, a.id);
         if (r == 0)
-                fill(call, response, &a);
+                activity_fill(call, response, &a);
         return r;
 }
 

@@ -4,7 +4,7 @@
  */
 #include "handle.h"
 
-static void fill(struct rpc_call *call, Campaign *out, const struct campaign *c)
+void campaign_fill(struct rpc_call *call, Campaign *out, const struct campaign *c)
 {
         out->id = (char *)c->id;
         out->organization = (char *)c->organization;
@@ -64,7 +64,7 @@ int handle_create_campaign(struct rpc_call *call, const CreateCampaignRequest *r
         r = campaign_insert(rpc_db(call), &c);
         if (r != 0)
                 return r;
-        fill(call, response, &c);
+        campaign_fill(call, response, &c);
         rpc_audit_subject(call, c.id, c.organization);
         return emit_value(call, &activity_v1_campaign_created_msg, response);
 }
@@ -78,7 +78,7 @@ int handle_get_campaign(struct rpc_call *call, const GetCampaignRequest *request
         if (r == 0 && c.state == CAMPAIGN_DRAFT && !rpc_allows(call, "activity.write", str_of(c.path)))
                 r = rpc_refuse(call, NUANXIN__PROBLEM__PROBLEM_NOT_FOUND);
         if (r == 0)
-                fill(call, response, &c);
+                campaign_fill(call, response, &c);
         return r;
 }
 
@@ -117,7 +117,7 @@ int handle_list_campaigns(struct rpc_call *call, const ListCampaignsRequest *req
                         if (c.state == CAMPAIGN_DRAFT && !rpc_allows(call, "activity.write", str_of(c.path)))
                                 continue;
                         Campaign *out = message_new(arena, &activity_v1_campaign_msg);
-                        fill(call, out, &c);
+                        campaign_fill(call, out, &c);
                         response->campaigns[response->n_campaigns++] = out;
                         bytes += protobuf_c_message_get_packed_size(&out->base);
                 }
@@ -153,7 +153,7 @@ int handle_update_campaign(struct rpc_call *call, const UpdateCampaignRequest *r
                 r = campaign_save(rpc_db(call), &c);
         if (r != 0)
                 return r;
-        fill(call, response, &c);
+        campaign_fill(call, response, &c);
         rpc_audit_subject(call, c.id, c.organization);
         return emit_value(call, &activity_v1_campaign_updated_msg, response);
 }
@@ -180,7 +180,7 @@ static int become(struct rpc_call *call, const char *id, int state,
         r = campaign_save(rpc_db(call), &c);
         if (r != 0)
                 return r;
-        fill(call, response, &c);
+        campaign_fill(call, response, &c);
         rpc_audit_subject(call, c.id, c.organization);
 
         /* CampaignOpened and CampaignClosed have the same fields at the same places. */

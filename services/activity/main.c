@@ -53,6 +53,7 @@ static const struct rpc_service activity = {
         .methods = methods,
         .migrations = activity_migrations,
         .consumers = activity_consumers,
+        .snapshots = activity_snapshots,
         .due = due,
         .organization_path = organization_path,
 };

@@ -63,6 +63,8 @@ int campaign_save(struct store_conn *db, struct campaign *campaign) MUST_USE;
 /* Newest first, those older than `before` ("": from the newest); state 0: any. campaign_read after each store_next. */
 int campaigns_query(struct store_conn *db, struct str path, struct str end, int state, const char *before,
                     int64_t limit, struct store_rows **ret_rows) MUST_USE;
+/* All of them by id, from that one on. */
+int campaigns_from_query(struct store_conn *db, const char *id, int64_t limit, struct store_rows **ret_rows) MUST_USE;
 void campaign_read(const struct store_rows *rows, struct arena *arena, struct campaign *ret);
 
 /* --- activities (store_activity.c) ----------------------------------------------------------------------------- */
@@ -96,6 +98,8 @@ struct activity_filter {
 /* By path, then id, after (after_path, after_id). */
 int activities_query(struct store_conn *db, struct str after_path, const char *after_id, struct str end,
                      const struct activity_filter *filter, int64_t limit, struct store_rows **ret_rows) MUST_USE;
+/* All of them by id, from that one on; without the counts. */
+int activities_from_query(struct store_conn *db, const char *id, int64_t limit, struct store_rows **ret_rows) MUST_USE;
 void activity_read(const struct store_rows *rows, struct arena *arena, struct activity *ret);
 
 /* --- places and registrations (store_registration.c) ------------------------------------------------------------- */
@@ -139,6 +143,13 @@ int registrations_query(struct store_conn *db, const char *activity, int state, 
 int registrations_of_member_query(struct store_conn *db, const char *member, const char *before, int64_t limit,
                                   struct store_rows **ret_rows) MUST_USE;
 void registration_read(const struct store_rows *rows, struct arena *arena, struct registration *ret);
+/* What others are told of a registration: of all by id, after that one. */
+struct registration_state {
+        const char *id, *activity, *campaign, *member, *organization;
+        int state;
+};
+int registration_states_query(struct store_conn *db, const char *after, int64_t limit, struct store_rows **ret_rows) MUST_USE;
+void registration_state_read(const struct store_rows *rows, struct arena *arena, struct registration_state *ret);
 
 /* --- check-ins (store_checkin.c) ---------------------------------------------------------------------------------- */
 
@@ -182,6 +193,15 @@ int attendances_query(struct store_conn *db, const char *activity, const char *a
 int refused_scans_query(struct store_conn *db, const char *activity, const char *after_id, int64_t limit,
                         struct store_rows **ret_rows) MUST_USE;
 void attendance_read(const struct store_rows *rows, struct arena *arena, struct attendance *ret);
+/* What others are told of an attendance: of all by activity and member, after these. */
+struct attendance_state {
+        const char *id, *activity, *campaign, *member, *organization;
+        int way;
+        int64_t occurred_us;
+};
+int attendance_states_query(struct store_conn *db, const char *after_activity, const char *after_member, int64_t limit,
+                            struct store_rows **ret_rows) MUST_USE;
+void attendance_state_read(const struct store_rows *rows, struct arena *arena, struct attendance_state *ret);
 
 /* --- counts (store_count.c) ------------------------------------------------------------------------------------------ */
 

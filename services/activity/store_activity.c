@@ -120,3 +120,9 @@ int activities_query(struct store_conn *db, struct str after_path, const char *a
         return store_query(db, filter->audience[0] ? invited : all, ret_rows, TEXT(after_path), TEXTZ(after_id),
                            TEXT(end), TEXTZ(filter->campaign), I64(filter->state), TEXTZ(filter->audience), I64(limit));
 }
+
+int activities_from_query(struct store_conn *db, const char *id, int64_t limit, struct store_rows **ret_rows)
+{
+        static const char sql[] = SELECT_WITH("0, 0, 0, 0") "WHERE a.id >= $1 ORDER BY a.id LIMIT $2";
+        return store_query(db, sql, ret_rows, TEXTZ(id), I64(limit));
+}

@@ -80,3 +80,9 @@ int campaigns_query(struct store_conn *db, struct str path, struct str end, int 
                                   "AND ($3 = 0 OR state = $3) AND ($4 = '' OR id < $4) ORDER BY id DESC LIMIT $5";
         return store_query(db, sql, ret_rows, TEXT(path), TEXT(end), I64(state), TEXTZ(before), I64(limit));
 }
+
+int campaigns_from_query(struct store_conn *db, const char *id, int64_t limit, struct store_rows **ret_rows)
+{
+        static const char sql[] = "SELECT " COLUMNS " FROM campaign WHERE id >= $1 ORDER BY id LIMIT $2";
+        return store_query(db, sql, ret_rows, TEXTZ(id), I64(limit));
+}

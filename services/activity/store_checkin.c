@@ -127,3 +127,26 @@ int refused_scans_query(struct store_conn *db, const char *activity, const char 
                 "FROM refused_scan WHERE activity = $1 AND id > $2 ORDER BY id LIMIT $3";
         return store_query(db, sql, ret_rows, TEXTZ(activity), TEXTZ(after_id), I64(limit));
 }
+
+int attendance_states_query(struct store_conn *db, const char *after_activity, const char *after_member, int64_t limit,
+                            struct store_rows **ret_rows)
+{
+        static const char sql[] =
+                "SELECT t.id, t.activity, a.campaign, t.member, t.organization, t.way, t.occurred_us FROM attendance t "
+                "CROSS JOIN activity a WHERE a.id = t.activity AND (t.activity, t.member) > ($1, $2) "
+                "ORDER BY t.activity, t.member LIMIT $3";
+        return store_query(db, sql, ret_rows, TEXTZ(after_activity), TEXTZ(after_member), I64(limit));
+}
+
+void attendance_state_read(const struct store_rows *rows, struct arena *arena, struct attendance_state *ret)
+{
+        *ret = (struct attendance_state){
+                .id = store_text_dup(rows, 0, arena),
+                .activity = store_text_dup(rows, 1, arena),
+                .campaign = store_text_dup(rows, 2, arena),
+                .member = store_text_dup(rows, 3, arena),
+                .organization = store_text_dup(rows, 4, arena),
+                .way = (int)store_i64(rows, 5),
+                .occurred_us = store_i64(rows, 6),
+        };
+}

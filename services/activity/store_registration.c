@@ -178,3 +178,25 @@ int registrations_of_member_query(struct store_conn *db, const char *member, con
         static const char sql[] = SELECT "WHERE r.member = $1 AND ($2 = '' OR r.id < $2) ORDER BY r.id DESC LIMIT $3";
         return store_query(db, sql, ret_rows, TEXTZ(member), TEXTZ(before), I64(limit));
 }
+
+/* --- for others --------------------------------------------------------------------------------------------------- */
+
+int registration_states_query(struct store_conn *db, const char *after, int64_t limit, struct store_rows **ret_rows)
+{
+        static const char sql[] =
+                "SELECT g.id, g.activity, a.campaign, g.member, g.organization, g.state FROM registration g "
+                "CROSS JOIN activity a WHERE a.id = g.activity AND g.id > $1 ORDER BY g.id LIMIT $2";
+        return store_query(db, sql, ret_rows, TEXTZ(after), I64(limit));
+}
+
+void registration_state_read(const struct store_rows *rows, struct arena *arena, struct registration_state *ret)
+{
+        *ret = (struct registration_state){
+                .id = store_text_dup(rows, 0, arena),
+                .activity = store_text_dup(rows, 1, arena),
+                .campaign = store_text_dup(rows, 2, arena),
+                .member = store_text_dup(rows, 3, arena),
+                .organization = store_text_dup(rows, 4, arena),
+                .state = (int)store_i64(rows, 5),
+        };
+}

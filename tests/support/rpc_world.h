@@ -46,13 +46,24 @@ static inline void world_must(int r, const char *what, const char *error)
         exit(1);
 }
 
-static inline void world_write(struct world *w)
+/* The one that may write, with the schema there. */
+static inline struct store_writer *world_writer(struct world *w)
 {
+        const struct store_migration *schema = w->service->migrations ? w->service->migrations : world_schema;
         struct store_writer *writer;
         const char *error = "";
+        size_t n = 0;
+        while (schema[n].name)
+                n++;
         world_must(store_writer_acquire(w->store, "one", false, &writer, &error), "writer", error);
         world_must(store_migrate(store_writer_conn(writer), rpc_migrations, rpc_n_migrations, &error), "rpc", error);
-        world_must(store_migrate(store_writer_conn(writer), world_schema, 1, &error), "schema", error);
+        world_must(store_migrate(store_writer_conn(writer), schema, n, &error), "schema", error);
+        return writer;
+}
+
+static inline void world_write(struct world *w)
+{
+        struct store_writer *writer = world_writer(w);
         rpc_server_open_readers(w->server);
         rpc_server_become_writer(w->server, writer, w->client);
 }
