@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The outbox's epoch and its trimming. How events get their positions: numbers.c.
+ * The outbox's epoch, its trimming, and what is forgotten in it. How events get their positions: numbers.c.
  */
 #include "common/rpc/schema.h"
 #include "common/rpc/write_lane.h"
+
+#include "contract/internal_v1.h"
 
 /* Events are kept at least so long, and at most so long, or so many, if a known consumer still needs them; who comes
  * later begins with a snapshot. A consumer that was not heard of for the longest time is forgotten. */
@@ -11,6 +13,8 @@
 #define KEPT_MOST_US  (7 * CLOCK_DAY_US)
 #define KEPT_MOST     1000000
 #define TRIM_ROWS     2000
+
+#define FORGET_AT_ONCE 10000 /* positions looked at */
 
 int outbox_load_epoch(struct write_lane *lane)
 {
@@ -64,4 +68,66 @@ int outbox_trim(struct write_lane *lane, void *arg)
                 return r;
         return store_exec(lane->db, sql, NULL, I64(TRIM_ROWS), I64(head), I64(slowest), I64(now - KEPT_LEAST_US),
                           I64(now - KEPT_MOST_US), I64(head - KEPT_MOST));
+}
+
+/* --- forgetting ------------------------------------------------------------------------------------------------- */
+
+static int first_number(int r, struct store_rows *rows, int64_t *ret)
+{
+        if (r == 0)
+                r = store_next(rows);
+        if (r == 1)
+                *ret = store_i64(rows, 0);
+        return r == 1 ? 0 : r;
+}
+
+static int read_ends(struct rpc_call *call, int64_t *ret_oldest, int64_t *ret_head)
+{
+        static const char oldest[] = "SELECT COALESCE(MIN(seq), 1) FROM rpc_outbox";
+        static const char head[] = "SELECT COALESCE(MAX(seq), 0) FROM rpc_outbox";
+        _cleanup_(store_rows_closep) struct store_rows *first = NULL;
+        _cleanup_(store_rows_closep) struct store_rows *last = NULL;
+        int r = store_query(call->db, oldest, &first);
+        r = first_number(r, first, ret_oldest);
+        if (r == 0)
+                r = store_query(call->db, head, &last);
+        return r == 0 ? first_number(r, last, ret_head) : r;
+}
+
+/* How many events about it have no position yet: on a shared store those of the last moment. */
+static int read_arriving(struct rpc_call *call, const char *subject, int64_t *ret_n)
+{
+        static const char sql[] = "SELECT COUNT(*) FROM rpc_arrival WHERE subject = $1";
+        _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
+        if (!call->writer->shared)
+                return 0;
+        int r = store_query(call->db, sql, &rows, TEXTZ(subject));
+        return first_number(r, rows, ret_n);
+}
+
+int rpc_forget_events(struct rpc_call *call, const struct contract_message *const *types, const char *subject,
+                      int64_t *position, bool *ret_all)
+{
+        static const char sql[] = "UPDATE rpc_outbox SET type = $1, data = $2 WHERE seq > $3 AND seq <= $4 "
+                                  "AND subject = $5 AND type = $6";
+        const struct contract_message *forgotten = &internal_v1_event_forgotten_msg;
+        Nuanxin__Internal__V1__EventForgotten event = NUANXIN__INTERNAL__V1__EVENT_FORGOTTEN__INIT;
+        int64_t oldest = 1, head = 0, arriving = 0;
+        if (!call->writer)
+                return -EPERM;
+        int r = read_ends(call, &oldest, &head);
+        if (r == 0)
+                r = read_arriving(call, subject, &arriving);
+        int64_t from = *position > oldest - 1 ? *position : oldest - 1;
+        int64_t to = head - from > FORGET_AT_ONCE ? from + FORGET_AT_ONCE : head;
+        event.subject = (char *)subject;
+        struct str data = message_pack(call->arena, &event);
+        for (size_t i = 0; types[i] && r == 0; i++)
+                r = store_exec(call->db, sql, NULL, TEXTZ(forgotten->name), BYTES(data.p, data.n), I64(from),
+                               I64(to), TEXTZ(subject), TEXTZ(types[i]->name));
+        if (r != 0)
+                return r;
+        *position = to;
+        *ret_all = to == head && !arriving;
+        return 0;
 }

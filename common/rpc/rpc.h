@@ -93,6 +93,11 @@ size_t rpc_scope(struct rpc_call *call, const char *codes[64]);
 /* An event in this transaction. subject: the id of what it happened to; organization: code or "". */
 int rpc_emit(struct rpc_call *call, const struct contract_message *type, const void *event, const char *subject,
              const char *organization) MUST_USE;
+/* Overwrites the events of these types (NULL-terminated) about `subject` that stand in the outbox, some positions at a time,
+ * after *position (0 at first), which it moves. For due work once the person is erased: whoever has not read them yet needs
+ * them no more. *ret_all: nothing that was told before this work was added is left. */
+int rpc_forget_events(struct rpc_call *call, const struct contract_message *const *types, const char *subject,
+                      int64_t *position, bool *ret_all) MUST_USE;
 /* The audit row is written for every write by itself; these say more in it. Copied. */
 void rpc_audit_subject(struct rpc_call *call, const char *subject, const char *organization);
 void rpc_audit_purpose(struct rpc_call *call, const char *purpose); /* of revealing SENSITIVE data */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the handlers share: entity tags, field masks, finding an organisation.
+ * What the handlers share: entity tags, field masks, finding an organisation or a member.
  */
 #include "services/membership/handle.h"
 
@@ -53,4 +53,22 @@ int organization_path(struct rpc_call *call, struct str code, struct str *ret_pa
         if (r == 0)
                 *ret_path = str_of(o.path);
         return r;
+}
+
+int find_member(struct rpc_call *call, const char *id, enum reach reach, struct member *ret)
+{
+        int r = member_get(rpc_db(call), rpc_arena(call), id, ret);
+        if (r == -ENOENT)
+                return rpc_refuse(call, PROBLEM(NOT_FOUND));
+        if (r == 0)
+                r = reach == OWN_TOO ? rpc_require_member(call, id, str_of(ret->path))
+                                     : rpc_require(call, str_of(ret->path));
+        rpc_audit_subject(call, id, r == 0 ? ret->organization : "");
+        return r;
+}
+
+int find_person(struct rpc_call *call, const char *id, enum reach reach, struct member *ret)
+{
+        int r = find_member(call, id, reach, ret);
+        return r == 0 && ret->erased ? rpc_refuse(call, PROBLEM(MEMBER_ERASED)) : r;
 }

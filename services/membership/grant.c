@@ -17,6 +17,9 @@ int grants_take(struct rpc_call *call, const char *permission, RoleGrant *const 
                         return r;
                 if (!rpc_allows(call, permission, str_of(o.path)))
                         return rpc_refuse(call, PROBLEM(PERMISSION_DENIED), permission);
+                if (asked[i]->role == NUANXIN__TYPE__ROLE__ROLE_AGENCY) /* has its rights by an agreement, not by a grant */
+                        return rpc_invalid(call, arena_printf(rpc_arena(call), "/grants/%zu/role", i), "in",
+                                           "is for agencies alone", "仅用于外部机构");
                 out[i] = (struct role_grant){(int)asked[i]->role, o.code};
         }
         return 0;

@@ -22,6 +22,14 @@ bool mask_has(const Google__Protobuf__FieldMask *mask, const char *name, bool ot
 int find_organization(struct rpc_call *call, const char *code, struct organization *ret) MUST_USE;
 /* Likewise, but PROBLEM_ORGANIZATION_NOT_VALID if it is not valid now: for what it gets anew. */
 int find_valid_organization(struct rpc_call *call, const char *code, struct organization *ret) MUST_USE;
+
+/* The member, if the caller may: staff there, or with OWN_TOO the member. RPC_REFUSED if not, or if there is none. Tells the
+ * audit. */
+enum reach { STAFF_ONLY, OWN_TOO };
+int find_member(struct rpc_call *call, const char *id, enum reach reach, struct member *ret) MUST_USE;
+/* Likewise, but somebody of whom there is more than the id: else PROBLEM_MEMBER_ERASED. */
+int find_person(struct rpc_call *call, const char *id, enum reach reach, struct member *ret) MUST_USE;
+
 /* The path of an organisation for the dispatcher; "" is "/", above all. */
 int organization_path(struct rpc_call *call, struct str code, struct str *ret_path) MUST_USE;
 
@@ -31,6 +39,7 @@ int emit_organization(struct rpc_call *call, const struct organization *o) MUST_
 int snapshot_organizations(struct rpc_call *call, const char *key, unsigned limit);
 int snapshot_members(struct rpc_call *call, const char *key, unsigned limit);
 int snapshot_erasures(struct rpc_call *call, const char *key, unsigned limit);
+int snapshot_consents(struct rpc_call *call, const char *key, unsigned limit);
 
 int handle_get_organization(struct rpc_call *call, const GetOrganizationRequest *request,
                             Organization *response);
@@ -134,3 +143,17 @@ int handle_find_members(struct rpc_call *call, const FindMembersRequest *request
                         FindMembersResponse *response);
 int handle_get_member_card(struct rpc_call *call, const GetMemberCardRequest *request, MemberCard *response);
 int handle_import_members(struct rpc_call *call, const ImportMembersRequest *request, Operation *response);
+
+/* --- consents ------------------------------------------------------------------------------------------- */
+
+int handle_give_consent(struct rpc_call *call, const GiveConsentRequest *request, Consent *response);
+int handle_withdraw_consent(struct rpc_call *call, const WithdrawConsentRequest *request,
+                            ListConsentsResponse *response);
+int handle_list_consents(struct rpc_call *call, const ListConsentsRequest *request,
+                         ListConsentsResponse *response);
+/* Nothing of them is left, some time later also in what is still told of them. */
+int consents_erase(struct rpc_call *call, const char *member) MUST_USE;
+#define DUE_FORGET_CONSENTS "consents-forget"
+int due_forget_consents(struct rpc_call *call, const char *member, struct str payload);
+/* All that the member ever gave. */
+int consents_fill(struct rpc_call *call, const char *member, Consent ***ret, size_t *ret_n) MUST_USE;

@@ -47,27 +47,6 @@ static void fill_member(struct rpc_call *call, const struct member *m, Member *o
                 message_mask(rpc_arena(call), &membership_v1_member_msg, out, NUANXIN__PRIVACY__PUBLIC);
 }
 
-enum reach { STAFF_ONLY, OWN_TOO }; /* may members do it with their own membership? */
-
-static int find_member(struct rpc_call *call, const char *id, enum reach reach, struct member *ret)
-{
-        int r = member_get(rpc_db(call), rpc_arena(call), id, ret);
-        if (r == -ENOENT)
-                return rpc_refuse(call, PROBLEM(NOT_FOUND));
-        if (r == 0)
-                r = reach == OWN_TOO ? rpc_require_member(call, id, str_of(ret->path))
-                                     : rpc_require(call, str_of(ret->path));
-        rpc_audit_subject(call, id, r == 0 ? ret->organization : "");
-        return r;
-}
-
-/* Likewise, but somebody of whom there is more than the id. */
-static int find_person(struct rpc_call *call, const char *id, enum reach reach, struct member *ret)
-{
-        int r = find_member(call, id, reach, ret);
-        return r == 0 && ret->erased ? rpc_refuse(call, PROBLEM(MEMBER_ERASED)) : r;
-}
-
 /* --- applying and states -------------------------------------------------------------------------------- */
 
 static int take_phone(struct rpc_call *call, const char *text, char out[PHONE_SIZE])
@@ -266,6 +245,9 @@ int handle_export_member_data(struct rpc_call *call, const ExportMemberDataReque
         fill_in_full(call, &m, response->member);
         response->organization_name = o.name;
         response->export_time = rpc_timestamp(call, rpc_now(call));
+        r = consents_fill(call, m.id, &response->consents, &response->n_consents);
+        if (r != 0)
+                return r;
         return is_self(call, m.id) ? 0 : member_open_secret(call, m.id, &response->id_number, &response->phone);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * nuanxin-membership: organisations, members, accounts, sessions' rights, clients. This file is its manual
+ * nuanxin-membership: organisations, members, consents, accounts, sessions' rights, clients. This file is its manual
  * and tables.
  */
 #include "common/service/service.h"
@@ -8,17 +8,20 @@
 #include "services/membership/import.h"
 
 static const char about[] =
-        "Owns the tree of organisations, the members, the accounts and API clients, and says who a session is.\n"
+        "Owns the tree of organisations, the members and what they consent to, the accounts and API clients, and says who a\n"
+        "session is.\n"
         "Counts over subtrees follow the service's own events. Imports go on after a restart where they were.\n"
         "\n"
         "Limits: an organisation file 16 MiB, a member file 1 GiB, chunks 256 KiB, a row 16 KiB.\n";
 
 STORE_SCHEMA(membership_schema_001, "services/membership/schema/001_core.sql");
 STORE_SCHEMA(membership_schema_002, "services/membership/schema/002_state_since.sql");
+STORE_SCHEMA(membership_schema_003, "services/membership/schema/003_consent.sql");
 
 static const struct store_migration migrations[] = {
         {"membership/001_core", membership_schema_001},
         {"membership/002_state_since", membership_schema_002},
+        {"membership/003_consent", membership_schema_003},
         {0},
 };
 
@@ -50,6 +53,10 @@ static const struct rpc_method methods[] = {
         MEMBERSHIP_V1_GET_OPERATION(handle_get_operation),
         MEMBERSHIP_V1_LIST_OPERATION_ERRORS(handle_list_operation_errors),
 
+        MEMBERSHIP_V1_GIVE_CONSENT(handle_give_consent),
+        MEMBERSHIP_V1_WITHDRAW_CONSENT(handle_withdraw_consent),
+        MEMBERSHIP_V1_LIST_CONSENTS(handle_list_consents),
+
         MEMBERSHIP_V1_CREATE_ACCOUNT_PREPARED(prepare_create_account, handle_create_account),
         MEMBERSHIP_V1_GET_ACCOUNT(handle_get_account),
         MEMBERSHIP_V1_LIST_ACCOUNTS(handle_list_accounts),
@@ -80,6 +87,7 @@ static const struct rpc_snapshot snapshots[] = {
         {.topic = "organization", .page = snapshot_organizations},
         {.topic = "member", .page = snapshot_members},
         {.topic = "erasure", .page = snapshot_erasures},
+        {.topic = "consent", .page = snapshot_consents},
         {0},
 };
 
@@ -87,6 +95,7 @@ static const struct rpc_due_kind due[] = {
         {.kind = "import-members", .run = import_members_step},
         {.kind = "import-forget", .run = import_members_forget},
         {.kind = "import-expire", .run = import_expire},
+        {.kind = DUE_FORGET_CONSENTS, .run = due_forget_consents},
         {0},
 };
 

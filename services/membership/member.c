@@ -213,6 +213,8 @@ int member_erase_person(struct rpc_call *call, struct member *m)
         m->erased = rpc_now(call);
         if (r == 0)
                 r = member_erase(rpc_db(call), m);
+        if (r == 0)
+                r = consents_erase(call, m->id);
         event.member = m->id;
         event.organization = m->organization;
         return r == 0 ? rpc_emit(call, &membership_v1_member_erased_msg, &event, m->id, m->organization) : r;

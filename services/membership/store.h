@@ -212,3 +212,39 @@ int member_secret_retire(struct store_conn *db,
                          const char *member) MUST_USE; /* its ID number is free again */
 /* The person's key and all that it sealed go, and everything personal here; m->erased says when. */
 int member_erase(struct store_conn *db, struct member *m) MUST_USE;
+
+/* --- consents: store_consent.c -------------------------------------------------------------------------- */
+
+/* One giving. */
+struct consent {
+        char *member, *purpose, *version;
+        int64_t giving; /* 1, 2, …: of the member for the purpose; only the last may hold */
+        int64_t given;
+        int64_t ended; /* withdrawn, or another version took its place; 0: it holds */
+};
+struct consent_list {
+        struct consent *items;
+        size_t n, room;
+};
+struct consent_state {
+        struct consent consent; /* the last giving */
+        char *organization;     /* the member's */
+};
+struct consent_state_list {
+        struct consent_state *items;
+        size_t n;
+};
+
+/* All of a member, by purpose and giving. */
+int consent_list(struct store_conn *db, struct arena *arena, const char *member,
+                 struct consent_list *ret) MUST_USE;
+int consent_last(struct store_conn *db, struct arena *arena, const char *member, const char *purpose,
+                 struct consent *ret) MUST_USE;
+int consent_count(struct store_conn *db, const char *member, int64_t *ret) MUST_USE;
+/* STORE_E_RETRY: somebody else has given or ended one meanwhile. */
+int consent_insert(struct store_conn *db, const struct consent *c) MUST_USE; /* it holds */
+int consent_end(struct store_conn *db, const struct consent *c) MUST_USE;    /* as c->ended says */
+int consent_erase(struct store_conn *db, const char *member, int64_t *ret_erased) MUST_USE;
+/* Of every member and purpose, in that order, after these two. */
+int consent_states(struct store_conn *db, struct arena *arena, const char *after_member,
+                   const char *after_purpose, int64_t limit, struct consent_state_list *ret) MUST_USE;

@@ -25,6 +25,7 @@ WHOLE = (
     "INSERT INTO campaign_count (campaign, organization, on_site, online) WITH RECURSIVE",  # rebuilds
     "INSERT INTO activity_count (activity, registered, waiting, on_site, online) SELECT",
     "INSERT INTO count_", "DELETE FROM rpc_reader WHERE seen_us", "SELECT MIN(position) FROM rpc_reader",  # a row a consumer
+    "SELECT COUNT(*) FROM rpc_arrival",  # what has no position yet
 )
 LITERAL = r'"(?:[^"\\\n]|\\.)*"'
 

@@ -8,8 +8,8 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from support.callers import (CSV, ELSEWHERE, FOR_MEMBERS, HIDDEN, PASSWORD, SOMEWHERE, Target, make_callers, requests,  # noqa: E402
-                             sign_in, stores)
+from support.callers import (CSV, ELSEWHERE, FOR_AGENCIES, FOR_MEMBERS, HIDDEN, PASSWORD, SOMEWHERE, Target,  # noqa: E402
+                             make_callers, requests, sign_in, stores)
 from support.stack import Stack  # noqa: E402
 from support.story import expect, main, story, wait_until  # noqa: E402
 
@@ -39,6 +39,8 @@ def expected(caller, operation, permission, target):
     if caller.dead:
         return {401}
     reaches = caller.reaches(target)
+    if operation in FOR_AGENCIES:
+        return {403}
     if operation in SOMEWHERE:
         return None if caller.holds(permission) else {403}
     if operation in HIDDEN:
@@ -142,7 +144,7 @@ def granting(s):
         expect(f"a grant at {organization!r}", s.call("POST", f"/v1/accounts/{s.here.account}:setGrants", {"grants": grants}, token=boss).status, status)
         body = {"name": "x", "organization": HERE, "grants": grants}
         expect(f"a client's at {organization!r}", s.call("POST", "/v1/clients", body, token=boss).status, status)
-    for role in (0, 7, 99, -1, "ROLE_ROOT", ""):
+    for role in (0, 7, 99, -1, "ROLE_ROOT", "ROLE_AGENCY", ""):  # an agency has its rights by its agreement
         grants = [{"role": role, "organization": HERE}]
         expect(f"role {role!r}", s.call("POST", f"/v1/accounts/{s.here.account}:setGrants", {"grants": grants}, token=boss).status, 400)
     staff = s.call("POST", "/v1/accounts", s.here.new_account("ROLE_STAFF"), token=boss).ok()

@@ -160,10 +160,11 @@ def export(s):
     expect("the name", data["member"]["name"], "阿依古丽·𠮷")
     assert data["organizationName"] and data["exportTime"], data
     # Whatever column there is for a person has its place in the copy, or is known to say nothing about them.
-    columns = {c for table in ("member", "member_secret") for c in s.columns("membership", table)}
+    columns = {c for table in ("member", "member_secret", "consent") for c in s.columns("membership", table)}
     told = {"id", "organization", "state", "name", "number", "id_number_masked", "phone_masked", "join_date", "created", "updated",
-            "version", "erased", "id_number", "phone"}
-    expect("columns not told", columns - told, {"generation", "member", "wrapped_key", "id_number_index", "phone_index", "live", "state_since"})
+            "version", "erased", "id_number", "phone", "purpose", "given", "ended"}
+    expect("columns not told", columns - told,
+           {"generation", "member", "wrapped_key", "id_number_index", "phone_index", "live", "state_since", "giving"})
     s.call("POST", url, token=clerk).refused(400, "invalid-argument")
     s.call("POST", url, WHY, token=s.api_key).refused(403, "permission-denied")
     s.call("POST", url, WHY, token=own_session(s, make(s, 44001)["id"])).refused(404, "not-found")

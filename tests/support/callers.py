@@ -79,7 +79,7 @@ class Target:
                  f"/v1/activities/{self.activity}/checkins", f"/v1/activities/{self.activity}/checkins?refused=true",
                  f"/v1/accounts?organization={self.county}", f"/v1/clients?organization={self.county}",
                  f"/v1/members?organization={self.county}", f"/v1/organizations?ancestor={self.county}&pageSize=1000",
-                 f"/v1/membership/operations/{self.operation}"]
+                 f"/v1/membership/operations/{self.operation}", f"/v1/members/{self.member}/consents"]
         return {path: s.call("GET", path, token=admin).ok() for path in paths}
 
 
@@ -110,6 +110,9 @@ def requests(t, caller_member=""):
         "Membership_ListMembers": ("GET", f"/v1/members?organization={t.county}"),
         "Membership_RevealMember": ("POST", member + ":reveal", purpose),
         "Membership_ExportMemberData": ("POST", member + ":exportData", purpose),
+        "Membership_GiveConsent": ("POST", member + "/consents", {"purpose": "hospital-care", "version": "1"}),
+        "Membership_ListConsents": ("GET", member + "/consents"),
+        "Membership_WithdrawConsent": ("POST", member + "/consents:withdraw", {}),
         "Membership_FindMembers": ("POST", "/v1/members:find", {"idNumber": t.people[0]["idNumber"], **purpose}),
         "Membership_GetMemberCard": ("GET", member + "/card"),
         "Membership_ImportMembers": ("POST", f"/v1/members:import?organization={t.county}&validateOnly=true",
@@ -143,6 +146,9 @@ def requests(t, caller_member=""):
         "Activities_CreateCheckin": ("POST", activity + "/checkins", {"online": t.member}),
         "Activities_BatchCreateCheckins": ("POST", activity + "/checkins:batchCreate", {"scans": [{"member": t.member}]}),
         "Activities_ListCheckins": ("GET", activity + "/checkins"),
+        "Stream_FetchEvents": ("GET", "/v1/events"),
+        "Stream_StreamEvents": ("GET", "/v1/events:stream"),
+        "Stream_FetchSnapshot": ("GET", "/v1/events:snapshot"),
         # What ends things comes last: whoever may, does.
         "Activities_CancelRegistration": ("POST", registration + ":cancel", {}),
         "Activities_CloseActivity": ("POST", activity + ":close", {}),
@@ -167,6 +173,8 @@ ELSEWHERE = {"Membership_CreateSession", "Membership_DeleteSession"}  # public, 
 # Whoever holds the permission anywhere gets an answer, in which what is out of scope does not appear.
 SOMEWHERE = {"Membership_FindMembers", "Membership_ImportOrganizations", "Activities_GetCampaign", "Activities_ListCampaigns",
              "Activities_GetActivity", "Activities_ListActivities"}
+# Whoever it is, and whatever the role: agencies alone.
+FOR_AGENCIES = {"Stream_FetchEvents", "Stream_StreamEvents", "Stream_FetchSnapshot"}
 # An app backend acts for its members with these.
 FOR_MEMBERS = {"Activities_CreateRegistration": "registration.self", "Activities_GetRegistration": "registration.self",
                "Activities_CancelRegistration": "registration.self", "Activities_ListMemberRegistrations": "registration.self",
