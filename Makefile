@@ -50,7 +50,7 @@ WKT      := google/protobuf/any.proto google/protobuf/timestamp.proto google/pro
 SERVICES := $(sort $(notdir $(patsubst %/main.c,%,$(wildcard services/*/main.c))))
 COMMON_C := $(sort $(wildcard common/*/*.c))
 PBC_C    := $(patsubst proto/%.proto,$(BUILD)/gen/%.pb-c.c,$(PROTOS)) $(patsubst %.proto,$(BUILD)/gen/%.pb-c.c,$(WKT))
-CONTRACT_C := $(addprefix $(BUILD)/gen/contract/,contract.c openapi.c docs.c)
+CONTRACT_C := $(addprefix $(BUILD)/gen/contract/,contract.c openapi.c asyncapi.c docs.c)
 PBC_H    := $(PBC_C:.c=.h)
 LIB      := $(BUILD)/libnuanxin.a
 BINS     := $(foreach s,$(SERVICES),$(BUILD)/bin/$(if $(filter cli,$s),nuanxin,nuanxin-$s))

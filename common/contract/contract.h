@@ -31,7 +31,7 @@ struct contract_field {
         Nuanxin__Privacy privacy;
         bool required, uuid, unique, output_only, internal;
         bool has_range;
-        bool raw_json; /* bytes that are JSON as it stands */
+        bool raw_json; /* bytes that are a list of CloudEvents in JSON, as it stands */
         bool is_map; /* repeated entry message with key = 1, value = 2 */
         uint32_t min_length, max_length, max_items; /* 0: no bound (only where the compiler allows it) */
         int64_t range_min, range_max;
@@ -130,8 +130,10 @@ extern const struct contract_problem contract_problems[];
 extern const unsigned contract_n_problems;
 const struct contract_problem *contract_problem_of(Nuanxin__Problem value); /* never NULL: unknown reads as internal */
 
-/* The OpenAPI 3.1 document (JSON) and its readable page (HTML), as bytes. */
+/* The OpenAPI 3.1 document (JSON), the AsyncAPI 3.0 document of the events (JSON) and their readable page (HTML), as bytes. */
 extern const char contract_openapi_json[];
 extern const size_t contract_openapi_json_size;
+extern const char contract_asyncapi_json[];
+extern const size_t contract_asyncapi_json_size;
 extern const char contract_docs_html[];
 extern const size_t contract_docs_html_size;

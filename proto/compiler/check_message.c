@@ -165,13 +165,13 @@ static void check_field(const struct message *x, const struct field *f, struct r
 
 /* --- events ----------------------------------------------------------------------------------------------- */
 
-/* The path of a SENSITIVE field in or below f; NULL if there is none. */
-static const char *sensitive_in(struct arena *arena, const struct field *f)
+/* The path of a field of that class in or below f; NULL if there is none. */
+static const char *privacy_in(struct arena *arena, const struct field *f, Nuanxin__Privacy privacy)
 {
-        if (f->rule->privacy == NUANXIN__PRIVACY__SENSITIVE)
+        if (f->rule->privacy == privacy)
                 return f->name;
         for (size_t i = 0; f->message && i < f->message->n_fields; i++) {
-                const char *below = sensitive_in(arena, &f->message->fields[i]);
+                const char *below = privacy_in(arena, &f->message->fields[i], privacy);
                 if (below)
                         return arena_printf(arena, "%s.%s", f->name, below);
         }
@@ -193,10 +193,16 @@ static void check_event(const struct message *x, struct refusals *r)
                 refuse(r, x->place, "%s: event part \"%s\" is no string field of it", short_of(x), x->event->part);
         if (x->event->notice && !x->event->person[0])
                 refuse(r, x->place, "%s: a notice without person", short_of(x));
+        if (x->event->notice && x->event->internal)
+                refuse(r, x->place, "%s: a notice that is internal reaches nobody", short_of(x));
         for (size_t i = 0; i < x->n_fields; i++) {
-                const char *path = sensitive_in(r->arena, &x->fields[i]);
+                const char *path = privacy_in(r->arena, &x->fields[i], NUANXIN__PRIVACY__SENSITIVE);
                 if (path)
                         refuse(r, x->fields[i].place, "event %s: field %s is SENSITIVE", short_of(x), path);
+                path = privacy_in(r->arena, &x->fields[i], NUANXIN__PRIVACY__PERSONAL);
+                if (path && !x->event->person[0])
+                        refuse(r, x->fields[i].place, "event %s: field %s is PERSONAL, but it says of nobody whom it is about",
+                               short_of(x), path);
         }
 }
 

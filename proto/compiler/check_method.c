@@ -94,6 +94,12 @@ static void check_effects(const struct method *x, struct refusals *r)
                 needs_field(x, x->input, "wait", TYPE(INT32), "event_stream", r);
                 needs_field(x, x->output, "cursor", TYPE(STRING), "event_stream", r);
                 needs_field(x, x->output, "events", TYPE(BYTES), "event_stream", r);
+                const struct field *events = message_find_field(x->output, STR("events"));
+                if (events && !events->rule->raw_json)
+                        refuse(r, x->place, "method %s: event_stream needs raw_json of the field events in %s", x->rpc,
+                               x->output->name);
+                if (x->http && strcmp(x->http, "GET") != 0)
+                        refuse(r, x->place, "method %s: event_stream is for GET", x->rpc);
         }
         if (x->rule->session == NUANXIN__SESSION_EFFECT__SESSION_OPEN) {
                 needs_field(x, x->output, "principal", TYPE(MESSAGE), "SESSION_OPEN", r);

@@ -6,6 +6,7 @@
 #include "emit.h"
 
 #include "http.h"
+#include "reached.h"
 #include "schema.h"
 #include "shape.h"
 #include "source.h"
@@ -57,7 +58,7 @@ static void type_of(struct buf *out, const struct field *f)
         else if (value->message)
                 text(out, strrchr(value->message->name, '.') + 1);
         else
-                text(out, field_type_name(value));
+                text(out, value->rule->raw_json ? "list of events" : field_type_name(value));
 }
 
 static void tag(struct buf *out, const char *s)
@@ -92,6 +93,8 @@ static void rules_of(struct buf *out, struct arena *a, const struct field *f)
                 tag(out, arena_printf(a, "one of: %s", f->oneof));
         for (size_t i = 0; i < r->n_in; i++)
                 tag(out, r->in[i]);
+        if (r->raw_json)
+                tag(out, "CloudEvents");
         if (r->pattern[0])
                 element(out, "code", r->pattern);
 }
@@ -155,6 +158,8 @@ static void curl(struct buf *out, struct arena *a, const struct method *x)
                    example_path(a, x));
         if (strcmp(x->rule->permission, "public") != 0)
                 buf_add_z(&line, " \\\n  -H \"Authorization: Bearer $TOKEN\"");
+        if (x->rule->event_stream)
+                buf_add_z(&line, " \\\n  -N -H 'Accept: text/event-stream'");
         if (http_writes(x))
                 buf_add_z(&line, " \\\n  -H \"Idempotency-Key: $(uuidgen)\"");
         if (x->rule->upload)
@@ -169,7 +174,10 @@ static void example_answer(struct buf *out, struct arena *a, const struct method
 {
         struct buf body = {0};
         struct json j = {.out = &body, .lines = JSON_DEPTH_MAX, .indent = true};
-        example_message(&j, a, x->output, true);
+        if (x->rule->event_stream)
+                buf_add_z(&body, EXAMPLE_STREAM);
+        else
+                example_message(&j, a, x->output, true);
         code(out, "Answer", &body);
 }
 
@@ -221,6 +229,8 @@ static void method(struct buf *out, const struct model *m, const struct method *
                 tag(out, "takes text/csv");
         if (x->rule->export)
                 tag(out, "also text/csv and application/x-ndjson, all pages");
+        if (x->rule->event_stream)
+                tag(out, "text/event-stream, without end");
         if (http_takes_etag(x))
                 tag(out, "If-Match");
         if (http_gives_etag(x) && !http_writes(x))
@@ -242,11 +252,25 @@ static void method(struct buf *out, const struct model *m, const struct method *
 
 /* --- types and problems ----------------------------------------------------------------------------------------------- */
 
+static void marks(struct buf *out, struct arena *a, const Nuanxin__EventRule *event)
+{
+        buf_add_z(out, "<p>");
+        tag(out, arena_printf(a, "topic: %s", event->topic));
+        tag(out, arena_printf(a, "subject: %s", event->subject));
+        if (event->person[0])
+                tag(out, arena_printf(a, "about the person: %s (PERSONAL)", event->person));
+        if (event->notice)
+                tag(out, "notice");
+        buf_add_z(out, "</p>\n");
+}
+
 static void message(struct buf *out, struct arena *a, const struct message *x)
 {
         bool any = false;
         buf_printf(out, "<section class=\"type\" id=\"%s\"><h3>%s</h3>\n", schema_name(x->name), schema_name(x->name));
         element(out, "p", source_comment(a, x->place));
+        if (x->event)
+                marks(out, a, x->event);
         for (size_t i = 0; i < x->n_fields; i++) {
                 if (x->fields[i].rule->internal)
                         continue;
@@ -296,11 +320,6 @@ static void roles(struct buf *out, const struct model *m)
         buf_add_z(out, "</table>\n");
 }
 
-static bool is_public(const char *package)
-{
-        return package_is_ours(package) && !str_starts(str_of(package), STR("nuanxin.internal."));
-}
-
 /* Is it shown with a method already? */
 static bool is_request(const struct model *m, const struct message *x)
 {
@@ -310,20 +329,44 @@ static bool is_request(const struct model *m, const struct message *x)
         return false;
 }
 
+static bool is_shown_event(const struct message *x)
+{
+        return x->event && !x->event->internal;
+}
+
+/* What comes over HTTP or in an event: the rest is for the bus. */
+static void reach(struct reached *r, const struct model *m)
+{
+        for (size_t i = 0; i < m->n_methods; i++) {
+                if (!m->methods[i].http)
+                        continue;
+                reach_message(r, m->methods[i].input);
+                reach_message(r, m->methods[i].output);
+        }
+        for (size_t i = 0; i < m->n_messages; i++)
+                if (is_shown_event(m->messages[i]))
+                        reach_message(r, m->messages[i]);
+}
+
 static void types(struct buf *out, const struct model *m)
 {
+        struct reached r = {0};
+        reach(&r, m);
         buf_add_z(out, "<h2 id=\"types\">Types</h2>\n");
         for (size_t i = 0; i < m->n_messages; i++)
-                if (is_public(m->messages[i]->place.file->package) && !m->messages[i]->map_entry &&
-                    !m->messages[i]->event && !is_request(m, m->messages[i]))
+                if (reached_has(&r, m->messages[i]->name) && !m->messages[i]->map_entry && !m->messages[i]->event &&
+                    !is_request(m, m->messages[i]))
                         message(out, m->arena, m->messages[i]);
         for (size_t i = 0; i < m->n_enums; i++)
-                if (is_public(m->enums[i]->place.file->package))
+                if (reached_has(&r, m->enums[i]->name))
                         enumeration(out, m->arena, m->enums[i]);
-        buf_add_z(out, "<h2 id=\"events\">Events</h2>\n<p class=\"prose\">What services tell each other on the bus as it happens; "
-                       "over HTTP a client reads the resource. The type of an event is its full name, nuanxin. in front.</p>\n");
+        reached_done(&r);
+        buf_add_z(out, "<h2 id=\"events\">Events</h2>\n<p class=\"prose\">What an agency can read as it happens, in CloudEvents; "
+                       "<a href=\"/asyncapi.json\">asyncapi.json</a> has them for programs. The type of an event is its full name, "
+                       "nuanxin. in front. One about a person comes only while that person consents to a purpose of the agency's, "
+                       "or for one that the law gives it; a notice asks to delete what is held of the person.</p>\n");
         for (size_t i = 0; i < m->n_messages; i++)
-                if (m->messages[i]->event)
+                if (is_shown_event(m->messages[i]))
                         message(out, m->arena, m->messages[i]);
 }
 
@@ -399,7 +442,8 @@ static void navigation(struct buf *out, const struct model *m)
         each_method(out, m, navigation_line);
         buf_add_z(out, "</ul><h2>Reference</h2><ul><li><a href=\"#roles\">Roles and permissions</a>"
                        "<li><a href=\"#problems\">Problems</a><li><a href=\"#types\">Types</a><li><a href=\"#events\">Events</a>"
-                       "<li><a href=\"/openapi.json\">openapi.json</a></ul></div></nav>\n");
+                       "<li><a href=\"/openapi.json\">openapi.json</a>"
+                       "<li><a href=\"/asyncapi.json\">asyncapi.json</a></ul></div></nav>\n");
 }
 
 static void method_section(struct buf *out, const struct model *m, const struct method *x, bool first)

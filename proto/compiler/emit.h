@@ -15,7 +15,7 @@ struct pasts {
         size_t n;
 };
 
-/* contract.c: all tables of common/contract/contract.h but the two documents. */
+/* contract.c: all tables of common/contract/contract.h but the documents. */
 void emit_tables(struct buf *out, const struct model *model, const struct pasts *inputs, const struct pasts *outputs,
                  const char *version, const char *hash);
 
@@ -24,6 +24,9 @@ void emit_header(struct buf *out, const struct model *model, const struct packag
 
 /* The OpenAPI 3.1 document. */
 void emit_openapi(struct buf *out, const struct model *model, const char *hash);
+
+/* The AsyncAPI 3.0 document. */
+void emit_asyncapi(struct buf *out, const struct model *model, const char *hash);
 
 /* The page at /docs, with its style sheet and the guide that it opens with. */
 void emit_docs(struct buf *out, const struct model *model, const char *hash, struct str style, struct str guide);

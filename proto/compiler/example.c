@@ -90,10 +90,46 @@ const char *example_text(struct arena *arena, const struct field *f)
         }
 }
 
+void example_event(struct json *j, struct arena *arena, const char *type, const char *subject,
+                   const struct message *data)
+{
+        struct str rest = str_of(type);
+        str_cut(&rest, '.');
+        struct str service = str_cut(&rest, '.');
+        json_open(j, '{');
+        json_member(j, "specversion", "1.0");
+        json_member(j, "id", "01976a5e-7c00-7000-8000-000000000042");
+        json_member(j, "source", arena_printf(arena, "urn:nuanxin:%.*s", (int)service.n, service.p));
+        json_member(j, "type", type);
+        json_member(j, "subject", subject);
+        json_member(j, "time", "2026-05-29T08:00:00Z");
+        json_member(j, "datacontenttype", "application/json");
+        json_member(j, "dataschema", arena_printf(arena, "urn:nuanxin:schema:%s", type));
+        json_member(j, "sequence", "42");
+        json_key(j, "data");
+        if (data) {
+                example_message(j, arena, data, true);
+        } else {
+                json_open(j, '{');
+                json_close(j, '}');
+        }
+        json_close(j, '}');
+}
+
+/* Which events they are, the contract of a method does not say. */
+static void events_example(struct json *j, struct arena *arena)
+{
+        json_open(j, '[');
+        example_event(j, arena, "nuanxin.activity.v1.ActivityEnded", EXAMPLE_UUID, NULL);
+        json_close(j, ']');
+}
+
 static void example_value(struct json *j, struct arena *arena, const struct field *f, bool answer)
 {
         if (f->message && (!message_is_wkt(f->message) || strcmp(f->message->name, "google.protobuf.Empty") == 0))
                 example_message(j, arena, f->message, answer);
+        else if (f->rule->raw_json)
+                events_example(j, arena);
         else if (f->pb->type == TYPE(BOOL))
                 json_bool(j, bool_example(f)[0] == 't');
         else if (f->pb->type == TYPE(STRING) || f->pb->type == TYPE(BYTES) || f->message || f->enumeration || is_64_bit(f))

@@ -29,7 +29,12 @@ const char *problem_text(struct arena *arena, const char *detail);              
 
 /* Writes an example of a message, as a client would send it (or the service answer it). */
 void example_message(struct json *j, struct arena *arena, const struct message *message, bool answer);
+/* An event as CloudEvents; data NULL: an empty object stands for it. */
+void example_event(struct json *j, struct arena *arena, const char *type, const char *subject,
+                   const struct message *data);
 /* The request body of a method; false (nothing written) if it has none in JSON. */
 bool example_body(struct json *j, struct arena *arena, const struct method *method);
+/* Server-sent events, as a stream of them begins. */
+#define EXAMPLE_STREAM "id: 1f2e3d4c:42\ndata: {\"specversion\":\"1.0\",\"type\":\"nuanxin.activity.v1.CheckinRecorded\",…}\n\n"
 const char *example_text(struct arena *arena, const struct field *field); /* of a path or query value */
 const char *example_path(struct arena *arena, const struct method *method); /* with values for its variables */

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The contract compiler: proto/ as a descriptor set in, C tables, headers, openapi.json and the page of /docs out.
+ * The contract compiler: proto/ as a descriptor set in, C tables, headers, openapi.json, asyncapi.json and the page of
+ * /docs out.
  *
  *     contract-compiler --descriptors FILE --lock FILE --page FOLDER --release TEXT --out FOLDER
  *     contract-compiler --descriptors FILE --lock FILE --update-lock
  *
  * Everything that is wrong with the contract is printed as "file:line: what", and nothing is written. Otherwise
- * FOLDER has contract.c (tables), openapi.c and docs.c (the documents as bytes), one header a package, and the two
+ * FOLDER has contract.c (tables), openapi.c, asyncapi.c and docs.c (the documents as bytes), one header a package, and the
  * documents themselves. With --update-lock the lock file takes in what is new, and that is all.
  */
 #include "check.h"
@@ -65,23 +66,35 @@ static int page_read(const char *folder, const char *name, struct buf *out)
         return r;
 }
 
+/* NAME.json as it is, and NAME.c with its bytes. */
+static int write_document(const char *out, const char *name, const char *suffix, struct str text)
+{
+        struct buf c = {0};
+        char file[64], symbol[64];
+        snprintf(file, sizeof(file), "%s.%s", name, suffix);
+        snprintf(symbol, sizeof(symbol), "contract_%s_%s", name, suffix);
+        int r = file_write(out, file, text);
+        emit_bytes(&c, symbol, text);
+        snprintf(file, sizeof(file), "%s.c", name);
+        r = r ? r : file_write(out, file, buf_str(&c));
+        buf_done(&c);
+        return r;
+}
+
 static int write_documents(const struct model *m, const char *page, const char *out, const char *hash)
 {
-        struct buf json = {0}, html = {0}, c = {0}, style = {0}, guide = {0};
+        struct buf text = {0}, style = {0}, guide = {0};
         int r = page ? page_read(page, "style.css", &style) : 0;
         r = r || !page ? r : page_read(page, "guide.html", &guide);
-        emit_openapi(&json, m, hash);
-        emit_docs(&html, m, hash, buf_str(&style), buf_str(&guide));
-        r = r ? r : file_write(out, "openapi.json", buf_str(&json));
-        r = r ? r : file_write(out, "docs.html", buf_str(&html));
-        emit_bytes(&c, "contract_openapi_json", buf_str(&json));
-        r = r ? r : file_write(out, "openapi.c", buf_str(&c));
-        c.n = 0;
-        emit_bytes(&c, "contract_docs_html", buf_str(&html));
-        r = r ? r : file_write(out, "docs.c", buf_str(&c));
-        buf_done(&json);
-        buf_done(&html);
-        buf_done(&c);
+        emit_openapi(&text, m, hash);
+        r = r ? r : write_document(out, "openapi", "json", buf_str(&text));
+        text.n = 0;
+        emit_asyncapi(&text, m, hash);
+        r = r ? r : write_document(out, "asyncapi", "json", buf_str(&text));
+        text.n = 0;
+        emit_docs(&text, m, hash, buf_str(&style), buf_str(&guide));
+        r = r ? r : write_document(out, "docs", "html", buf_str(&text));
+        buf_done(&text);
         buf_done(&style);
         buf_done(&guide);
         return r;

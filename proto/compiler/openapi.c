@@ -5,6 +5,7 @@
 #include "emit.h"
 
 #include "name.h"
+#include "reached.h"
 #include "schema.h"
 #include "source.h"
 
@@ -16,6 +17,7 @@ struct document {
         const struct model *m;
         const struct method **methods; /* over HTTP, by path and verb */
         size_t n_methods;
+        bool has_events; /* an answer holds some */
 };
 
 /* --- parameters ---------------------------------------------------------------------------------------------- */
@@ -62,6 +64,8 @@ static void parameters(struct document *d, const struct method *x)
                 parameter_ref(d, "IfMatch");
         if (!http_writes(x) && http_gives_etag(x))
                 parameter_ref(d, "IfNoneMatch");
+        if (x->rule->event_stream)
+                parameter_ref(d, "LastEventId");
         parameter_ref(d, "AcceptLanguage");
         json_close(&d->j, ']');
 }
@@ -114,19 +118,8 @@ static void header_ref(struct document *d, const char *name)
         json_close(&d->j, '}');
 }
 
-static void answer(struct document *d, const struct method *x)
+static void json_content(struct document *d, const struct method *x)
 {
-        json_open_member(&d->j, "200", '{');
-        const char *about = source_comment(d->arena, x->output->place);
-        json_member(&d->j, "description", about[0] ? about : "Done.");
-        json_open_member(&d->j, "headers", '{');
-        if (http_gives_etag(x))
-                header_ref(d, "ETag");
-        header_ref(d, "RateLimit");
-        header_ref(d, "RateLimit-Policy");
-        header_ref(d, "X-Request-Id");
-        json_close(&d->j, '}');
-        json_open_member(&d->j, "content", '{');
         json_open_member(&d->j, "application/json", '{');
         json_key(&d->j, "schema");
         if (message_is_wkt(x->output)) {
@@ -143,6 +136,37 @@ static void answer(struct document *d, const struct method *x)
                 csv_content(d, "text/csv");
                 csv_content(d, "application/x-ndjson");
         }
+}
+
+/* It never ends by itself; each of its events has a CloudEvent as data. */
+static void stream_content(struct document *d)
+{
+        json_open_member(&d->j, "text/event-stream", '{');
+        json_open_member(&d->j, "schema", '{');
+        json_member(&d->j, "type", "string");
+        json_member(&d->j, "description", "Server-sent events: `id` is the cursor behind it, `data` a CloudEvent in JSON.");
+        json_close(&d->j, '}');
+        json_member(&d->j, "example", EXAMPLE_STREAM);
+        json_close(&d->j, '}');
+}
+
+static void answer(struct document *d, const struct method *x)
+{
+        json_open_member(&d->j, "200", '{');
+        const char *about = source_comment(d->arena, x->output->place);
+        json_member(&d->j, "description", about[0] ? about : "Done.");
+        json_open_member(&d->j, "headers", '{');
+        if (http_gives_etag(x))
+                header_ref(d, "ETag");
+        header_ref(d, "RateLimit");
+        header_ref(d, "RateLimit-Policy");
+        header_ref(d, "X-Request-Id");
+        json_close(&d->j, '}');
+        json_open_member(&d->j, "content", '{');
+        if (x->rule->event_stream)
+                stream_content(d);
+        else
+                json_content(d, x);
         json_close(&d->j, '}');
         json_close(&d->j, '}');
         if (http_gives_etag(x) && !http_writes(x)) {
@@ -315,6 +339,7 @@ static void shared_parameters(struct document *d)
                          128);
         header_parameter(d, "IfNoneMatch", "If-None-Match", "The ETag that you have: 304 without a body if it is the same still.",
                          128);
+        header_parameter(d, "LastEventId", "Last-Event-ID", "The `id` of the last event that came: goes before the parameter cursor.", 64);
         header_parameter(d, "AcceptLanguage", "Accept-Language", "zh or en: the language of titles and details of problems.", 64);
         json_close(&d->j, '}');
 }
@@ -374,61 +399,41 @@ static void problem_schema(struct document *d)
         json_close(&d->j, '}');
 }
 
-/* Marks what an answer or a body reaches; each is written once. */
-struct reached {
-        const char *names[4096];
-        size_t n;
-};
-
-static bool reached_add(struct reached *r, const char *name)
+/* What an answer or a body holds; each is written once. */
+static void on_message(void *arg, const struct message *x)
 {
-        for (size_t i = 0; i < r->n; i++)
-                if (r->names[i] == name)
-                        return false;
-        if (r->n < ARRAY_LEN(r->names))
-                r->names[r->n++] = name;
-        return true;
-}
-
-static void reach_field(struct document *d, struct reached *r, const struct field *f);
-
-static void reach_message(struct document *d, struct reached *r, const struct message *x)
-{
-        if (message_is_wkt(x) || !reached_add(r, x->name))
-                return;
-        if (!x->map_entry) {
-                json_key(&d->j, schema_name(x->name));
-                schema_message(&d->j, d->arena, x, NULL, NULL);
-        }
+        struct document *d = arg;
+        json_key(&d->j, schema_name(x->name));
+        schema_message(&d->j, d->arena, x, NULL, NULL);
         for (size_t i = 0; i < x->n_fields; i++)
-                reach_field(d, r, &x->fields[i]);
+                d->has_events |= x->fields[i].rule->raw_json;
 }
 
-static void reach_field(struct document *d, struct reached *r, const struct field *f)
+static void on_enum(void *arg, const struct enumeration *e)
 {
-        if (f->rule->internal)
-                return;
-        if (f->message)
-                reach_message(d, r, f->message);
-        if (f->enumeration && reached_add(r, f->enumeration->name)) {
-                json_key(&d->j, schema_name(f->enumeration->name));
-                schema_enum(&d->j, d->arena, f->enumeration);
-        }
+        struct document *d = arg;
+        json_key(&d->j, schema_name(e->name));
+        schema_enum(&d->j, d->arena, e);
 }
 
 static void schemas(struct document *d)
 {
-        struct reached *r = ARENA_NEW(d->arena, struct reached);
+        struct reached r = {.on_message = on_message, .on_enum = on_enum, .arg = d};
         json_open_member(&d->j, "schemas", '{');
         problem_schema(d);
         for (size_t i = 0; i < d->n_methods; i++) {
                 const struct method *x = d->methods[i];
                 for (size_t f = 0; f < x->input->n_fields; f++)
                         if (http_carrier(x, &x->input->fields[f]) != CARRIER_HIDDEN)
-                                reach_field(d, r, &x->input->fields[f]);
-                reach_message(d, r, x->output);
+                                reach_field(&r, &x->input->fields[f]);
+                reach_message(&r, x->output);
+        }
+        if (d->has_events) {
+                json_key(&d->j, SCHEMA_CLOUD_EVENT);
+                schema_cloud_event(&d->j);
         }
         json_close(&d->j, '}');
+        reached_done(&r);
 }
 
 static void violation_example(struct document *d)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Types and rules of the contract as JSON Schema. What JSON cannot hold as a number (64 bits) is a string.
+ * Types and rules of the contract as JSON Schema. What JSON cannot hold as a number (64 bits) is a string. And the one
+ * schema that is not of the contract: CloudEvents' envelope.
  */
 #include "schema.h"
 
@@ -134,6 +135,14 @@ static void message_type(struct json *j, struct arena *arena, const struct field
         }
 }
 
+static void events_type(struct json *j, struct arena *arena)
+{
+        json_member(j, "type", "array");
+        json_open_member(j, "items", '{');
+        member_ref(j, arena, SCHEMA_CLOUD_EVENT);
+        json_close(j, '}');
+}
+
 /* The members that say what one value is. */
 static void value_type(struct json *j, struct arena *arena, const struct field *f)
 {
@@ -142,6 +151,10 @@ static void value_type(struct json *j, struct arena *arena, const struct field *
                 text_rules(j, arena, f->rule);
                 break;
         case TYPE(BYTES):
+                if (f->rule->raw_json) {
+                        events_type(j, arena);
+                        break;
+                }
                 json_member(j, "type", "string");
                 json_member(j, "contentEncoding", "base64");
                 if (f->rule->max_length)
@@ -192,9 +205,9 @@ static void list_type(struct json *j, struct arena *arena, const struct field *f
                 json_member_bool(j, "uniqueItems", true);
 }
 
-void schema_field(struct json *j, struct arena *arena, const struct field *f)
+static void write_field(struct json *j, struct arena *arena, const struct field *f, unsigned privacy, bool read_only)
 {
-        static const char *const privacy[] = {NULL, "PERSONAL", "SENSITIVE"};
+        static const char *const classes[] = {NULL, "PERSONAL", "SENSITIVE"};
         const char *comment = source_comment(arena, f->place);
         json_open(j, '{');
         if (f->repeated)
@@ -203,11 +216,16 @@ void schema_field(struct json *j, struct arena *arena, const struct field *f)
                 value_type(j, arena, f);
         if (comment[0])
                 json_member(j, "description", comment);
-        if (f->rule->output_only)
+        if (read_only)
                 json_member_bool(j, "readOnly", true);
-        if (f->rule->privacy > 0 && f->rule->privacy < ARRAY_LEN(privacy))
-                json_member(j, "x-nuanxin-privacy", privacy[f->rule->privacy]);
+        if (privacy > 0 && privacy < ARRAY_LEN(classes))
+                json_member(j, "x-nuanxin-privacy", classes[privacy]);
         json_close(j, '}');
+}
+
+void schema_field(struct json *j, struct arena *arena, const struct field *f)
+{
+        write_field(j, arena, f, f->rule->privacy, f->rule->output_only);
 }
 
 void schema_message(struct json *j, struct arena *arena, const struct message *x, const struct method *method,
@@ -237,6 +255,67 @@ void schema_message(struct json *j, struct arena *arena, const struct message *x
         }
         if (wanted) /* a request refuses what it does not know; an answer may grow */
                 json_member_bool(j, "additionalProperties", false);
+        json_close(j, '}');
+}
+
+void schema_event_data(struct json *j, struct arena *arena, const struct message *x)
+{
+        const char *comment = source_comment(arena, x->place);
+        json_open(j, '{');
+        json_member(j, "type", "object");
+        if (comment[0])
+                json_member(j, "description", comment);
+        json_open_member(j, "properties", '{');
+        for (size_t i = 0; i < x->n_fields; i++) {
+                const struct field *f = &x->fields[i];
+                bool person = x->event && strcmp(x->event->person, f->name) == 0;
+                if (f->rule->internal)
+                        continue;
+                json_key(j, f->json);
+                write_field(j, arena, f, person ? NUANXIN__PRIVACY__PERSONAL : f->rule->privacy, false);
+        }
+        json_close(j, '}');
+        json_close(j, '}');
+}
+
+static void attribute(struct json *j, const char *name, const char *format, const char *pattern, const char *about)
+{
+        json_open_member(j, name, '{');
+        json_member(j, "type", "string");
+        if (format)
+                json_member(j, "format", format);
+        if (pattern)
+                json_member(j, "pattern", pattern);
+        json_member(j, "description", about);
+        json_close(j, '}');
+}
+
+void schema_cloud_event(struct json *j)
+{
+        static const char *const required[] = {"specversion", "id", "source", "type", "sequence"};
+        json_open(j, '{');
+        json_member(j, "type", "object");
+        json_member(j, "description", "CloudEvents 1.0 in its JSON format; /asyncapi.json has the types.");
+        json_open_member(j, "properties", '{');
+        attribute(j, "specversion", NULL, "^1\\.0$", "1.0");
+        attribute(j, "id", "uuid", NULL, "The event's own; with the source it names it once and for all.");
+        attribute(j, "source", "uri-reference", "^urn:nuanxin:[a-z]+$", "The service that told of it.");
+        attribute(j, "type", NULL, "^nuanxin\\.[a-z]+\\.v[0-9]+\\.[A-Za-z]+$", "What happened.");
+        attribute(j, "subject", NULL, NULL, "The id of what it happened to. Of a person only to who may see that.");
+        attribute(j, "time", "date-time", NULL, "When.");
+        attribute(j, "datacontenttype", NULL, "^application/json$", "application/json");
+        attribute(j, "dataschema", "uri", "^urn:nuanxin:schema:", "The type's schema; it changes with its version only.");
+        attribute(j, "sequence", NULL, "^[0-9]{1,19}$", "Its place in the log: of two the later is the greater number.");
+        json_open_member(j, "data", '{');
+        json_member(j, "type", "object");
+        json_member(j, "description", "After the type's schema; without the fields that the agreement leaves out.");
+        json_member_bool(j, "additionalProperties", true);
+        json_close(j, '}');
+        json_close(j, '}');
+        json_open_member(j, "required", '[');
+        for (size_t i = 0; i < ARRAY_LEN(required); i++)
+                json_text(j, required[i]);
+        json_close(j, ']');
         json_close(j, '}');
 }
 

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define PAGES 3
+#define PAGES 4
 
 struct page {
         const char *path, *content_type;
@@ -40,10 +40,12 @@ struct pages *pages_new(void)
         struct pages *p = mem_zalloc(sizeof(*p));
         page_make(&p->items[0], "/openapi.json", "application/json",
                   (struct str){contract_openapi_json, contract_openapi_json_size});
-        page_make(&p->items[1], "/docs", "text/html; charset=utf-8",
+        page_make(&p->items[1], "/asyncapi.json", "application/json",
+                  (struct str){contract_asyncapi_json, contract_asyncapi_json_size});
+        page_make(&p->items[2], "/docs", "text/html; charset=utf-8",
                   (struct str){contract_docs_html, contract_docs_html_size});
-        page_make(&p->items[2], "/", "application/json",
-                  STR("{\"name\":\"Nuanxin\",\"openapi\":\"/openapi.json\",\"docs\":\"/docs\"}"));
+        page_make(&p->items[3], "/", "application/json",
+                  STR("{\"name\":\"Nuanxin\",\"openapi\":\"/openapi.json\",\"asyncapi\":\"/asyncapi.json\",\"docs\":\"/docs\"}"));
         return p;
 }
 

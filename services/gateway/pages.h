@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The fixed pages: /openapi.json, /docs, and / which points at both. Made once, compressed too; cacheable.
+ * The fixed pages: /openapi.json, /asyncapi.json, /docs, and / which points at them. Made once, compressed too; cacheable.
  */
 #pragma once
 

@@ -44,6 +44,22 @@ def message(fields):
     return HEAD + f"message Bad {{\n{fields}\n}}\n"
 
 
+def event(rule):
+    """An event with more to its rule; it stands on line 8."""
+    return HEAD + ('message ThingMade {\nstring id = 1 [(nuanxin.rule) = {uuid: true}];\n'
+                   f'option (nuanxin.event) = {{topic: "thing", subject: "id", {rule}}};\n'
+                   "repeated string everybody = 2 [(nuanxin.rule) = {max_items: 2, uuid: true}];\nint32 number = 3;\n}\n")
+
+
+def stream(verb, rule):
+    """A method that streams events; it stands on line 14."""
+    watch = rpc(f'option (google.api.http) = {{{verb}: "/v1/things:watch"}};' + RULE.replace("};", ", event_stream: true};"),
+                "WatchThings", "Watch", "Watched")
+    return HEAD + ("message Watch {\nstring cursor = 1 [(nuanxin.rule) = {max_length: 9}]; int32 wait = 2;\n}\n"
+                   "message Watched { string cursor = 1 [(nuanxin.rule) = {max_length: 9}];\n"
+                   f"bytes events = 2 [(nuanxin.rule) = {{{rule}}}]; }}\nservice Things {{\n{watch}\n}}\n")
+
+
 GOOD = service(rpc(GET + RULE))
 
 # name, the file, line, what it says
@@ -91,6 +107,22 @@ REFUSALS = [
     ("an event whose subject is no field",
      HEAD + 'message ThingMade {\noption (nuanxin.event) = {topic: "thing", subject: "nobody"};\n}\n', 8,
      'ThingMade: event subject "nobody" is no string field of it'),
+    ("an event about a person who is no field", event('person: "nobody"'), 8,
+     'ThingMade: event person "nobody" is no string field of it'),
+    ("an event about several persons", event('person: "everybody"'), 8,
+     'ThingMade: event person "everybody" is no string field of it'),
+    ("an event about a person who is no text", event('person: "number"'), 8,
+     'ThingMade: event person "number" is no string field of it'),
+    ("a notice about nobody", event("notice: true"), 8, "ThingMade: a notice without person"),
+    ("a notice of the machinery", event('person: "id", notice: true, internal: true'), 8,
+     "ThingMade: a notice that is internal reaches nobody"),
+    ("a PERSONAL field in an event about nobody",
+     HEAD + "message Inner { string name = 1 [(nuanxin.rule) = {max_length: 9, privacy: PERSONAL}]; }\n"
+     'message ThingMade {\noption (nuanxin.event) = {topic: "thing", subject: "id"};\n'
+     "string id = 1 [(nuanxin.rule) = {uuid: true}];\nInner inner = 2;\n}\n", 12,
+     "event ThingMade: field inner.name is PERSONAL, but it says of nobody whom it is about"),
+    ("raw_json that is no bytes", message("string a = 1 [(nuanxin.rule) = {max_length: 9, raw_json: true}];"), 9,
+     "Bad.a: raw_json is a rule of bytes"),
     ("a method without any rule", service(rpc(GET)), 9,
      "method GetThing: no permission, rate class and lane: give it (nuanxin.method)"),
     ("a method without permission", method("rate: RATE_READ, lane: READ"), 9, "method GetThing: no permission"),
@@ -98,9 +130,11 @@ REFUSALS = [
      "method GetThing: no rate class"),
     ("a method without lane", method('permission: "thing.read", rate: RATE_READ'), 9, "method GetThing: no lane"),
     ("a permission of no form", method('permission: "Read things", rate: RATE_READ, lane: READ'), 9,
-     'method GetThing: permission "Read things" is no noun.verb, public, signedIn or service'),
+     'method GetThing: permission "Read things" is no noun.verb, public, signedIn, service or operator'),
     ("service over HTTP", method('permission: "service", rate: RATE_READ, lane: READ'), 9,
      'method GetThing: permission "service" cannot be reached over HTTP'),
+    ("operator over HTTP", method('permission: "operator", rate: RATE_READ, lane: READ'), 9,
+     'method GetThing: permission "operator" cannot be reached over HTTP'),
     ("RATE_NONE over HTTP", method('permission: "thing.read", rate: RATE_NONE, lane: READ'), 9,
      "method GetThing: RATE_NONE is for methods inside, not over HTTP"),
     ("public without HTTP", method('permission: "public", rate: RATE_READ, lane: READ', ""), 9,
@@ -128,6 +162,13 @@ REFUSALS = [
      "method GetThing: upload needs the field upload in nuanxin.test.v1.GetThingRequest"),
     ("an export that is no list", method('permission: "thing.read", rate: RATE_READ, lane: READ, export: true'), 9,
      "method GetThing: export needs the field page_token in nuanxin.test.v1.GetThingRequest"),
+    ("an event stream without its fields",
+     method('permission: "thing.read", rate: RATE_READ, lane: READ, event_stream: true'), 9,
+     "method GetThing: event_stream needs the field cursor in nuanxin.test.v1.GetThingRequest"),
+    ("an event stream of other bytes", stream("get", "max_length: 9"), 14,
+     "method WatchThings: event_stream needs raw_json of the field events in nuanxin.test.v1.Watched"),
+    ("an event stream by POST", stream("post", "max_length: 9, raw_json: true"), 14,
+     "method WatchThings: event_stream is for GET"),
     ("a session without principal",
      method('permission: "thing.read", rate: RATE_READ, lane: READ, session: SESSION_OPEN'), 9,
      "method GetThing: SESSION_OPEN needs the field principal in nuanxin.test.v1.Thing"),
@@ -161,6 +202,11 @@ int32 sand = 4;
 message ThingMade {
 option (nuanxin.event) = {topic: "thing", subject: "id"};
 string id = 1 [(nuanxin.rule) = {uuid: true}];
+}
+message ThingSeen {
+option (nuanxin.event) = {topic: "thing", subject: "id", person: "viewer"};
+string id = 1 [(nuanxin.rule) = {uuid: true}];
+string viewer = 2 [(nuanxin.rule) = {uuid: true}];
 }
 """
 
@@ -200,6 +246,11 @@ CHANGES = [
     ("an event of another topic", 'topic: "thing"', 'topic: "box"',
      FILE + ':23: breaking change: event nuanxin.test.v1.ThingMade was "thing id"'
      ' (LOCK:{event nuanxin.test.v1.ThingMade}), is "box id"'),
+    ("an event about nobody any more", ', person: "viewer"', "",
+     "LOCK:{person nuanxin.test.v1.ThingSeen}: breaking change: person nuanxin.test.v1.ThingSeen was removed (viewer)"),
+    ("an event about somebody else", 'person: "viewer"', 'person: "id"',
+     FILE + ':27: breaking change: person nuanxin.test.v1.ThingSeen was "viewer"'
+     ' (LOCK:{person nuanxin.test.v1.ThingSeen}), is "id"'),
     ("a new field", "int32 size = 2;", "int32 size = 2; int32 depth = 9;", None),
     ("a new enum value", "RED = 1;", "RED = 1; GREEN = 2;", None),
     ("a new method", "}\nenum", rpc('option (google.api.http) = {get: "/v1/other/{thing}"};' + RULE, "GetOther") + "\n}\nenum",
@@ -248,6 +299,8 @@ def check(name, good, *notes):
 def check_refusals(bench):
     code, said = bench.run(GOOD)
     check("a good contract is taken", code == 0, said)
+    code, said = bench.run(stream("get", "max_length: 9, raw_json: true"))
+    check("so is a stream of events", code == 0, said)
     for name, text, line, what in REFUSALS:
         code, said = bench.run(text)
         check(f"refused: {name}", code == 1 and f"{FILE}:{line}: {what}\n" in said, f"want {FILE}:{line}: {what}", said)

@@ -27,7 +27,7 @@ ADMIN = free_port()
 
 @story("the contract and its page are served, cacheable and compressed")
 def pages(s):
-    for path, kind in (("/openapi.json", "application/json"), ("/docs", "text/html"), ("/", "application/json")):
+    for path, kind in (("/openapi.json", "application/json"), ("/asyncapi.json", "application/json"), ("/docs", "text/html"), ("/", "application/json")):
         r = s.call("GET", path)
         r.ok() if kind.endswith("json") else expect("status", r.status, 200)
         assert r.headers["Content-Type"].startswith(kind), r.headers["Content-Type"]
