@@ -71,7 +71,7 @@ BUILD_ALL = $(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 8
 
-run: ## build and run the stack with Hunan's organisations: HTTP=127.0.0.1:8080 EDGE=127.0.0.1:7700 VAR=var STORE=
+run: ## build and run the stack with Hunan's organisations: HTTP=127.0.0.1:8080 EDGE=127.0.0.1:9080 VAR=var STORE=
 	@deploy/install-deps && $(BUILD_ALL) && exec $(BUILD)/bin/nuanxin-runner --http '$(HTTP)' --var '$(VAR)' $(if $(EDGE),--edge '$(EDGE)') $(if $(STORE),--store '$(STORE)')
 
 demo: ## drive a 5·29 rush against the stack and prove the counts: MEMBERS=20000 HTTP= VAR=

@@ -16,7 +16,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -252,31 +251,6 @@ int prepare_keys(const char *var, bool store_elsewhere)
         else if (r == 0 && store_elsewhere)
                 SAY("made a new keyring in %s; if the databases have been used before, stop now and put theirs there", folder);
         return r < 0 ? r : 0; /* there is one already */
-}
-
-int prepare_edge_key(const char *var, const char *bin)
-{
-        char key[PATH_MAX + 32], program[PATH_MAX + 32];
-        int status = 0;
-
-        snprintf(key, sizeof(key), "%s/edge/edge.key", var);
-        if (access(key, F_OK) == 0)
-                return 0;
-        snprintf(program, sizeof(program), "%s/nuanxin", bin);
-        pid_t pid = fork();
-        if (pid == 0) {
-                int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
-                if (null >= 0)
-                        dup2(null, STDOUT_FILENO);
-                execl(program, program, "--var", var, "keys", "edge", (char *)NULL);
-                SAY("can't run %s: %s", program, strerror(errno));
-                _exit(127);
-        }
-        if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status) || WEXITSTATUS(status) != 0) {
-                SAY("can't make the edge's key %s", key);
-                return -EIO;
-        }
-        return 0;
 }
 
 /* --- the credentials --------------------------------------------------------------------------------------------- */

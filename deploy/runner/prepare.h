@@ -24,8 +24,5 @@ int prepare_port(const char *variable, const char *address, int *ret_fd) MUST_US
  * that nobody can tell. */
 int prepare_keys(const char *var, bool store_elsewhere) MUST_USE;
 
-/* The key by which agencies know the edge, var/edge/edge.key: made by the operator's command, in bin, if there is none. */
-int prepare_edge_key(const char *var, const char *bin) MUST_USE;
-
 /* Credentials of a store that is gone would be shown and work nowhere: they are set aside, and the seed makes new ones. */
 int prepare_credentials(const char *var, const char *const *services, size_t n) MUST_USE;

@@ -20,7 +20,7 @@
 
 #define LOGS_EVERY_US   (10 * CLOCK_SECOND_US)
 #define SLOW_START_US   (10 * CLOCK_SECOND_US)
-#define EDGE_BELOW      380 /* its port below that of HTTP: 7700, 8080 */
+#define EDGE_ABOVE      1000 /* its port above that of HTTP */
 
 /* Whose stores are what the credentials belong to; of the stream's, see the seed. */
 static const char *const services[] = {"membership", "activity"};
@@ -296,7 +296,7 @@ static int find_edge(struct stack *s)
         if (str_to_i64(str_of(colon + 1), 1, 65535, &port) < 0)
                 return -EINVAL;
         s->edge = arena_printf(s->arena, "%.*s:%d", (int)(colon - s->o->http), s->o->http,
-                               (int)(port > EDGE_BELOW ? port - EDGE_BELOW : port + EDGE_BELOW));
+                               (int)(port + EDGE_ABOVE > 65535 ? port - EDGE_ABOVE : port + EDGE_ABOVE));
         return 0;
 }
 
@@ -316,8 +316,6 @@ static int prepare(struct stack *s)
         s->keys = arena_printf(s->arena, "%s/keys", s->var);
         if (r == 0)
                 r = prepare_keys(s->var, s->o->store);
-        if (r == 0 && s->wanted[STACK_EDGE])
-                r = prepare_edge_key(s->var, s->bin);
         if (r == 0 && !s->o->no_seed && !s->o->store)
                 r = prepare_credentials(s->var, services, ARRAY_LEN(services));
         return r;

@@ -10,7 +10,7 @@ struct stack_options {
         const char *http, *var, *data, *clock_file;
         const char *redis; /* NULL: a private one */
         const char *store; /* with the word SERVICE in it; NULL: SQLite in var/store */
-        const char *edge;  /* where agencies connect; NULL: 7700, or as far from it as http from 8080 */
+        const char *edge;  /* where agencies connect; NULL: 1000 ports above http */
         struct config_list instances;       /* "membership=2", at the start */
         struct config_list gateway_options, stream_options, edge_options; /* passed on */
         bool no_seed;

@@ -45,7 +45,7 @@ struct stack {
         int wanted[N_SCALED];
         char var[PATH_MAX], bin[PATH_MAX];
         const char *redis, *redis_socket, *bus, *keys, *notify;
-        const char *edge, *edge_folder; /* "127.0.0.1:7700"; its key, and the stream's sockets for it */
+        const char *edge, *edge_folder; /* "127.0.0.1:9080"; its key, and the stream's sockets for it */
         int notify_fd, lock_fd, http_fd, edge_fd;
         struct loop_fd *notify_watch, *seed_watch;
         struct loop_signal *signals[3];

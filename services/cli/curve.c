@@ -409,6 +409,25 @@ static int run_retire(struct cli *cli, const struct command *command, const char
         return r ? r : publish(cli, role, &keys);
 }
 
+/* Of the edge, towards agencies: the same on all its hosts. */
+static int run_edge(struct cli *cli, const struct command *command, const char *const *operands, size_t n)
+{
+        const char *folder = arena_printf(cli->arena, "%s/edge", cli->var), *path = arena_printf(cli->arena, "%s/edge.key", folder);
+        char public[CURVE_KEY_SIZE];
+        bool is_there = access(path, F_OK) == 0;
+        int r = is_there ? public_read(cli, path, public) : folder_make(folder);
+        (void)command, (void)operands, (void)n;
+        if (r == 0 && !is_there)
+                r = key_write(cli, path, public);
+        if (r)
+                return r;
+        if (cli->json)
+                printf("{\"path\":\"%s\",\"publicKey\":\"%s\"}\n", path, public);
+        else
+                printf("%s%s\nagencies know the edge by %s\n", path, is_there ? "" : " was made: back it up", public);
+        return 0;
+}
+
 const struct command commands_curve[] = {
         {"keys curve make", "", "keys for several hosts: a folder a role in --curve; those that are missing", NULL, {0}, NULL, run_make},
         {"keys curve list", "", "roles, their keys, whom each lets in and calls", NULL, {0}, NULL, run_list},
@@ -416,6 +435,7 @@ const struct command commands_curve[] = {
         {"keys curve deny", "CALLER SERVICE", "ends that", NULL, {0}, NULL, run_deny},
         {"keys curve rotate", "ROLE", "first step of a new key: others learn it beside the old one", NULL, {0}, NULL, run_rotate},
         {"keys curve switch", "ROLE", "second step: the role uses it", NULL, {0}, NULL, run_switch},
+        {"keys edge", "", "the key by which agencies know the edge, VAR/edge/edge.key: makes it if there is none, shows the public half", NULL, {0}, NULL, run_edge},
         {"keys curve retire", "ROLE", "last step: others forget the old one", NULL, {0}, NULL, run_retire},
         {0},
 };

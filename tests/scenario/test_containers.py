@@ -307,7 +307,7 @@ def pods():
         call = lambda method, request: operate("call", method, json.dumps(request))
         works(call, [(running[g][1], 8080) for g in ("gate-a", "gate-b")])
         with open(at + "/edge/edge.key", "rb") as f:
-            streams(call, f"tcp://{running['edge-a'][1]}:7700", zmq.curve_public(f.read().strip()))
+            streams(call, f"tcp://{running['edge-a'][1]}:9080", zmq.curve_public(f.read().strip()))
         series = load(KUBERNETES + "/prometheus-adapter.yaml")[0]["rules"]["custom"][0]["seriesQuery"].split("{")[0]
         assert re.search(series + r'\{.*lane="', get(running["mem-a"][1], 7000, "/metrics")[1]), f"no {series} with a lane"
         for name, app in {"mem-a": "membership", "act-a": "activity", "str-a": "stream", "edge-a": "edge", "gate-a": "gateway"}.items():
@@ -329,9 +329,6 @@ def containers():
         made = e.run("keys", NET + ".9", d["keys"]["command"], image, volumes(d["keys"]))
         ended = made.process.wait(60)
         expect("keys: " + made.log(), ended, 0)
-        made = e.run("edge-key", NET + ".8", d["edge-key"]["command"], image, volumes(d["edge-key"]))
-        ended = made.process.wait(60)
-        expect("the edge's key: " + made.log(), ended, 0)
         ours = [n for n, s in d.items() if s["image"] == "nuanxin" and "profiles" not in s]
         running = {}
         for n, name in enumerate(sorted(ours, key=lambda n: ("gateway" in n, "edge" in n)), 11):
@@ -353,7 +350,7 @@ def containers():
 
         works(call, [(NET + ".30", 8080)] * 4)
         with open(e.volume("edge") + "/edge.key", "rb") as f:
-            streams(call, f"tcp://{running['edge-1'].host.address}:7700", zmq.curve_public(f.read().strip()))
+            streams(call, f"tcp://{running['edge-1'].host.address}:9080", zmq.curve_public(f.read().strip()))
         expect("a gateway's end", running["gateway-1"].stop(25), 0)
         for _ in range(4):
             expect("nginx goes on", get(NET + ".30", 8080, "/openapi.json")[0], 200)

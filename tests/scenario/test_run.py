@@ -136,12 +136,12 @@ def two_stacks():
 
 
 @contextlib.contextmanager
-def below_a_free_port():
-    """Somebody listens where the edge would if nothing else is said: at 7700 for 8080, and so on."""
+def above_a_free_port():
+    """Somebody listens where the edge would if nothing else is said: 1000 ports above that of HTTP."""
     with socket.socket() as there:
         for port in iter(free_port, None):
             try:
-                there.bind(("127.0.0.1", port - 380))
+                there.bind(("127.0.0.1", port + 1000))
                 break
             except OSError:
                 continue
@@ -161,8 +161,8 @@ def taken():
     with Stack() as s, folder() as at:
         refusal(r"a stack already runs in .*pid \d+ at http://" + s.address + r".*make run VAR=", "--var", s.var)
         refusal(r"can't listen at .*Address already in use; .*make run HTTP=", "--var", at + "/v", "--http", s.address)
-        with below_a_free_port() as port:
-            refusal(rf"can't listen at 127.0.0.1:{port - 380}: Address already in use; .*make run EDGE=", "--var", at + "/v",
+        with above_a_free_port() as port:
+            refusal(rf"can't listen at 127.0.0.1:{port + 1000}: Address already in use; .*make run EDGE=", "--var", at + "/v",
                     "--http", f"127.0.0.1:{port}")
         s.call("GET", "/v1/organizations/43", token=s.api_key).ok()
 

@@ -100,10 +100,9 @@ def speaks():
             os.chmod(at, 0o700)
             manager = Manager(at)
             run(os.path.join(BIN, "nuanxin"), "keys", "create", "--keys", at + "/keys")
-            run(os.path.join(BIN, "nuanxin"), "keys", "edge", "--var", at)
             own = {"gateway": ["--http", f"127.0.0.1:{free_port()}"], "edge": ["--listen", f"tcp://127.0.0.1:{free_port()}"]}.get(
                 name, ["--store", f"sqlite:{at}/a.db", "--keys", at + "/keys"])
-            own += {"stream": ["--checkpoints", at], "edge": ["--key", at + "/edge/edge.key"]}.get(name, [])
+            own += {"stream": ["--checkpoints", at], "edge": ["--key", at + "/edge.key"]}.get(name, [])
             p = subprocess.Popen([os.path.join(BIN, f"nuanxin-{name}"), "--bus", at, "--redis", f"unix:{at}/none", *own],
                                  env={**os.environ, "NOTIFY_SOCKET": manager.path, "WATCHDOG_USEC": "400000"},
                                  stderr=subprocess.DEVNULL)

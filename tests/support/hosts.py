@@ -31,7 +31,7 @@ from .stack import BIN, ROOT, Response, Stack, free_port
 from .story import wait_until
 
 SERVICES = {"membership": 7001, "activity": 7002, "stream": 7003}
-EDGE_PORT = 7700
+EDGE_PORT = 9080
 REDIS_PASSWORD, SENTINEL_PASSWORD = "redis p@ss", "sentinel-p@ss"
 
 
