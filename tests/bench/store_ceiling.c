@@ -38,6 +38,7 @@ STORE_SCHEMA(stream_schema, "services/stream/schema/001_log.sql");
 #define ANSWER_SIZE   290 /* of a sealed Checkin */
 #define ORG_EVENT     110
 #define MEMBER_EVENT  70
+#define LOGGED_RANDOM 80  /* a person's hash, salt, leaf, head */
 #define STORED_EVENT  330 /* of a MemberStateChanged, in the log */
 
 struct bench {
@@ -330,19 +331,20 @@ static int64_t logged(struct bench *b, int64_t until, size_t group, struct clock
                                       " ON CONFLICT (id) DO UPDATE SET seq = excluded.seq, head = excluded.head, bytes = excluded.bytes";
         static const char cursor[] = "INSERT INTO rpc_cursor (name, epoch, position, topic, key) VALUES ('log', '', $1, -1, '')"
                                      " ON CONFLICT (name) DO UPDATE SET position = excluded.position";
-        unsigned char random[80];
+        unsigned char *random = mem_zalloc(group * LOGGED_RANDOM);
         int64_t done = 0;
         while (clock_monotonic_us() < until) {
+                int64_t now = clock_now_us(clock);
+                id_random(random, group * LOGGED_RANDOM);
                 begin(b);
-                for (size_t i = 0; i < group; i++) {
-                        id_random(random, sizeof(random));
-                        add_logged(b, random, clock_now_us(clock));
-                }
+                for (size_t i = 0; i < group; i++)
+                        add_logged(b, random + i * LOGGED_RANDOM, now);
                 must(b, "end", store_exec(b->db, log_end, NULL, I64(b->seq), BYTES(random, 32), I64(b->seq * STORED_EVENT)));
                 must(b, "cursor", store_exec(b->db, cursor, NULL, I64(b->seq)));
                 commit(b);
                 done += (int64_t)group;
         }
+        free(random);
         return done;
 }
 
