@@ -19,10 +19,10 @@ class Outboxes:
         for source in ("membership", "activity"):
             self.order[source] = []
             for id, type, organization, data in s.rows(source, "SELECT id, type, organization, data FROM rpc_outbox ORDER BY seq"):
-                rule = contract().events[type]
-                if rule.internal:
+                rule = contract().events.get(type)  # none: of a newer build
+                if rule and rule.internal:
                     continue
-                person = getattr(contract().type(type).FromString(data), rule.person) if rule.person else ""
+                person = getattr(contract().type(type).FromString(data), rule.person) if rule and rule.person else ""
                 self.events[id] = (source, type, person)
                 self.order[source].append(id)
                 if person:
