@@ -116,3 +116,26 @@ struct monitor_ops {
 int monitor_new(struct bus *bus, struct loop *loop, void *socket, const struct monitor_ops *ops, void *arg,
                 struct monitor **ret_monitor) MUST_USE;
 struct monitor *monitor_free(struct monitor *monitor); /* before its socket is closed */
+
+/* The PAIR itself: of the events, as a mask. Receives without waiting; 0: nothing is there. */
+int monitor_pair_open(struct bus *bus, void *socket, int events, void **ret_pair) MUST_USE;
+uint16_t monitor_pair_receive(void *pair, int32_t *ret_value);
+void monitor_pair_close(void *pair, void *socket); /* before its socket is closed */
+
+/* --- ZAP (zap.c) ------------------------------------------------------------------------------------------ */
+
+#define ZAP_TEXT_MAX 256
+struct zap_request {
+        char frames[7][ZAP_TEXT_MAX];
+        int sizes[7];
+        int n; /* frames that came, which may be more than are kept */
+};
+enum zap_status { ZAP_LET_IN, ZAP_COME_AGAIN, ZAP_REFUSED };
+int zap_open(void *context, void **ret_zap) MUST_USE; /* the context's handler; one only */
+/* 0; -EAGAIN with ZMQ_DONTWAIT: none is there; -ETERM at the context's end. */
+int zap_receive(void *zap, int flags, struct zap_request *ret_request) MUST_USE;
+/* The caller's public key as Z85; false if it is no valid request with CURVE: then key is empty. */
+bool zap_key(const struct zap_request *request, char ret_key[CURVE_KEY_SIZE]);
+struct str zap_address(const struct zap_request *request);
+/* key: by which the connection's messages name the caller (User-Id). */
+void zap_answer(void *zap, const struct zap_request *request, enum zap_status status, const char *key);

@@ -25,8 +25,34 @@ struct monitor {
         void *arg;
 };
 
-/* An event is two frames: its number (16 bit) and value (32 bit), then the address. 0: nothing is there. */
-static uint16_t receive_event(void *pair)
+int monitor_pair_open(struct bus *bus, void *socket, int events, void **ret_pair)
+{
+        char name[64];
+        snprintf(name, sizeof(name), "inproc://monitor-%" PRIu64, atomic_fetch_add(&bus->monitors, 1));
+        if (zmq_socket_monitor(socket, name, events) < 0)
+                return -zmq_errno();
+        void *pair = zmq_socket(bus->context, ZMQ_PAIR);
+        if (!pair || zmq_connect(pair, name) < 0) {
+                int r = -zmq_errno();
+                if (pair)
+                        zmq_close(pair);
+                zmq_socket_monitor(socket, NULL, 0);
+                return r;
+        }
+        *ret_pair = pair;
+        return 0;
+}
+
+void monitor_pair_close(void *pair, void *socket)
+{
+        int linger = 0;
+        zmq_socket_monitor(socket, NULL, 0);
+        zmq_setsockopt(pair, ZMQ_LINGER, &linger, sizeof(linger));
+        zmq_close(pair);
+}
+
+/* An event is two frames: its number (16 bit) and value (32 bit), then the address. */
+uint16_t monitor_pair_receive(void *pair, int32_t *ret_value)
 {
         uint8_t event[6] = {0};
         char address[256];
@@ -40,14 +66,16 @@ static uint16_t receive_event(void *pair)
                 return 0;
         uint16_t number;
         memcpy(&number, event, sizeof(number));
+        memcpy(ret_value, event + sizeof(number), sizeof(*ret_value));
         return number;
 }
 
 static void on_readable(void *arg, int events)
 {
         struct monitor *monitor = arg;
+        int32_t ignored;
         (void)events;
-        uint16_t event = receive_event(monitor->pair);
+        uint16_t event = monitor_pair_receive(monitor->pair, &ignored);
         if (!event)
                 return;
         /* One event a turn, as what it leads to may end this monitor. */
@@ -64,18 +92,10 @@ static void on_readable(void *arg, int events)
 int monitor_new(struct bus *bus, struct loop *loop, void *socket, const struct monitor_ops *ops, void *arg,
                 struct monitor **ret_monitor)
 {
-        char name[64];
-        snprintf(name, sizeof(name), "inproc://monitor-%" PRIu64, atomic_fetch_add(&bus->monitors, 1));
-        if (zmq_socket_monitor(socket, name, WATCHED_EVENTS) < 0)
-                return -zmq_errno();
-        void *pair = zmq_socket(bus->context, ZMQ_PAIR);
-        if (!pair || zmq_connect(pair, name) < 0) {
-                int r = -zmq_errno();
-                if (pair)
-                        zmq_close(pair);
-                zmq_socket_monitor(socket, NULL, 0);
+        void *pair;
+        int r = monitor_pair_open(bus, socket, WATCHED_EVENTS, &pair);
+        if (r < 0)
                 return r;
-        }
         struct monitor *monitor = mem_zalloc(sizeof(*monitor));
         monitor->watched = socket;
         monitor->pair = pair;
@@ -93,10 +113,7 @@ struct monitor *monitor_free(struct monitor *monitor)
         if (!monitor)
                 return NULL;
         loop_fd_free(monitor->watch);
-        zmq_socket_monitor(monitor->watched, NULL, 0);
-        int linger = 0;
-        zmq_setsockopt(monitor->pair, ZMQ_LINGER, &linger, sizeof(linger));
-        zmq_close(monitor->pair);
+        monitor_pair_close(monitor->pair, monitor->watched);
         free(monitor);
         return NULL;
 }

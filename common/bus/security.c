@@ -15,7 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { KEY_SIZE = 32, KEY_TEXT = CURVE_KEY_SIZE - 1, REFRESH_MS = 1000, NOTICES = 64 };
+enum { KEY_TEXT = CURVE_KEY_SIZE - 1, REFRESH_MS = 1000, NOTICES = 64 };
 #define NOTICE_EVERY_US (10 * CLOCK_MINUTE_US) /* the same one */
 
 struct notice {
@@ -141,79 +141,14 @@ bool security_lets_in(struct security *security, struct str key, char ret_role[B
 
 /* --- the ZAP handler ------------------------------------------------------------------------------------ */
 
-enum {
-        ZAP_VERSION,
-        ZAP_REQUEST_ID,
-        ZAP_DOMAIN,
-        ZAP_ADDRESS,
-        ZAP_ROUTING_ID,
-        ZAP_MECHANISM,
-        ZAP_KEY,
-        ZAP_FRAMES
-};
-
-struct zap_request {
-        char frames[ZAP_FRAMES][256];
-        int sizes[ZAP_FRAMES];
-        int n; /* frames that came, which may be more than are kept */
-};
-
-/* False at the context's end. */
-static bool zap_receive(void *zap, struct zap_request *request)
-{
-        request->n = 0;
-        for (int more = 1; more;) {
-                char rest[256];
-                bool kept = request->n < ZAP_FRAMES;
-                int n = zmq_recv(zap, kept ? request->frames[request->n] : rest, sizeof(rest), 0);
-                if (n < 0 && zmq_errno() == EINTR)
-                        continue;
-                if (n < 0)
-                        return false;
-                if (kept)
-                        request->sizes[request->n] = n < (int)sizeof(rest) ? n : (int)sizeof(rest);
-                request->n++;
-                size_t size = sizeof(more);
-                if (zmq_getsockopt(zap, ZMQ_RCVMORE, &more, &size) < 0)
-                        return false;
-        }
-        return true;
-}
-
-static struct str frame_text(const struct zap_request *request, int i)
-{
-        return str_bytes(request->frames[i], i < request->n ? (size_t)request->sizes[i] : 0);
-}
-
-/* ret_key: the caller's public key as text, or empty when none came. */
-static bool zap_allows(struct security *security, const struct zap_request *request, char ret_key[CURVE_KEY_SIZE])
-{
-        char role[BUS_ROLE_SIZE];
-        ret_key[0] = 0;
-        if (request->n != ZAP_FRAMES || !str_is(frame_text(request, ZAP_VERSION), "1.0") ||
-            !str_is(frame_text(request, ZAP_MECHANISM), "CURVE") || request->sizes[ZAP_KEY] != KEY_SIZE)
-                return false;
-        zmq_z85_encode(ret_key, (const uint8_t *)request->frames[ZAP_KEY], KEY_SIZE);
-        return security_lets_in(security, str_of(ret_key), role);
-}
-
-static void zap_answer(void *zap, const struct zap_request *request, bool allowed, const char *key)
-{
-        struct str frames[] = {STR("1.0"), frame_text(request, ZAP_REQUEST_ID), str_of(allowed ? "200" : "400"),
-                               STR(""),    str_of(allowed ? key : ""),          STR("")};
-        for (size_t i = 0; i < ARRAY_LEN(frames); i++)
-                if (zmq_send(zap, frames[i].p, frames[i].n, i + 1 < ARRAY_LEN(frames) ? ZMQ_SNDMORE : 0) < 0)
-                        return;
-}
-
 static void zap_serve(struct security *security, const struct zap_request *request)
 {
-        char key[CURVE_KEY_SIZE], detail[256];
-        bool allowed = zap_allows(security, request, key);
-        zap_answer(security->zap, request, allowed, key);
+        char key[CURVE_KEY_SIZE], detail[ZAP_TEXT_MAX], role[BUS_ROLE_SIZE];
+        bool allowed = zap_key(request, key) && security_lets_in(security, str_of(key), role);
+        zap_answer(security->zap, request, allowed ? ZAP_LET_IN : ZAP_REFUSED, key);
         if (allowed)
                 return;
-        struct str address = frame_text(request, ZAP_ADDRESS);
+        struct str address = zap_address(request);
         snprintf(detail, sizeof(detail), "%.*s with the key %s", (int)(address.n < 100 ? address.n : 100), address.p,
                  key[0] ? key : "(none)");
         security_notice(security, "a caller was refused: its CURVE key is not among callers/*.pub", detail);
@@ -231,7 +166,7 @@ static void *run_zap(void *arg)
                 refresh(security);
                 if (n <= 0)
                         continue;
-                if (!zap_receive(security->zap, &request))
+                if (zap_receive(security->zap, 0, &request) < 0)
                         break;
                 zap_serve(security, &request);
         }
@@ -243,13 +178,13 @@ static void *run_zap(void *arg)
 
 static int zap_start(struct security *security, void *context)
 {
-        security->zap = zmq_socket(context, ZMQ_REP);
-        if (!security->zap || zmq_bind(security->zap, "inproc://zeromq.zap.01") < 0)
-                return -zmq_errno();
+        int r = zap_open(context, &security->zap);
+        if (r < 0)
+                return r;
         sigset_t all, before;
         sigfillset(&all);
         pthread_sigmask(SIG_SETMASK, &all, &before);
-        int r = -pthread_create(&security->thread, NULL, run_zap, security);
+        r = -pthread_create(&security->thread, NULL, run_zap, security);
         pthread_sigmask(SIG_SETMASK, &before, NULL);
         security->running = r == 0;
         return r;

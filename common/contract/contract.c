@@ -62,3 +62,18 @@ const struct contract_problem *contract_problem_of(Nuanxin__Problem value)
         }
         return internal;
 }
+
+void contract_problem_fill(struct buf *out, const char *detail, const char *const args[8])
+{
+        for (const char *p = detail; *p; p++) {
+                unsigned i = (unsigned)(p[1] - '0');
+                if (p[0] != '{' || i > 7 || p[2] != '}') {
+                        buf_add_char(out, *p);
+                        continue;
+                }
+                for (unsigned k = 0; k <= i && args[k]; k++)
+                        if (k == i)
+                                buf_add_z(out, args[k]);
+                p += 2;
+        }
+}

@@ -129,6 +129,8 @@ struct contract_problem {
 extern const struct contract_problem contract_problems[];
 extern const unsigned contract_n_problems;
 const struct contract_problem *contract_problem_of(Nuanxin__Problem value); /* never NULL: unknown reads as internal */
+/* Appends a detail with its {0} … {7} filled in. args: NULL-terminated if fewer; what is not given is left out. */
+void contract_problem_fill(struct buf *out, const char *detail, const char *const args[8]);
 
 /* The OpenAPI 3.1 document (JSON), the AsyncAPI 3.0 document of the events (JSON) and their readable page (HTML), as bytes. */
 extern const char contract_openapi_json[];

@@ -96,17 +96,7 @@ Nuanxin__Problem problem_of_status(int status)
 static void write_filled(struct buf *out, const char *text, const char *const args[8])
 {
         struct buf filled = {0};
-        for (const char *p = text; *p; p++) {
-                unsigned i = (unsigned)(p[1] - '0');
-                if (p[0] != '{' || i > 7 || p[2] != '}') {
-                        buf_add_char(&filled, *p);
-                        continue;
-                }
-                for (unsigned k = 0; k <= i && args[k]; k++)
-                        if (k == i)
-                                buf_add_z(&filled, args[k]);
-                p += 2;
-        }
+        contract_problem_fill(&filled, text, args);
         transcode_json_string(out, buf_str(&filled));
         buf_done(&filled);
 }
