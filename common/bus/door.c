@@ -5,6 +5,7 @@
 #include "common/base/clock.h"
 #include "common/bus/door_internal.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -272,6 +273,15 @@ static int set_options(struct bus_door *door, const char *secret)
         return r ? -EINVAL : 0;
 }
 
+/* A lent socket is accepted from by others too, so accepting must not block. */
+static int use_socket(struct bus_door *door, int fd)
+{
+        int flags = fcntl(fd, F_GETFL);
+        if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+                return -errno;
+        return zmq_setsockopt(door->socket, ZMQ_USE_FD, &fd, sizeof(fd)) < 0 ? -zmq_errno() : 0;
+}
+
 static int door_open(struct bus_door *door, struct bus *bus, const struct bus_door_options *options)
 {
         static const struct door_keys_ops keys_ops = {on_stranger};
@@ -282,6 +292,8 @@ static int door_open(struct bus_door *door, struct bus *bus, const struct bus_do
                 r = socket_new(bus, ZMQ_ROUTER, options->endpoint, NULL, 0, &door->socket);
         if (r == 0)
                 r = set_options(door, options->secret);
+        if (r == 0 && options->listen_fd >= 0)
+                r = use_socket(door, options->listen_fd);
         if (r == 0)
                 r = guests_new(bus, door->loop, door->socket, &door->limits, &guests_ops, door, &door->guests);
         if (r == 0 && (zmq_bind(door->socket, options->endpoint) < 0 ||

@@ -53,12 +53,13 @@ struct bus_door_limits {
 extern const struct bus_door_limits bus_door_limits; /* the usual ones */
 
 struct bus_door_options {
-        const char *endpoint; /* "tcp://0.0.0.0:7700"; port * takes a free one */
+        const char *endpoint; /* "tcp://0.0.0.0:9080"; port * takes a free one */
+        int listen_fd;        /* a socket that listens already, lent by who started us; -1: none */
         const char *secret;   /* the door's own CURVE secret key, Z85 */
         struct bus_door_limits limits;
 };
 /* bus: without CURVE keys of its own, for this door alone. -EINVAL: no endpoint or key. Until keys are given everybody is
- * told to come again. ret_endpoint: what it bound to. */
+ * told to come again. listen_fd is closed in the end. ret_endpoint: what it bound to. */
 int bus_door_new(struct bus *bus, struct loop *loop, const struct bus_door_options *options, const struct bus_door_ops *ops,
                  void *arg, struct bus_door **ret_door, char ret_endpoint[128]) MUST_USE;
 /* Not from its callbacks. What is queued still leaves, until bus_free gives up on it (1 s). */
