@@ -56,6 +56,7 @@ LIB      := $(BUILD)/libnuanxin.a
 BINS     := $(foreach s,$(SERVICES),$(BUILD)/bin/$(if $(filter cli,$s),nuanxin,nuanxin-$s))
 TOOLS_C  := $(wildcard deploy/*/main.c)
 TOOLS    := $(patsubst deploy/%/main.c,$(BUILD)/bin/nuanxin-%,$(TOOLS_C))
+SUBSCRIBER := $(BUILD)/subscribers/subscriber
 UNIT     := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/*_test.c))
 
 .PHONY: help run demo all test unit hosts chaos lint bench capacity soak fuzz lock deps install clean programs unit-programs print-cppflags
@@ -77,7 +78,7 @@ run: ## build and run the stack with Hunan's organisations: HTTP=127.0.0.1:8080 
 demo: ## drive a 5·29 rush against the stack and prove the counts: MEMBERS=20000 HTTP= VAR=
 	@deploy/install-deps && $(BUILD_ALL) && exec $(BUILD)/bin/nuanxin-demo --http '$(HTTP)' --var '$(VAR)' --members '$(MEMBERS)'
 
-all: $(BINS) $(TOOLS) ## build everything: V=1 shows the commands, SAN=asan|tsan builds under a sanitizer
+all: $(BINS) $(TOOLS) $(SUBSCRIBER) ## build everything: V=1 shows the commands, SAN=asan|tsan builds under a sanitizer
 
 test: ## everything that must hold, as `tests/run` does; ends with `N passed, N failed`
 	@deploy/install-deps --test && exec tests/run
@@ -191,6 +192,16 @@ $(BUILD)/bin/nuanxin-$1: $(patsubst %.c,$(BUILD)/%.o,$(wildcard deploy/$1/*.c)) 
 endef
 $(foreach t,$(notdir $(patsubst %/main.c,%,$(TOOLS_C))),$(eval $(call TOOL_RULE,$t)))
 $(BUILD)/common/rpc/%.o: $(wildcard common/rpc/schema/*.sql)
+
+# For agencies: a library that stands alone, and a complete program on it.
+AGENCY_OBJ := $(addprefix $(BUILD)/,common/subscriber/subscriber.o $(patsubst %,gen/%.pb-c.o,nuanxin/stream/v1/edge io/cloudevents/v1/cloudevents \
+	google/protobuf/any google/protobuf/timestamp))
+$(BUILD)/libnuanxin-subscriber.a: $(AGENCY_OBJ)
+	@rm -f $@
+	$(call say,AR,$@)ar rcsD $@ $^
+$(SUBSCRIBER): deploy/subscribers/subscriber.c $(BUILD)/libnuanxin-subscriber.a
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)$(COMPILE) -o $@ $< $(BUILD)/libnuanxin-subscriber.a -lzmq -lprotobuf-c -lsqlite3
 
 # The tests of json and of the checks on messages have a contract of their own, with every kind of field and rule.
 TESTGEN  := $(BUILD)/tests/gen

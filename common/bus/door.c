@@ -29,7 +29,6 @@ struct bus_door {
         struct loop *loop;
         void *socket;
         char endpoint[128]; /* as bound */
-        bool closed;
         struct bus_door_limits limits;
         struct door_keys *keys;
         struct guests *guests;
@@ -189,6 +188,7 @@ int bus_door_send(struct bus_door *door, uint64_t connection, const struct str *
         part_take(&end, last);
         int r = -EHOSTUNREACH;
         if (guest && !guest->cut) {
+                guests_sending(door->guests, guest);
                 part_copy(&part, str_bytes(guest->routing.id, guest->routing.n));
                 r = part_send(door->socket, &part, true);
                 loop_at_turn_end(door->loop, &door->turn);
@@ -324,11 +324,10 @@ int bus_door_new(struct bus *bus, struct loop *loop, const struct bus_door_optio
         return 0;
 }
 
+/* Not by zmq_unbind: the connections that it has accepted end with a listener. */
 void bus_door_close(struct bus_door *door)
 {
-        if (!door->closed)
-                zmq_unbind(door->socket, door->endpoint);
-        door->closed = true;
+        guests_close(door->guests);
 }
 
 struct bus_door *bus_door_free(struct bus_door *door)

@@ -18,9 +18,9 @@
 
 struct bus_door;
 
-/* Why a connection ended by us. */
+/* Why a connection was ended here. */
 enum bus_door_cut {
-        BUS_DOOR_CUT_HANDSHAKE,  /* it came to none: no CURVE, or a key that is not listed (libzmq ends it) */
+        BUS_DOOR_CUT_HANDSHAKE,  /* it came and went without a word: no CURVE, or a key that is not listed (libzmq ends it) */
         BUS_DOOR_CUT_PROTOCOL,   /* a frame beyond the bound, or no ZMTP (libzmq ends it) */
         BUS_DOOR_CUT_SILENT,     /* never said a word */
         BUS_DOOR_CUT_CROWD,      /* too many that have not said a word: the oldest goes */

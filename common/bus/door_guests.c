@@ -34,6 +34,7 @@ struct guests {
         const struct guests_ops *ops;
         void *arg;
         int port;
+        bool closed;
         struct guest_list list;
         struct guest **by_fd;
         size_t n_fds;
@@ -83,25 +84,6 @@ static uint64_t bytes_unsent(const struct guest *guest)
         return guest->n_ends && guest->sent > guest->acked ? guest->sent - guest->acked : 0;
 }
 
-void guests_sent(struct guests *guests, struct guest *guest, size_t bytes)
-{
-        struct tcp_info info;
-        if (!look(guest, &info))
-                return;
-        guests->figures.unsent_bytes -= bytes_unsent(guest);
-        settle(guest, &info, clock_monotonic_us());
-        if (!guest->n_ends) {
-                guest->acked_mark = info.tcpi_bytes_acked;
-                guest->sent = guest->acked = 0;
-                guest->moved_us = clock_monotonic_us();
-        }
-        guest->sent += bytes;
-        if (guest->n_ends == DOOR_UNSENT_MAX)
-                guest->n_ends--; /* counted with the one before */
-        guest->ends[guest->n_ends++] = guest->sent;
-        guests->figures.unsent_bytes += bytes_unsent(guest);
-}
-
 size_t guests_unsent(struct guests *guests, struct guest *guest)
 {
         struct tcp_info info;
@@ -111,6 +93,26 @@ size_t guests_unsent(struct guests *guests, struct guest *guest)
                 guests->figures.unsent_bytes += bytes_unsent(guest);
         }
         return guest->n_ends;
+}
+
+void guests_sending(struct guests *guests, struct guest *guest)
+{
+        struct tcp_info info;
+        if (guests_unsent(guests, guest) || !look(guest, &info))
+                return;
+        guest->acked_mark = info.tcpi_bytes_acked;
+        guest->sent = guest->acked = 0;
+        guest->moved_us = clock_monotonic_us();
+}
+
+void guests_sent(struct guests *guests, struct guest *guest, size_t bytes)
+{
+        guests->figures.unsent_bytes -= bytes_unsent(guest);
+        guest->sent += bytes;
+        if (guest->n_ends == DOOR_UNSENT_MAX)
+                guest->n_ends--; /* counted with the one before */
+        guest->ends[guest->n_ends++] = guest->sent;
+        guests->figures.unsent_bytes += bytes_unsent(guest);
 }
 
 /* --- coming and going -------------------------------------------------------------------------------------- */
@@ -215,19 +217,24 @@ static struct guest *guest_welcome(struct guests *guests, int fd)
         if (!guests->figures.connections++)
                 loop_timer_set(guests->timer, LOOK_US);
         guests->figures.unspoken++;
+        if (guests->closed) {
+                guest->cut = true;
+                shutdown(tcp, SHUT_RDWR);
+        }
         keep_the_crowd_small(guests);
         return guest;
 }
 
-/* Whether libzmq ended it, for what it had sent: then nobody else had closed it. */
+/* Who came and went without a word has failed at the handshake, if it was more than a look at the port. Who has spoken was
+ * ended by libzmq, for what it sent, if nobody else had closed it. */
 static void say_why(struct guests *guests, const struct guest *guest)
 {
         struct tcp_info info;
-        if (guest->cut || !look(guest, &info) || info.tcpi_state != STATE_ESTABLISHED)
+        if (guest->cut || !look(guest, &info))
                 return;
-        if (!guest->spoke)
+        if (!guest->spoke && info.tcpi_bytes_received)
                 guests->ops->on_cut(guests->arg, BUS_DOOR_CUT_HANDSHAKE, guest->address);
-        else if (info.tcpi_last_data_recv < QUIET_MS)
+        else if (guest->spoke && info.tcpi_state == STATE_ESTABLISHED && info.tcpi_last_data_recv < QUIET_MS)
                 guests->ops->on_cut(guests->arg, BUS_DOOR_CUT_PROTOCOL, guest->address);
 }
 
@@ -310,6 +317,11 @@ struct bus_door_figures guests_figures(const struct guests *guests)
 }
 
 /* --- life ---------------------------------------------------------------------------------------------------- */
+
+void guests_close(struct guests *guests)
+{
+        guests->closed = true;
+}
 
 void guests_bound(struct guests *guests, int port)
 {

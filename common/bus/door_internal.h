@@ -65,10 +65,14 @@ int guests_new(struct bus *bus, struct loop *loop, void *socket, const struct bu
 struct guests *guests_free(struct guests *guests); /* before its socket is closed */
 void guests_bound(struct guests *guests, int port); /* only connections to it are looked at */
 
+void guests_close(struct guests *guests); /* who comes from now on is shown out */
+
 struct guest *guests_by_id(const struct guests *guests, uint64_t id);
 /* Whose message this is: by libzmq's number; NULL if it has gone meanwhile. */
 struct guest *guests_said(struct guests *guests, int fd, const struct routing *routing, const char *key);
 void guest_took(struct guest *guest); /* a whole message of it was taken */
+/* Around the sending of a message: what is acknowledged before it says nothing of it, and it may leave at once. */
+void guests_sending(struct guests *guests, struct guest *guest);
 void guests_sent(struct guests *guests, struct guest *guest, size_t bytes);
 size_t guests_unsent(struct guests *guests, struct guest *guest); /* messages that have not arrived */
 void guests_cut(struct guests *guests, struct guest *guest, enum bus_door_cut why);

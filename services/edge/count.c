@@ -18,7 +18,7 @@ static const struct metric_family strangers = {"nuanxin_edge_strangers_total",
                                                "Handshakes refused because the key is not an agency's.", METRIC_COUNTER};
 static const struct metric_family cuts = {
         "nuanxin_edge_cut_total",
-        "Connections ended by us, by reason: handshake (no CURVE, or a key that is not ours), protocol (a frame beyond 1 MiB, or no "
+        "Connections ended here, by reason: handshake (no CURVE, or a key that is no agency's), protocol (a frame beyond 1 MiB, or no "
         "ZMTP), silent, crowd, unfinished, stalled, full, asked.",
         METRIC_COUNTER};
 static const struct metric_family connections = {"nuanxin_edge_connections", "Open connections.", METRIC_GAUGE};

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Subscribing to Nuanxin's events over ZeroMQ, for programs of other agencies: fetches batches of CloudEvents after a
+ * cursor, connects again when an edge is silent, and reads the present state when the log keeps nothing that old any more.
+ *
+ * This file and its .c need nothing of Nuanxin but the messages of proto/: link with libnuanxin-subscriber.a, libzmq and
+ * libprotobuf-c. A subscriber belongs to one thread at a time. deploy/subscribers/subscriber.c is a complete program.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct nuanxin_subscriber;
+
+struct nuanxin_options {
+        const char *endpoints;  /* of the edges, with commas between them: "tcp://edge.example.org:9080" */
+        const char *edge_key;   /* their public key: 40 characters of Z85 */
+        const char *key_file;   /* the agency's own secret key, whose public half is registered: 40 characters in its last line */
+        const char *const *types; /* NULL-terminated; NULL: all that the agency may see */
+        int max_events;           /* of a batch, at most 1,000; 0: 100 */
+        int wait_s;               /* for news, at most 30; 0: 10 */
+};
+/* 0; -EINVAL: a key or endpoint that is none; or why the file cannot be read. Keeps nothing of the options. */
+int nuanxin_subscriber_new(const struct nuanxin_options *options, struct nuanxin_subscriber **ret_subscriber)
+        __attribute__((warn_unused_result));
+struct nuanxin_subscriber *nuanxin_subscriber_free(struct nuanxin_subscriber *subscriber); /* takes NULL; returns NULL */
+
+/* A CloudEvent. Texts are never NULL. */
+struct nuanxin_event {
+        const char *id, *source, *type, *subject;
+        int64_t sequence; /* in the log's order */
+        int64_t time_us;  /* since 1970, UTC */
+        const void *data; /* the message named by `type`, packed */
+        size_t data_size;
+};
+
+#define NUANXIN_CURSOR_SIZE 1101 /* with its NUL: no cursor is longer */
+
+struct nuanxin_batch {
+        const char *cursor; /* of the next fetch, which acknowledges this batch: keep it together with what the events did */
+        size_t n_events;    /* may be 0: no news within the wait */
+        const struct nuanxin_event *events;
+        bool snapshot; /* these give the present state: what is known already may be among them */
+        /* Looked at was what came after `from`, up to `through`, of which the log has signed the head (ed25519). */
+        int64_t from, through, latest;
+        const uint8_t *head, *signature;
+        size_t head_size, signature_size;
+};
+
+struct nuanxin_refusal {
+        const char *type; /* "urn:nuanxin:problem:agreement-expired" */
+        const char *title, *detail;
+        int status; /* as HTTP has it */
+};
+
+#define NUANXIN_E_SILENT  1 /* no edge answered: try again; the next attempt is a new connection. Is the key registered? */
+#define NUANXIN_E_REFUSED 2 /* nuanxin_refused() says why; trying again helps only once that is mended */
+
+/* The batch after the cursor ("": from the oldest event that is kept): waits for news. What passes by itself (503, 429) is
+ * tried again. 0; NUANXIN_E_…; -EINTR: a signal came. The batch lives until the next call. */
+int nuanxin_next(struct nuanxin_subscriber *subscriber, const char *cursor, struct nuanxin_batch *ret_batch)
+        __attribute__((warn_unused_result));
+const struct nuanxin_refusal *nuanxin_refused(const struct nuanxin_subscriber *subscriber);
