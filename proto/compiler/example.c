@@ -105,7 +105,7 @@ void example_event(struct json *j, struct arena *arena, const char *type, const 
         json_member(j, "time", "2026-05-29T08:00:00Z");
         json_member(j, "datacontenttype", "application/json");
         json_member(j, "dataschema", arena_printf(arena, "urn:nuanxin:schema:%s", type));
-        json_member(j, "sequence", "42");
+        json_member(j, "sequence", "0000000000000000042");
         json_key(j, "data");
         if (data) {
                 example_message(j, arena, data, true);

@@ -292,7 +292,8 @@ static void attribute(struct json *j, const char *name, const char *format, cons
 
 void schema_cloud_event(struct json *j)
 {
-        static const char *const required[] = {"specversion", "id", "source", "type", "sequence"};
+        static const char *const required[] = {"specversion", "id", "source", "type", "time", "datacontenttype", "dataschema",
+                                               "sequence", "data"};
         json_open(j, '{');
         json_member(j, "type", "object");
         json_member(j, "description", "CloudEvents 1.0 in its JSON format; /asyncapi.json has the types.");
@@ -305,7 +306,7 @@ void schema_cloud_event(struct json *j)
         attribute(j, "time", "date-time", NULL, "When.");
         attribute(j, "datacontenttype", NULL, "^application/json$", "application/json");
         attribute(j, "dataschema", "uri", "^urn:nuanxin:schema:", "The type's schema; it changes with its version only.");
-        attribute(j, "sequence", NULL, "^[0-9]{1,19}$", "Its place in the log: of two the later is the greater number.");
+        attribute(j, "sequence", NULL, "^[0-9]{19}$", "Its place in the log: of two the later is the greater, as text too.");
         json_open_member(j, "data", '{');
         json_member(j, "type", "object");
         json_member(j, "description", "After the type's schema; without the fields that the agreement leaves out.");
