@@ -268,7 +268,7 @@ static int read_options(struct stack *s)
 {
         int n = 1;
         for (int i = 0; i < N_SCALED; i++)
-                s->wanted[i] = i == STACK_EDGE ? 0 : 1;
+                s->wanted[i] = 1;
         for (size_t i = 0; i < s->o->instances.n; i++) {
                 int scaled = parts_read(str_of(s->o->instances.items[i]), &n);
                 if (scaled < 0) {

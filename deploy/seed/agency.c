@@ -126,6 +126,10 @@ int agency_keep(struct seed *s, const char *path, struct str *credentials)
         int r = read_edge_key(s, edge_key);
         if (r == 0)
                 r = seed_call(s, "GetAgency", &get, NOT_THERE, &found);
+        if (r == -EHOSTUNREACH) {
+                fprintf(stderr, "the stream does not answer: until the next start there is no agency to try it with\n");
+                return 0;
+        }
         if (r < 0)
                 return r;
         if (r == 0 && known.public.n) /* the edge may have moved */
