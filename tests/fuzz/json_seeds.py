@@ -23,7 +23,7 @@ def example(schema, depth=0):
         return schema["enum"][-1]
     kind = schema.get("type")
     if kind == "object":
-        if "additionalProperties" in schema and schema["additionalProperties"] is not False:
+        if isinstance(schema.get("additionalProperties"), dict):
             return {"key": example(schema["additionalProperties"], depth)}
         return {key: example(value, depth) for key, value in schema.get("properties", {}).items()}
     if kind == "array":
