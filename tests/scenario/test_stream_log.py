@@ -1,0 +1,372 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""The log: every event of every source, once, in one order, without gaps, whoever is killed; signed, and proved by
+`nuanxin stream verify`; cut by retention and emptied by erasure without breaking the chain; anew after a restore."""
+import contextlib
+import json
+import os
+import random
+import signal
+import sqlite3
+import sys
+import threading
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from support.agencies import taken_in  # noqa: E402
+from support.exact import Outboxes, check_log  # noqa: E402
+from support.oracle import contract  # noqa: E402
+from support.people import person  # noqa: E402
+from support.stack import SEVERAL, Stack  # noqa: E402
+from support.story import expect, main, story, wait_until  # noqa: E402
+from support.world import make_activity, make_members  # noqa: E402
+
+VILLAGE = "430102001001"
+WORLD = None
+
+
+@contextlib.contextmanager
+def scene():
+    with Stack(instances=SEVERAL, gateway_options=["--rate-scale=100"], clock=True) as s:
+        s.admin = s.login("admin")
+        s.members = [m["id"] for m in make_members(s, s.admin, [person(i, VILLAGE) for i in range(300)])]
+        yield s
+
+
+def stored(s, after=0):
+    """{seq: StoredEvent}, None where it was erased."""
+    kind = contract().type("nuanxin.stream.v1.StoredEvent")
+    rows = s.rows("stream", f"SELECT seq, event FROM log WHERE seq > {after} ORDER BY seq")
+    return {seq: None if event is None else kind.FromString(event) for seq, event in rows}
+
+
+def log(s):
+    return json.loads(s.cli("call", "GetLog").stdout)
+
+
+def store(s):
+    return "sqlite:" + s.store_file("stream") if s.engine == "sqlite" else s.store_url("stream")
+
+
+def verify(s, *options, check=True):
+    r = s.cli("stream", "verify", "--store", store(s), "--json", *options, check=check)
+    return json.loads(r.stdout) if r.stdout else r
+
+
+def signed(s):
+    """All checkpoints, as they were written."""
+    lines = []
+    for name in os.listdir(os.path.join(s.var, "checkpoints")):
+        with open(os.path.join(s.var, "checkpoints", name)) as f:
+            lines += [json.loads(line) for line in f]
+    return lines
+
+
+def check_in(s, activity, members):
+    for m in members:
+        s.call("POST", f"/v1/activities/{activity['id']}/checkins", {"member": m}, token=s.api_key, retry_503=True).ok()
+
+
+def all_signed(s):
+    latest = taken_in(s)
+    wait_until("all of it is signed", lambda: int(log(s)["checkpoint"]) == latest, 15)
+    return latest
+
+
+@contextlib.contextmanager
+def stopped(s):
+    """Everything stands still: its stores may be changed behind its back."""
+    keep, s.keep = s.keep, True
+    s.stop()
+    s.keep = keep
+    yield
+    s._local = threading.local()
+    s.start()
+
+
+# --- taking in ------------------------------------------------------------------------------------------------------------
+
+
+@story("the log is every outbox in its order, once, without gaps, each event at its organisation's path; and the chain proves it")
+def order(s):
+    activity = make_activity(s, s.admin)
+    check_in(s, activity, s.members[:50])
+    latest = all_signed(s)
+    events = check_log(s, Outboxes(s)).events
+    expect("events", len(events), latest)
+    assert any(e.source == "activity" and e.person for e in events)
+    for e in events:
+        kind = contract().events[e.type]
+        assert not kind.internal, f"{e.type} is internal"
+        if e.organization:
+            assert e.path.endswith(f"/{e.organization}/"), f"{e.type} of {e.organization} is at {e.path!r}"
+        if kind.person:
+            expect(f"whom event {e.seq} is about", e.person, getattr(contract().type(e.type).FromString(e.data), kind.person))
+    proof = verify(s)
+    expect("checked", (proof["events"], proof["through"], proof["faults"]), (latest, latest, 0))
+    assert proof["checkpoints"] >= latest // 1000, proof
+
+
+@story("while events come the chain is signed a second or a thousand events apart, and the key is the one that is shown")
+def signing(s):
+    activity = make_activity(s, s.admin)
+    before = {(c["epoch"], int(c.get("seq", 0))) for c in signed(s)}
+    ends = time.monotonic() + 4
+    while time.monotonic() < ends:
+        check_in(s, activity, random.sample(s.members, 5))
+    all_signed(s)
+    points = sorted({(int(c.get("seq", 0)), c["time"]) for c in signed(s)})
+    new = [c for c in signed(s) if (c["epoch"], int(c.get("seq", 0))) not in before]
+    assert len(new) >= 3, f"{len(new)} in four seconds"
+    for (a, _), (b, _) in zip(points, points[1:]):
+        assert b - a <= 1000, f"nothing was signed between {a} and {b}"
+    taken = dict(s.rows("stream", "SELECT seq, taken_us FROM log"))
+    for c in new:
+        seconds = stamp(c["time"]) - taken[int(c["seq"])] / 1e6
+        assert seconds < 1.5, f"{c['seq']} was signed {seconds:.2f} s after it came"
+    key = json.loads(s.cli("keys", "show", "--json").stdout)["log"]
+    expect("checked by the key alone", verify(s, "--key", key, "--keys", "/nowhere")["faults"], 0)
+    wrong = s.cli("stream", "verify", "--store", store(s), "--key", "00" * 32, check=False)
+    expect("checked by another", wrong.returncode, 1)
+    assert "was not signed by this key" in wrong.stdout, wrong.stdout
+
+
+def stamp(text):
+    import datetime
+    return datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+
+
+@story("whoever is killed -9 while events come, nothing is missing, nothing comes twice, and the order holds")
+def killed(s):
+    activity, rng, ends = make_activity(s, s.admin), random.Random(4), threading.Event()
+
+    def rush(part):
+        while not ends.is_set():
+            r = s.call("POST", f"/v1/activities/{activity['id']}/registrations", {"member": s.members[rng.randrange(300)]}, token=s.api_key,
+                       retry_503=True)
+            assert r.status in (200, 409, 503), r.body
+
+    threads = [threading.Thread(target=rush, args=(i,)) for i in range(3)]
+    for t in threads:
+        t.start()
+    instances = [f"{part}-{n + 1}" for part in ("stream", "membership", "activity") for n in range(SEVERAL.get(part, 1))]
+    try:
+        for i in range(9):
+            name = instances[i % len(instances)] if i % 2 else "stream-1"
+            wait_until(f"{name} runs", lambda: s.pid(name), 10)
+            s.kill(name)
+            at = log_latest(s)
+            check_in(s, activity, s.members[i * 10:i * 10 + 10])
+            wait_until("the log goes on", lambda: log_latest(s) > at, 20)
+    finally:
+        ends.set()
+        for t in threads:
+            t.join()
+    latest = all_signed(s)
+    expect("events", len(check_log(s, Outboxes(s)).events), latest)
+    expect("faults", verify(s)["faults"], 0)
+
+
+def log_latest(s):
+    return s.rows("stream", "SELECT COALESCE(MAX(seq), 0) FROM log")[0][0]
+
+
+@story("what happened while the stream was away is taken in when it comes back; an activity never before its organisation")
+def away(s):
+    with contextlib.ExitStack() as hold:
+        for n in range(SEVERAL.get("stream", 1)):
+            pid = wait_until("the stream runs", lambda: s.pid(f"stream-{n + 1}"), 10)
+            os.kill(pid, signal.SIGSTOP)
+            hold.callback(os.kill, pid, signal.SIGKILL)
+        before = log_latest(s)
+        for i in range(20):
+            code = f"43010200100190{i:02d}"
+            s.call("POST", "/v1/organizations", {"code": code, "parent": VILLAGE, "name": f"小组{i}", "kind": "GROUP"}, token=s.admin).ok()
+            wait_until("activity knows it", lambda: s.call("POST", "/v1/activities", {
+                "campaign": s.campaign, "organization": code, "title": "组里", "category": "HEALTH", "mode": "ON_SITE", "place": "组里",
+                "startTime": "2026-12-01T00:00:00Z", "endTime": "2026-12-02T00:00:00Z"}, token=s.admin).status == 200, 10)
+    latest = taken_in(s)
+    new = [e for e in stored(s, before).values() if e.organization.startswith("430102001001")]
+    expect("activities", sum(e.type.endswith("ActivityCreated") for e in new), 20)
+    for e in new:
+        assert e.path.endswith(f"/{VILLAGE}/{e.organization}/"), f"{e.type} at {e.path!r}"
+    assert latest > before
+
+
+# --- proof ----------------------------------------------------------------------------------------------------------------
+
+BYTES = "X'{}'"
+
+
+def literal(s, value):
+    return f"X'{value.hex()}'" if s.engine == "sqlite" else f"'\\x{value.hex()}'::bytea"
+
+
+@story("verify names one altered byte, one deleted row, two rows that changed places, and an end that was cut off")
+def tampering(s):
+    latest = all_signed(s)
+    (a, event), = s.rows("stream", f"SELECT seq, event FROM log WHERE seq = {latest // 2}")
+    b = latest // 3
+    columns = "person, event, salt, leaf, head"
+    both = {seq: values for seq, *values in s.rows("stream", f"SELECT seq, {columns} FROM log WHERE seq IN ({a}, {b})")}
+
+    def put(seq, values):
+        texts = ["NULL" if v is None else str(v) if isinstance(v, int) else literal(s, v) for v in values]
+        return f"UPDATE log SET {', '.join(f'{c} = {t}' for c, t in zip(columns.split(', '), texts))} WHERE seq = {seq}"
+
+    def found():
+        return verify(s, check=False)["findings"]
+
+    with stopped(s):
+        expect("before", found(), [])
+        changed = bytearray(event)
+        changed[len(changed) // 2] ^= 1
+        s.execute("stream", f"UPDATE log SET event = {literal(s, bytes(changed))} WHERE seq = {a}")
+        expect("one byte", found(), [f"event {a} was altered"])
+        s.execute("stream", put(a, both[b]), put(b, both[a]))
+        expect("two rows", found(), [f"row {b} holds event {a}: rows were put in another order",
+                                     f"row {a} holds event {b}: rows were put in another order"])
+        s.execute("stream", put(a, both[a]), put(b, both[b]))
+        expect("put back", found(), [])
+        kept = s.rows("stream", f"SELECT * FROM log WHERE seq = {b}")[0]
+        s.execute("stream", f"DELETE FROM log WHERE seq = {b}")
+        expect("one row", found(), [f"event {b} is missing"])
+        texts = ["NULL" if v is None else str(v) if isinstance(v, int) else literal(s, v) for v in kept]
+        s.execute("stream", f"INSERT INTO log VALUES ({', '.join(texts)})")
+        expect("put back", found(), [])
+        last = s.rows("stream", f"SELECT * FROM log WHERE seq = {latest}")[0]
+        end = s.rows("stream", "SELECT head FROM log_end")[0][0]
+        before = s.rows("stream", f"SELECT head FROM log WHERE seq = {latest - 1}")[0][0]
+        s.execute("stream", f"DELETE FROM log WHERE seq = {latest}", f"UPDATE log_end SET seq = {latest - 1}, head = {literal(s, before)}")
+        expect("the end", found(), [f"the log ends at event {latest - 1}, but was signed up to {latest}: those behind it are missing"])
+        texts = ["NULL" if v is None else str(v) if isinstance(v, int) else literal(s, v) for v in last]
+        s.execute("stream", f"INSERT INTO log VALUES ({', '.join(texts)})", f"UPDATE log_end SET seq = {latest}, head = {literal(s, end)}")
+        expect("put back", found(), [])
+
+
+# --- erasure --------------------------------------------------------------------------------------------------------------
+
+
+@story("who is erased is gone from the log and its files, but for the notice; the chain holds")
+def erasure(s):
+    activity = make_activity(s, s.admin)
+    gone, stays = s.members[200], s.members[201]
+    check_in(s, activity, [gone, stays])
+    taken_in(s)
+    about = [seq for seq, e in stored(s).items() if e and e.person == gone]
+    assert len(about) >= 2, about
+    s.call("POST", f"/v1/members/{gone}:erase", {"reason": "本人申请"}, token=s.admin).ok()
+    latest = taken_in(s)
+    wait_until("it is erased", lambda: not s.rows("stream", f"SELECT 1 FROM log WHERE seq IN ({about[0]}, {about[-1]}) AND event IS NOT NULL"), 10)
+    events = stored(s)
+    notice = [seq for seq, e in events.items() if e and e.type.endswith("MemberErased") and e.person == gone]
+    expect("notices", len(notice), 1)
+    for seq in about:
+        assert events[seq] is None, f"event {seq} is still there"
+    by = s.rows("stream", f"SELECT DISTINCT erased_by FROM log WHERE seq IN ({', '.join(map(str, about))})")
+    expect("because of", by, [(notice[0],)])
+    assert any(e and e.person == stays for e in events.values())
+    all_signed(s)
+    proof = verify(s)
+    expect("faults", proof["faults"], 0)
+    assert proof["erased"] >= len(about) and proof["through"] >= latest, proof
+
+
+# --- retention ------------------------------------------------------------------------------------------------------------
+
+
+@story("what is too old is cut at a signed checkpoint; the newest event of each subject stays as the state; the rest is proved")
+def retention(s):
+    activity = make_activity(s, s.admin)
+    check_in(s, activity, s.members[:20])
+    latest = all_signed(s)
+    everything = {seq: e for seq, e in stored(s).items() if e}
+    s.advance(31 * 86400)
+    activity = make_activity(s, s.admin)
+    wait_until("it is cut", lambda: int(log(s)["oldest"]) == latest + 1, 60)
+    taken_in(s)
+    oldest, rows = s.rows("stream", "SELECT MIN(seq), COUNT(*) FROM log")[0]
+    expect("the oldest", (oldest, oldest + rows - 1), (latest + 1, log_latest(s)))
+    newest = {}
+    for e in everything.values():
+        kind = contract().events.get(e.type)
+        part = getattr(contract().type(e.type).FromString(e.data), kind.part) if kind and kind.part else ""
+        newest[e.type, e.subject + ("/" + part if part else "")] = e.seq
+    state = {(t, subject): seq for t, subject, seq in s.rows("stream", "SELECT type, subject, seq FROM log_state")}
+    expect("the state", state, newest)
+    all_signed(s)
+    proof = verify(s)
+    expect("from", (proof["from"], proof["faults"]), (latest + 1, 0))
+    cuts = [int(c["seq"]) for c in signed(s) if c["kind"] == "CUT"]
+    assert latest in cuts, cuts
+    # Without its checkpoints nobody could tell a cut from a theft.
+    hidden = os.path.join(s.folder, "none")
+    os.makedirs(hidden)
+    theft = verify(s, "--checkpoints", hidden, check=False)
+    expect("without them", theft["findings"], [f"what stood up to event {latest} is gone, and no cut was signed there"])
+    bytes_kept = int(log(s)["bytes"])
+    real = s.rows("stream", "SELECT COALESCE(SUM(COALESCE(LENGTH(event), 0) + 160), 0) FROM log")[0][0]
+    expect("bytes", bytes_kept, real)
+
+
+# --- restores -------------------------------------------------------------------------------------------------------------
+
+
+@story("a source that was restored tells its present state once more, behind a notice that it began anew")
+def source_restored(s):
+    before = taken_in(s)
+    with stopped(s):
+        s.execute("membership", "DELETE FROM rpc_epoch", "DELETE FROM rpc_outbox WHERE seq < (SELECT MAX(seq) FROM rpc_outbox)")
+    s.call("POST", "/v1/members", person(9000, VILLAGE), token=s.admin, retry_503=True)
+
+    def again():
+        new = [e for e in stored(s, before).values() if e]
+        return new if sum(e.type.endswith("MemberStateChanged") for e in new) > 300 else None
+
+    new = wait_until("the members come once more", again, 60)
+    restarts = [e for e in new if e.type == "nuanxin.stream.v1.SourceRestarted"]
+    expect("restarts", [(e.source, e.subject) for e in restarts if e.subject == "membership"], [("stream", "membership")])
+    first = min(e.seq for e in new if e.type.endswith("OrganizationChanged"))
+    assert restarts[0].seq < first
+    wait_until("it is at its end", lambda: s.rows("stream", "SELECT 1 FROM rpc_cursor WHERE name = 'stream.membership' AND topic = -1 AND epoch <> ''"), 60)
+    codes = {e.subject for e in stored(s, before).values() if e and e.type.endswith("OrganizationChanged")}
+    expect("organisations", len(codes), s.rows("membership", "SELECT COUNT(*) FROM organization")[0][0])
+    all_signed(s)
+    expect("faults", verify(s)["faults"], 0)
+
+
+@story("a stream that was restored goes on in a new epoch: older cursors are gone, what was lost is taken in again, the proof holds")
+def restored(s):
+    taken_in(s)
+    backup = os.path.join(s.folder, "backup")
+    s.cli("backup", store(s), backup)
+    at = log_latest(s)
+    check_in(s, make_activity(s, s.admin), s.members[40:60])
+    latest = all_signed(s)
+    old = log(s)
+    assert latest > at
+    with stopped(s):
+        wipe(s)
+        s.cli("restore", backup, store(s))
+    wait_until("what was lost is taken in again", lambda: log_latest(s) >= latest, 30)
+    new = log(s)
+    assert new["epoch"] != old["epoch"]
+    check_log(s, Outboxes(s), after=int(new["oldest"]) - 1)
+    all_signed(s)
+    proof = verify(s)
+    expect("faults", proof["faults"], 0)
+    begins = [int(c.get("seq", 0)) for c in signed(s) if c["kind"] == "BEGIN" and c["epoch"] == new["epoch"]]
+    assert begins and begins[0] <= at, begins
+
+
+def wipe(s):
+    if s.engine == "postgresql":
+        s.database.sql("DROP OWNED BY nuanxin; GRANT ALL ON SCHEMA public TO nuanxin", "stream")
+        return
+    for suffix in ("", "-wal", "-shm", ".lock"):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(s.store_file("stream") + suffix)
+
+
+if __name__ == "__main__":
+    main(scene())
