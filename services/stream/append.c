@@ -78,6 +78,6 @@ int log_append(struct rpc_call *call, const struct log_new *events, size_t n, in
         if (r == 0)
                 r = log_end_save(rpc_db(call), &end);
         if (r == 0)
-                r = checkpoint_ask(call, *ret_first);
+                r = checkpoint_ask(call);
         return r == 0 ? rpc_news(call, end.seq) : r;
 }

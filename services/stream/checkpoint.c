@@ -11,28 +11,17 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#define APART        1000
-#define AT_ONCE      500 /* lines of one piece of work, if it was long in coming */
-#define ASK_AFTER_US (7 * CLOCK_SECOND_US / 10) /* with the look for due work that comes then, a second at most */
+#define APART    1000
+#define AT_ONCE  500 /* lines of one piece of work, if it was long in coming */
+#define WHILE_US (7 * CLOCK_SECOND_US / 10) /* with the look for due work that comes then, a second at most */
 
-/* One row of due work a second, not one an event: what was asked for in this second, by a transaction before this one
- * that has been committed, covers this one's too. */
-int checkpoint_ask(struct rpc_call *call, int64_t first)
+/* One row of due work for all events of a while: that it has run already, the store itself knows. */
+int checkpoint_ask(struct rpc_call *call)
 {
-        struct stream_state *state = rpc_state(call);
-        int64_t second = rpc_now(call) / CLOCK_SECOND_US;
+        int64_t number = rpc_now(call) / WHILE_US;
         char key[24];
-        pthread_mutex_lock(&state->lock);
-        bool asked = state->asked_second == second && state->asked_seq < first;
-        if (!asked) {
-                state->asked_second = second;
-                state->asked_seq = first;
-        }
-        pthread_mutex_unlock(&state->lock);
-        if (asked)
-                return 0;
-        snprintf(key, sizeof(key), "%" PRId64, second);
-        return rpc_due_add(call, DUE_CHECKPOINT, key, rpc_now(call) + ASK_AFTER_US, (struct str){0});
+        snprintf(key, sizeof(key), "%" PRId64, number);
+        return rpc_due_add(call, DUE_CHECKPOINT, key, (number + 1) * WHILE_US, (struct str){0});
 }
 
 static void add_line(struct rpc_call *call, struct buf *lines, enum checkpoint_kind kind, const struct log_end *end, int64_t seq,

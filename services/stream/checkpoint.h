@@ -9,8 +9,8 @@
 
 #define DUE_CHECKPOINT "log.checkpoint"
 
-/* While events are taken in, first: the first of this transaction's. */
-int checkpoint_ask(struct rpc_call *call, int64_t first) MUST_USE;
+/* While events are taken in: soon. */
+int checkpoint_ask(struct rpc_call *call) MUST_USE;
 
 /* Signs what was committed and has not been signed; durable, outside the store, when it returns 0, whatever becomes of the
  * transaction. Writes mark, in memory. */

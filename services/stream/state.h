@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What this process keeps in memory beside its store: options, the signing key, and hints. Nothing in it needs to outlive
+ * What this process keeps in memory beside its store: options and the signing key. Nothing in it needs to outlive
  * the process.
  */
 #pragma once
@@ -22,8 +22,6 @@ struct stream_state {
         pthread_mutex_t lock; /* of what follows */
         bool has_key;
         struct signing_key key;
-        /* When a checkpoint was last asked for, and what the log's end was then. */
-        int64_t asked_second, asked_seq;
 };
 
 struct stream_state *stream_state_new(const struct stream_options *options);
