@@ -39,7 +39,8 @@ void violation_add(struct violations *v, const char *pointer, const char *rule, 
 /* Checks every field rule, recursively; adds what it finds (texts in the arena). A value that is not given
  * (proto3's default) meets only `required`. If the request carries a FieldMask that is not empty, `required` below
  * the first plain message beside it is asked only of masked fields, and the mask's paths must exist in it.
- * Output-only and internal fields are cleared, not refused. */
+ * Output-only fields are cleared, not refused. Internal ones are for processes to give each other: what reads JSON or a
+ * URL knows no such field. */
 void message_validate(struct arena *arena, const struct contract_message *type, void *message,
                       struct violations *violations);
 

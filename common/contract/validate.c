@@ -359,7 +359,7 @@ static void check_message(struct check *c, const struct contract_message *type, 
         for (unsigned i = 0; i < type->n_fields; i++) {
                 const struct contract_field *f = &type->fields[i];
                 const ProtobufCFieldDescriptor *pb = &type->pb->fields[i];
-                if (f->output_only || f->internal)
+                if (f->output_only)
                         field_clear(message, pb);
                 else
                         check_field(c, f, pb, message, at, mask);

@@ -228,10 +228,10 @@ static void clears_what_callers_may_not_set(void)
 {
         Ruled *m = ruled();
         m->made = word("mine");
-        m->inside = word("mine, too");
+        m->inside = word("a peer's");
         CHECK_TEXT(validate(&test_v1_ruled_msg, m), "");
         CHECK_TEXT(m->made, "");
-        CHECK_TEXT(m->inside, "");
+        CHECK_TEXT(m->inside, "a peer's");
 }
 
 static void asks_only_masked_fields(void)
@@ -388,7 +388,7 @@ int main(void)
                 {"patterns, lists of values and UUIDs", checks_forms},
                 {"lists: how many, which, all different", checks_lists},
                 {"maps: keys and values, escaped in pointers", checks_maps},
-                {"output-only and internal fields are cleared", clears_what_callers_may_not_set},
+                {"output-only fields are cleared, internal ones are between processes", clears_what_callers_may_not_set},
                 {"a partial update is asked only for what it changes", asks_only_masked_fields},
                 {"the first 32 violations are kept", keeps_the_first_32_violations},
                 {"masks follow the privacy class", masks_by_privacy},
