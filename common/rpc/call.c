@@ -71,14 +71,14 @@ void *rpc_prepared(const struct rpc_call *call)
 
 int rpc_later(struct rpc_call *call, int64_t position)
 {
-        call->said.later_than = position;
+        call->said.later_than = call->waited_past = position;
         call->said.later_news = false;
         return RPC_LATER;
 }
 
 int rpc_later_news(struct rpc_call *call, int64_t position)
 {
-        call->said.later_than = position;
+        call->said.later_than = call->waited_past = position;
         call->said.later_news = true;
         return RPC_LATER;
 }
@@ -92,6 +92,11 @@ void rpc_wait_at_most(struct rpc_call *call, int64_t wait_us)
 {
         if (call->received_us + wait_us < call->park_until_us)
                 call->park_until_us = call->received_us + wait_us;
+}
+
+int64_t rpc_waited_past(const struct rpc_call *call)
+{
+        return call->waited_past;
 }
 
 bool rpc_deadline_near(const struct rpc_call *call)

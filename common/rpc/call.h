@@ -68,6 +68,7 @@ struct rpc_call {
         uint32_t attempt;
         int64_t received_us, deadline_us, park_until_us, queued_us;
         int64_t now_us; /* UTC */
+        int64_t waited_past; /* of rpc_later and rpc_later_news, over all runs */
 
         /* The loop's: who is in flight with this key, and who waits for it. */
         uint64_t flight_hash;

@@ -224,6 +224,10 @@ static void sweep(struct leader *l, int64_t now)
         else
                 r = write_lane_loosely(&l->lane, outbox_save_readers, NULL);
         done(l, r, leader_leads(l), "sweep");
+        bool wrote;
+        if (r == 0 && l->server->service->tick)
+                done(l, write_lane_loosely(&l->lane, tick_run, &wrote), true, "store what was noted");
+        arena_reset(l->lane.arena);
 }
 
 static int check_schema(struct write_lane *lane, void *arg)

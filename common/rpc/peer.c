@@ -4,6 +4,8 @@
  */
 #include "common/rpc/peer.h"
 
+#include "common/rpc/listener.h"
+
 #include "contract/internal_v1.h"
 
 #define PULL_BYTES (1024 * 1024) /* of events in one answer: a frame holds 4 MiB */
@@ -36,6 +38,11 @@ static int read_position(struct rpc_call *call, struct position *ret)
         ret->oldest = store_i64(rows, 1);
         ret->head = store_i64(rows, 2);
         return 0;
+}
+
+int rpc_outbox_head(struct rpc_call *call, int64_t *ret_head)
+{
+        return listener_read_head(call->db, ret_head);
 }
 
 /* --- events ----------------------------------------------------------------------------------------------------- */

@@ -120,6 +120,8 @@ int rpc_later_news(struct rpc_call *call, int64_t position);
 int rpc_news(struct rpc_call *call, int64_t position) MUST_USE;
 /* It waits no longer than so many µs since it came, though its caller may have more time. Say it in each run. */
 void rpc_wait_at_most(struct rpc_call *call, int64_t wait_us);
+/* The position that this call waited past before it was run again; 0: this is its first run. */
+int64_t rpc_waited_past(const struct rpc_call *call);
 bool rpc_deadline_near(const struct rpc_call *call);
 
 /* --- lists ------------------------------------------------------------------------------------------------------------ */

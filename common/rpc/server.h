@@ -50,6 +50,8 @@ int rpc_snapshot_add(struct rpc_call *call, const struct contract_message *type,
 /* In apply: until when (UTC, microseconds) another consumer has everything that its source had; 0: it is not known, or it does
  * not follow yet. */
 int64_t rpc_settled_us(const struct rpc_call *call, const char *consumer);
+/* The newest position of this service's own outbox, for rpc_later; 0: there was never an event. */
+int rpc_outbox_head(struct rpc_call *call, int64_t *ret_head) MUST_USE;
 /* For figures of the service's own; any thread. */
 struct metric_registry *rpc_metrics(const struct rpc_call *call);
 
@@ -66,6 +68,9 @@ struct rpc_service {
         const struct rpc_consumer *consumers;
         const struct rpc_snapshot *snapshots;
         const struct rpc_due_kind *due;
+        /* About each second, on every instance that may write, as a write of its own (it may run again): for what reads noted
+         * in memory. On a shared store others may write the same rows meanwhile. *ret_wrote: it wrote anything. */
+        int (*tick)(struct rpc_call *call, bool *ret_wrote);
         /* The position that rpc_news tells of, as the store has it; NULL: there is none. */
         int (*news)(struct store_conn *db, int64_t *ret_position);
         /* The materialised path of an organisation ("/43/4301/"), for permissions asked `at` a request's field.

@@ -27,7 +27,7 @@ struct write_lane {
         int64_t news;        /* what this transaction tells of the service's own position; 0: nothing */
         int64_t due_next_us; /* the earliest due row, or earlier; INT64_MAX: none */
         bool dirty;          /* committed something since the last checkpoint */
-        int64_t beat_us, swept_us;
+        int64_t beat_us, swept_us, ticked_us;
         int64_t busy_us; /* last with work; 0: has rested since */
         struct store_use use; /* SQLite: what a move asked; taken back with the transaction */
         struct buf sweep_key; /* where the sweep of answers goes on; */
@@ -129,3 +129,6 @@ int outbox_trim(struct write_lane *lane, void *head) MUST_USE;
 /* due.c */
 int due_load(struct write_lane *lane) MUST_USE;
 void due_run(struct write_lane *lane); /* what is due now, a bounded number, in transactions of its own */
+
+/* tick.c: rpc_service's tick, if there is one; ret_wrote: bool. */
+int tick_run(struct write_lane *lane, void *ret_wrote) MUST_USE;
