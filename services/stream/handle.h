@@ -9,3 +9,18 @@
 #include "contract/stream_v1.h"
 
 int handle_get_log(struct rpc_call *call, const GetLogRequest *request, Log *response);
+
+int handle_fetch_events(struct rpc_call *call, const FetchEventsRequest *request, FetchEventsResponse *response);
+int handle_stream_events(struct rpc_call *call, const FetchEventsRequest *request, FetchEventsResponse *response);
+int handle_fetch_snapshot(struct rpc_call *call, const FetchSnapshotRequest *request, FetchSnapshotResponse *response);
+
+int handle_create_agency(struct rpc_call *call, const CreateAgencyRequest *request, Agency *response);
+int handle_get_agency(struct rpc_call *call, const GetAgencyRequest *request, Agency *response);
+int handle_list_agencies(struct rpc_call *call, const ListAgenciesRequest *request, ListAgenciesResponse *response);
+int handle_update_agency(struct rpc_call *call, const UpdateAgencyRequest *request, Agency *response);
+int handle_suspend_agency(struct rpc_call *call, const SuspendAgencyRequest *request, Agency *response);
+int handle_resume_agency(struct rpc_call *call, const ResumeAgencyRequest *request, Agency *response);
+int handle_create_agency_key(struct rpc_call *call, const CreateAgencyKeyRequest *request, CreateAgencyKeyResponse *response);
+int handle_revoke_agency_key(struct rpc_call *call, const RevokeAgencyKeyRequest *request, Agency *response);
+int handle_authenticate_agency(struct rpc_call *call, const AuthenticateAgencyRequest *request, Principal *response);
+int handle_list_edge_keys(struct rpc_call *call, const ListEdgeKeysRequest *request, ListEdgeKeysResponse *response);

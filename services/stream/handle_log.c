@@ -2,6 +2,7 @@
  *
  * How the log stands.
  */
+#include "services/stream/agencies.h"
 #include "services/stream/handle.h"
 #include "services/stream/state.h"
 #include "services/stream/store.h"
@@ -26,5 +27,5 @@ int handle_get_log(struct rpc_call *call, const GetLogRequest *request, Log *res
         response->checkpoint = position.checkpoint;
         response->checkpoint_time = rpc_timestamp(call, position.checkpoint_us);
         response->public_key = (ProtobufCBinaryData){.len = SIGNING_PUBLIC_SIZE, .data = (uint8_t *)(uintptr_t)key->public};
-        return 0;
+        return position_fill(call, position.latest, response);
 }

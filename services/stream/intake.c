@@ -14,6 +14,7 @@
 #include "contract/membership_v1.h"
 #include "services/stream/append.h"
 #include "services/stream/keep.h"
+#include "services/stream/standing.h"
 
 #define UNKNOWN_WAIT_US CLOCK_HOUR_US
 #define SETTLE_US       (5 * CLOCK_SECOND_US) /* what clocks may differ by, and numbering take */
@@ -148,9 +149,10 @@ static int take_one(struct intake *t, const struct rpc_event *e)
 static int note_one(struct intake *t, size_t i, int64_t seq)
 {
         const struct contract_message *type = t->of[i]->contract;
+        int r = 0;
         if (type == &membership_v1_member_erased_msg)
-                return erase_start(t->call, ((const MemberErased *)t->messages[i])->member, seq);
-        return 0;
+                r = erase_start(t->call, ((const MemberErased *)t->messages[i])->member, seq);
+        return r == 0 && t->messages[i] ? standing_note(t->call, type, t->messages[i], seq) : r;
 }
 
 /* --- a batch --------------------------------------------------------------------------------------------------------- */
@@ -200,7 +202,9 @@ static int restart(struct rpc_call *call, const char *source)
                 .person = "", .organization = "", .path = "", .time_us = rpc_now(call), .data = message_pack(rpc_arena(call), &event),
         };
         int r = log_end_lock(call);
-        return r == 0 ? log_append(call, &taken, 1, &first) : r;
+        if (r == 0)
+                r = log_append(call, &taken, 1, &first);
+        return r == 0 && strcmp(source, "membership") == 0 ? standing_reset(call, first) : r;
 }
 
 /* --- the sources ----------------------------------------------------------------------------------------------------- */

@@ -3,6 +3,7 @@
  * nuanxin-stream: the process that keeps the log of all that happened, and serves it to agencies.
  */
 #include "common/service/service.h"
+#include "services/stream/agencies.h"
 #include "services/stream/checkpoint.h"
 #include "services/stream/handle.h"
 #include "services/stream/intake.h"
@@ -15,17 +16,34 @@ static const char about[] =
         "Needs a store of its own, the keyring (it signs the log's chain), and a folder outside the store for checkpoints,\n"
         "best on another disk. At least once, in one total order per log, without gaps, and acknowledged means fsynced.\n"
         "\n"
-        "Limits: an event of a type that this build does not know holds its source up for an hour; then nobody sees it.\n";
+        "Limits: an event of a type that this build does not know holds its source up for an hour; then nobody sees it.\n"
+        "A fetch looks at most at 4,096 events and gives at most 1,000 of them, or 1 MiB. What agencies get is kept in memory as\n"
+        "they get it, 64 MiB of it, so that those who read the same cost little more than one.\n";
 
 STORE_SCHEMA(stream_schema_001, "services/stream/schema/001_log.sql");
+STORE_SCHEMA(stream_schema_002, "services/stream/schema/002_agency.sql");
 
 const struct store_migration stream_migrations[] = {
         {"stream/001_log", stream_schema_001},
+        {"stream/002_agency", stream_schema_002},
         {0},
 };
 
 static const struct rpc_method methods[] = {
+        STREAM_V1_FETCH_EVENTS(handle_fetch_events),
+        STREAM_V1_STREAM_EVENTS(handle_stream_events),
+        STREAM_V1_FETCH_SNAPSHOT(handle_fetch_snapshot),
         STREAM_V1_GET_LOG(handle_get_log),
+        STREAM_V1_CREATE_AGENCY(handle_create_agency),
+        STREAM_V1_GET_AGENCY(handle_get_agency),
+        STREAM_V1_LIST_AGENCIES(handle_list_agencies),
+        STREAM_V1_UPDATE_AGENCY(handle_update_agency),
+        STREAM_V1_SUSPEND_AGENCY(handle_suspend_agency),
+        STREAM_V1_RESUME_AGENCY(handle_resume_agency),
+        STREAM_V1_CREATE_AGENCY_KEY(handle_create_agency_key),
+        STREAM_V1_REVOKE_AGENCY_KEY(handle_revoke_agency_key),
+        STREAM_V1_AUTHENTICATE_AGENCY(handle_authenticate_agency),
+        STREAM_V1_LIST_EDGE_KEYS(handle_list_edge_keys),
         {0},
 };
 
@@ -43,15 +61,17 @@ static const struct rpc_service stream = {
         .consumers = stream_consumers,
         .due = due,
         .news = log_latest,
+        .tick = position_tick,
 };
 
-static struct stream_options options = {.checkpoints = "var/checkpoints", .keep_days = 30, .keep_mib = 10240};
+static struct stream_options options = {.checkpoints = "var/checkpoints", .keep_days = 30, .keep_mib = 10240, .segment_mib = 64};
 
 static const struct config_option own_options[] = {
         {"checkpoints", "FOLDER", "signed checkpoints of the log, outside its store (default: var/checkpoints)", CONFIG_TEXT, &options.checkpoints, 0, 0},
         {"keep-days", "N", "how long the log keeps an event (default: 30)", CONFIG_INT, &options.keep_days, 1, 36500},
         {"edge-bus", "FOLDER", "a socket there for this host's edge alone: it may fetch on it, and no more (default: none)", CONFIG_TEXT, &options.edge_bus, 0, 0},
         {"keep-mib", "N", "and at most so much of it (default: 10240)", CONFIG_INT, &options.keep_mib, 1, 1 << 30},
+        {"segment-mib", "N", "memory for events as agencies get them (default: 64)", CONFIG_INT, &options.segment_mib, 1, 1 << 20},
         {0},
 };
 

@@ -5,6 +5,7 @@
 #include "services/stream/state.h"
 
 #include "common/chain/chain.h"
+#include "services/stream/agencies.h"
 
 #include <stdlib.h>
 
@@ -12,6 +13,7 @@ struct stream_state *stream_state_new(const struct stream_options *options)
 {
         struct stream_state *state = mem_zalloc(sizeof(*state));
         state->options = options;
+        state->agencies = agencies_new((size_t)options->segment_mib * 1024 * 1024);
         pthread_mutex_init(&state->lock, NULL);
         return state;
 }
@@ -20,6 +22,7 @@ struct stream_state *stream_state_free(struct stream_state *state)
 {
         if (!state)
                 return NULL;
+        agencies_free(state->agencies);
         signing_key_done(&state->key);
         pthread_mutex_destroy(&state->lock);
         free(state);
@@ -34,4 +37,10 @@ const struct signing_key *stream_key(struct stream_state *state, const struct ke
         state->has_key = true;
         pthread_mutex_unlock(&state->lock);
         return &state->key;
+}
+
+struct agencies *agencies_of(const struct rpc_call *call)
+{
+        const struct stream_state *state = rpc_state(call);
+        return state->agencies;
 }

@@ -15,10 +15,14 @@ struct stream_options {
         const char *checkpoints; /* the folder */
         const char *edge_bus;    /* see service.h; or NULL */
         int64_t keep_days, keep_mib;
+        int64_t segment_mib; /* of rendered events in memory */
 };
+
+struct agencies;
 
 struct stream_state {
         const struct stream_options *options;
+        struct agencies *agencies;
         pthread_mutex_t lock; /* of what follows */
         bool has_key;
         struct signing_key key;
