@@ -23,12 +23,8 @@ TRANSPORTS = ("zeromq", "http", "sse", "webhook")
 
 
 def call(s, method, check=True, **fields):
-    """A method of the operator's; fields by their names in JSON, __ for a dot, lists item by item."""
-    words = []
-    for name, value in fields.items():
-        for v in value if isinstance(value, (list, tuple)) else [value]:
-            words += ["--set", f"{name.replace('__', '.')}={v}"]
-    r = s.cli("call", method, "--json", *words, check=check)
+    """A method of the operator's, its request's fields by their names in JSON."""
+    r = s.cli("call", method, json.dumps(fields, ensure_ascii=False), "--json", check=check)
     return json.loads(r.stdout) if r.returncode == 0 else r
 
 
@@ -38,10 +34,10 @@ class Agency:
     def __init__(self, s, profile, expires=86400 * 365):
         self.s, self.profile, self.id, self._curve, self._api = s, profile, profile.id, None, None
         p = profile
-        call(s, "CreateAgency", agency__id=p.id, agency__name="测试机构 " + p.id, agency__purposes=p.purposes,
-             agency__statutoryPurposes=p.statutory, agency__types=p.types, agency__organizations=p.organizations,
-             agency__privacy=p.privacy, agency__withheldFields=p.withheld, agency__agreement="测试协议 " + p.id,
-             agency__agreementExpireTime=rfc3339(expires))
+        call(s, "CreateAgency", agency={
+            "id": p.id, "name": "测试机构 " + p.id, "purposes": p.purposes, "statutoryPurposes": p.statutory, "types": p.types,
+            "organizations": p.organizations, "privacy": p.privacy, "withheldFields": p.withheld, "agreement": "测试协议 " + p.id,
+            "agreementExpireTime": rfc3339(expires)})
 
     @property
     def curve(self):
@@ -59,14 +55,10 @@ class Agency:
             self._api = call(self.s, "CreateAgencyKey", agency=self.id)["apiKey"]
         return self._api
 
-    def endpoint(self, port, types=(), **fields):
-        """(endpoint, secret) of a webhook to us."""
-        made = call(self.s, "CreateEndpoint", endpoint__agency=self.id, endpoint__url=f"http://127.0.0.1:{port}/", endpoint__types=list(types), **fields)
+    def endpoint(self, address, types=(), **fields):
+        """(endpoint, secret) of a webhook to us: address is a port, or "port/path"."""
+        made = call(self.s, "CreateEndpoint", endpoint={"agency": self.id, "url": f"http://127.0.0.1:{address}", "types": list(types)}, **fields)
         return made["endpoint"], made["secret"]
-
-    def change(self, **fields):
-        self.s.cli("call", "UpdateAgency", "--json", "--set", f"agency.id={self.id}",
-                   *(w for k, v in fields.items() for w in ("--set", f"agency.{k}={v}", "--set", f"updateMask={k}")))
 
 
 class Subscriber:
