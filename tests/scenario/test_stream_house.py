@@ -173,6 +173,20 @@ def agency_of_the_first_run():
         fetch(s, "").ok()
 
 
+@story("on the socket that is the edge's nobody may do more than the edge: not even who is root")
+def socket_of_the_edge():
+    with Stack() as s:
+        folder = os.path.join(s.var, "edge")
+        expect("what stands there", sorted(f for f in os.listdir(folder) if f.endswith(".sock")), ["stream-1.sock"])
+        expect("its mode", os.stat(folder).st_mode & 0o777, 0o700)
+        for method, request in (("GetLog", "{}"), ("ListAgencies", "{}"), ("FetchEvents", "{}"), ("SuspendAgency", '{"agency":"insurer"}')):
+            r = s.cli("--bus", folder, "call", method, request, check=False)
+            assert r.returncode == 1 and "permission-denied" in r.stderr, (method, r)
+        assert s.metric("stream-1", "nuanxin_rpc_out_of_role_total") >= 4
+        expect("who calls as usual", s.cli("call", "GetLog").returncode, 0)
+        fetch(s, "").ok()
+
+
 def restart_with(s, change):
     keep, s.keep = s.keep, True
     s.stop()
