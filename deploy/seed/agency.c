@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The agency with which one tries out the streams of events: an insurer that sees what happens in the province, and of its
- * people only those who consent to its purpose. Its keys stand in credentials.json, both halves of its CURVE pair: a real
- * agency makes that itself, and tells the association the public half.
+ * people only those who consent to its purpose. Its keys stand in credentials.json, and its CURVE pair in agency.key, as the
+ * programs in deploy/subscribers read it: a real agency makes that itself, and tells the association the public half.
  */
 #include "deploy/seed/seed.h"
 
@@ -100,6 +100,16 @@ static int add_to_credentials(const char *path, struct seed *s, const struct key
         return r;
 }
 
+/* The public half, then the secret one. */
+static int write_pair(struct seed *s, const struct keys *keys)
+{
+        struct buf out = {0};
+        buf_printf(&out, "%.*s\n%.*s\n", P(keys->public), P(keys->secret));
+        int r = seed_write(arena_printf(s->arena, "%s/agency.key", s->var), buf_str(&out));
+        buf_done(&out);
+        return r;
+}
+
 static int read_edge_key(struct seed *s, char ret_public[CURVE_KEY_SIZE])
 {
         const char *path = s->edge_key_file ? s->edge_key_file : arena_printf(s->arena, "%s/edge/edge.key", s->var);
@@ -144,12 +154,16 @@ int agency_keep(struct seed *s, const char *path, struct str *credentials)
         if (r)
                 return r;
         known = (struct keys){str_of(api->api_key), str_of(secret), str_of(public)};
-        return add_to_credentials(path, s, &known, edge_key, credentials);
+        r = write_pair(s, &known);
+        return r ? r : add_to_credentials(path, s, &known, edge_key, credentials);
 }
 
 void agency_print(const struct seed *s, struct str credentials)
 {
-        struct str key = seed_value(credentials, AGENCY, "key");
-        if (s->edge && key.n)
-                printf("  curl -sw '\\n' 'http://%s/v1/events?maxEvents=3&wait=10' -H 'Authorization: Bearer %.*s'\n", s->http, P(key));
+        struct str key = seed_value(credentials, AGENCY, "key"), edge_key = seed_value(credentials, AGENCY, "edgeKey");
+        if (!s->edge || !key.n)
+                return;
+        printf("  curl -sw '\\n' 'http://%s/v1/events?maxEvents=3&wait=10' -H 'Authorization: Bearer %.*s'\n", s->http, P(key));
+        printf("  deploy/subscribers/subscriber.py tcp://%s '%.*s' %s/agency.key %s/events.db   # until Ctrl-C; see README.md\n", s->edge,
+               P(edge_key), s->var, s->var);
 }
