@@ -18,8 +18,11 @@ def nodes(at, trail="#"):
 
 
 class Document(dict):
-    def __init__(self, path):
-        super().__init__(json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=no_repeats))
+    """Of a file, or of what was read already."""
+
+    def __init__(self, source):
+        super().__init__(source if isinstance(source, dict)
+                         else json.loads(source.read_text(encoding="utf-8"), object_pairs_hook=no_repeats))
 
     def resolve(self, ref):
         assert ref.startswith("#/"), ref
