@@ -234,14 +234,22 @@ static void on_shared_sent(const void *bytes, size_t n, void *arg)
         http_shared_free(arg);
 }
 
-void http_answer_shared(struct http_request *request, struct http_shared *s)
+bool http_answer_shared(struct http_request *request, struct http_shared *s)
 {
         struct http_exchange *x = (struct http_exchange *)request;
         struct str bytes = x->chunked ? s->chunk : s->piece;
-        if (x->bare || bytes.n < LENT_BYTES || x->connection->first != x) {
-                http_exchange_send(x, x->bare ? (struct str){NULL, 0} : bytes);
-                return;
+        bool first = x->connection->first == x;
+        if (x->bare)
+                return false;
+        size_t sent = first ? stream_send(x->connection->stream, bytes) : 0;
+        if (sent == bytes.n)
+                return true;
+        bytes = (struct str){bytes.p + sent, bytes.n - sent};
+        if (!first || bytes.n < LENT_BYTES) {
+                http_exchange_send(x, bytes);
+                return false;
         }
         s->uses++;
         stream_write_lent(x->connection->stream, bytes, on_shared_sent, s);
+        return false;
 }

@@ -131,7 +131,8 @@ size_t http_answer_unsent(const struct http_request *request);
 struct http_shared;
 struct http_shared *http_shared_new(struct str piece); /* copies; not empty */
 struct http_shared *http_shared_free(struct http_shared *shared); /* NULL */
-void http_answer_shared(struct http_request *request, struct http_shared *shared);
+/* True: it has left, and on_more does not follow. */
+bool http_answer_shared(struct http_request *request, struct http_shared *shared);
 
 void http_body_more(struct http_request *request); /* go on reading a streamed body */
 

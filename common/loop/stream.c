@@ -346,6 +346,17 @@ void stream_write_lent(struct stream *s, struct str bytes, void (*done)(const vo
         stream_written(s, bytes.n);
 }
 
+size_t stream_send(struct stream *s, struct str bytes)
+{
+        if (s->tls || s->waiting || s->state != STREAM_OPEN || evbuffer_get_length(s->out) > 0)
+                return 0;
+        ssize_t n = send(bufferevent_getfd(s->bev), bytes.p, bytes.n, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (n <= 0)
+                return 0; /* an error shows when it is written */
+        s->queued += (uint64_t)n;
+        return (size_t)n;
+}
+
 void stream_keep_little(struct stream *s)
 {
         int fd = bufferevent_getfd(s->bev), bytes = STREAM_LITTLE_BYTES;

@@ -69,6 +69,9 @@ void stream_write_take(struct stream *stream, char *malloced, size_t n); /* free
 /* Lends them: done(bytes, n, arg) once they are not needed any more, on the loop's thread. */
 void stream_write_lent(struct stream *stream, struct str bytes, void (*done)(const void *bytes, size_t n, void *arg),
                        void *arg);
+/* Sends at once what the socket takes, if nothing waits before it: cheaper than to queue it, for what is alone in its turn.
+ * Returns how many of the bytes that was: the rest is for the caller to write. on_drained does not follow. */
+size_t stream_send(struct stream *stream, struct str bytes);
 /* For an output that has no end: the kernel keeps little of it for a peer that does not read (64 KiB asked for, which
  * Linux doubles), and a peer that acknowledges nothing for a minute is gone. */
 void stream_keep_little(struct stream *stream);

@@ -29,7 +29,7 @@ TAILQ_HEAD(feed_fetches, feed_fetch);
 enum feed_fetch_state {
         FEED_FETCH_ASKED,    /* the service has it: `pending` */
         FEED_FETCH_PAUSED,   /* until retry_us: it is in `paused` */
-        FEED_FETCH_ANSWERED, /* its readers are being told: nobody joins any more */
+        FEED_FETCH_ANSWERED, /* its readers are told at the end of the turn: nobody joins any more */
 };
 
 struct feed_fetch {
@@ -40,7 +40,10 @@ struct feed_fetch {
         struct rpc_pending *pending;
         int64_t asked_us, retry_us;
         struct feed_readers readers;
-        TAILQ_ENTRY(feed_fetch) list, paused;
+        size_t holds;            /* answered ones whose readers may join it */
+        struct feed_answer answer;
+        struct feed_fetch *next; /* ANSWERED: held for its readers */
+        TAILQ_ENTRY(feed_fetch) list, queue; /* queue: paused, or answered */
 };
 
 struct feed {
@@ -61,8 +64,9 @@ struct feeds {
         struct arena *arena; /* of the message in hand */
         struct buf text;
         struct feed *buckets[BUCKETS];
-        struct feed_fetches paused;
+        struct feed_fetches paused, answered;
         struct loop_timer *timer;
+        struct loop_turn turn;
         struct metric *fetches;
 };
 
@@ -100,11 +104,11 @@ static void pause_fetch(struct feed_fetch *f, int64_t pause_us)
         f->retry_us = now + pause_us;
         struct feed_fetch *at = TAILQ_LAST(&feeds->paused, feed_fetches);
         while (at && at->retry_us > f->retry_us)
-                at = TAILQ_PREV(at, feed_fetches, paused);
+                at = TAILQ_PREV(at, feed_fetches, queue);
         if (at)
-                TAILQ_INSERT_AFTER(&feeds->paused, at, f, paused);
+                TAILQ_INSERT_AFTER(&feeds->paused, at, f, queue);
         else
-                TAILQ_INSERT_HEAD(&feeds->paused, f, paused);
+                TAILQ_INSERT_HEAD(&feeds->paused, f, queue);
         loop_timer_set(feeds->timer, TAILQ_FIRST(&feeds->paused)->retry_us - now);
 }
 
@@ -114,7 +118,7 @@ static void on_timer(void *arg)
         int64_t now = loop_now_us(feeds->worker->loop);
         struct feed_fetch *f;
         while ((f = TAILQ_FIRST(&feeds->paused)) && f->retry_us <= now) {
-                TAILQ_REMOVE(&feeds->paused, f, paused);
+                TAILQ_REMOVE(&feeds->paused, f, queue);
                 ask(f);
         }
         if (f)
@@ -142,10 +146,17 @@ static void fetch_free(struct feed_fetch *f)
         if (f->state == FEED_FETCH_ASKED)
                 rpc_pending_cancel(f->pending);
         if (f->state == FEED_FETCH_PAUSED)
-                TAILQ_REMOVE(&f->feed->feeds->paused, f, paused);
+                TAILQ_REMOVE(&f->feed->feeds->paused, f, queue);
         if (f->state != FEED_FETCH_ANSWERED)
                 TAILQ_REMOVE(&f->feed->fetches, f, list);
         free(f);
+}
+
+/* Nobody may want it any more. */
+static void fetch_drop(struct feed_fetch *f)
+{
+        if (!TAILQ_FIRST(&f->readers) && f->holds == 0 && f->state != FEED_FETCH_ANSWERED)
+                fetch_free(f);
 }
 
 static void leave_fetch(struct feed_reader *reader)
@@ -153,8 +164,7 @@ static void leave_fetch(struct feed_reader *reader)
         struct feed_fetch *f = reader->fetch;
         TAILQ_REMOVE(&f->readers, reader, list);
         reader->fetch = NULL;
-        if (!TAILQ_FIRST(&f->readers) && f->state != FEED_FETCH_ANSWERED)
-                fetch_free(f);
+        fetch_drop(f);
 }
 
 /* --- answers ---------------------------------------------------------------------------------------------------------- */
@@ -205,34 +215,75 @@ static bool is_hasty(const struct feed_fetch *f, const struct feed_answer *a)
 
 static void feed_release(struct feed *feed);
 
+static void tell(struct feed_fetch *f)
+{
+        struct feed *feed = f->feed;
+        struct feed_fetch *next = f->next;
+        struct feed_reader *reader;
+        while ((reader = TAILQ_FIRST(&f->readers))) {
+                leave_fetch(reader);
+                reader->on_answer(reader, &f->answer);
+        }
+        http_shared_free(f->answer.events);
+        fetch_free(f);
+        if (next && --next->holds == 0)
+                fetch_drop(next);
+        feed_release(feed);
+}
+
+static void on_turn_end(void *arg)
+{
+        struct feeds *feeds = arg;
+        struct feed_fetch *f;
+        while ((f = TAILQ_FIRST(&feeds->answered))) {
+                TAILQ_REMOVE(&feeds->answered, f, queue);
+                tell(f);
+        }
+}
+
+static struct feed_fetch *fetch_at(struct feed *feed, const char *cursor, bool waits)
+{
+        struct feed_fetch *f;
+        TAILQ_FOREACH(f, &feed->fetches, list)
+                if (f->waits == waits && strcmp(f->cursor, cursor) == 0)
+                        return f;
+        return fetch_new(feed, cursor, waits);
+}
+
 static void on_fetched(void *arg, const struct rpc_result *result)
 {
-        static const struct rpc_result unreadable = {.problem = NUANXIN__PROBLEM__PROBLEM_INTERNAL};
+        static const struct rpc_result good = {0}, unreadable = {.problem = NUANXIN__PROBLEM__PROBLEM_INTERNAL};
         struct feed_fetch *f = arg;
         struct feed *feed = f->feed;
-        struct feed_answer a = {.result = result};
-        struct feed_reader *reader;
+        struct feeds *feeds = feed->feeds;
 
         if (f->waits && is_passing(result)) {
                 pause_fetch(f, RETRY_US);
                 return;
         }
-        if (result->error == 0 && result->problem == NUANXIN__PROBLEM__PROBLEM_NONE && read_answer(feed, result->payload, &a) < 0) {
-                log_error("a service's answer can't be streamed", "method=%s", feed->route->method->name);
-                a.result = &unreadable;
-        }
-        if (is_hasty(f, &a))
-                feed->breath_until_us = loop_now_us(feed->feeds->worker->loop) + BREATH_US;
         f->state = FEED_FETCH_ANSWERED;
         TAILQ_REMOVE(&feed->fetches, f, list);
         feed->uses++;
-        while ((reader = TAILQ_FIRST(&f->readers))) {
-                leave_fetch(reader);
-                reader->on_answer(reader, &a);
+        f->answer.result = result;
+        if (result->error == 0 && result->problem == NUANXIN__PROBLEM__PROBLEM_NONE) {
+                bool read = read_answer(feed, result->payload, &f->answer) == 0;
+                f->answer.result = read ? &good : &unreadable;
+                if (!read)
+                        log_error("a service's answer can't be streamed", "method=%s", feed->route->method->name);
         }
-        http_shared_free(a.events);
-        fetch_free(f);
-        feed_release(feed);
+        if (f->answer.result != &good) {
+                tell(f);
+                return;
+        }
+        if (is_hasty(f, &f->answer))
+                feed->breath_until_us = loop_now_us(feeds->worker->loop) + BREATH_US;
+        if (f->waits) {
+                f->next = fetch_at(feed, f->answer.cursor, true);
+                f->next->holds++;
+        }
+        /* The next question leaves before this one's readers are written to, one after the other. */
+        TAILQ_INSERT_TAIL(&feeds->answered, f, queue);
+        loop_at_turn_end(feeds->worker->loop, &feeds->turn);
 }
 
 /* --- feeds ------------------------------------------------------------------------------------------------------------ */
@@ -294,11 +345,7 @@ void feed_leave(struct feed_reader *reader)
 
 void feed_ask(struct feed_reader *reader, const char *cursor, bool waits)
 {
-        struct feed_fetch *f;
-        TAILQ_FOREACH(f, &reader->feed->fetches, list)
-                if (f->waits == waits && strcmp(f->cursor, cursor) == 0)
-                        break;
-        reader->fetch = f ? f : fetch_new(reader->feed, cursor, waits);
+        reader->fetch = fetch_at(reader->feed, cursor, waits);
         TAILQ_INSERT_TAIL(&reader->fetch->readers, reader, list);
 }
 
@@ -309,13 +356,17 @@ struct feeds *feeds_new(struct worker *w)
         feeds->arena = arena_new(16 * 1024);
         feeds->timer = loop_timer_new(w->loop, on_timer, feeds);
         feeds->fetches = metric_new(w->gateway->metrics, &family_fetches, "%s", "");
+        feeds->turn = (struct loop_turn){.fn = on_turn_end, .arg = feeds};
         TAILQ_INIT(&feeds->paused);
+        TAILQ_INIT(&feeds->answered);
         return feeds;
 }
 
 struct feeds *feeds_free(struct feeds *feeds)
 {
         if (feeds) {
+                on_turn_end(feeds); /* to nobody */
+                loop_turn_cancel(feeds->worker->loop, &feeds->turn);
                 loop_timer_free(feeds->timer);
                 arena_free(feeds->arena);
                 buf_done(&feeds->text);

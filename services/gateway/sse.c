@@ -154,13 +154,14 @@ static void on_answer(struct feed_reader *feed, const struct feed_answer *a)
         memcpy(x->cursor, a->cursor, sizeof(x->cursor));
         x->live = x->live || a->latest;
         x->full = x->live && waited > 0 && waited + a->events_n >= SSE_UNREAD_MOST;
-        /* The next question goes out before the answers to this one are written. */
         if ((x->live && !x->full) || (!a->events && waited == 0))
                 feed_ask(&x->feed, x->cursor, true);
         if (a->events) {
-                http_answer_shared(r->http, a->events);
+                bool left = http_answer_shared(r->http, a->events);
                 note_written(x, waited);
                 x->moved = false;
+                if (left && !x->feed.fetch)
+                        feed_ask(&x->feed, x->cursor, true);
         }
 }
 

@@ -121,7 +121,7 @@ static void say(struct echo *echo, size_t n)
                 buf_add_char(&bytes, (char)('a' + i % 26));
         struct http_shared *shared = http_shared_new(buf_str(&bytes));
         for (struct work *work = echo->followers; work; work = work->next)
-                http_answer_shared(work->request, shared);
+                (void)http_answer_shared(work->request, shared);
         http_shared_free(shared);
         buf_done(&bytes);
 }
