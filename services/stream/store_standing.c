@@ -8,7 +8,7 @@
 
 /* The limits are literals: they say to PostgreSQL's planner that the rows are few. */
 #define OF_PERSONS(rows)                                                                                                \
-        "SELECT s.person, s.purpose FROM (SELECT DISTINCT person FROM (" rows ") AS some WHERE person IS NOT NULL) AS p "  \
+        "SELECT s.person, s.purpose FROM (SELECT DISTINCT person FROM (" rows ") AS few WHERE person IS NOT NULL) AS p "  \
         "CROSS JOIN standing s WHERE s.person_hash = p.person"
 
 static int standing_read(int r, struct store_rows *rows, struct arena *arena, struct standing **ret, size_t *ret_n)

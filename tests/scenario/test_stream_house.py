@@ -40,11 +40,11 @@ class Reader:
     repeated: the next one has the same cursor."""
 
     def __init__(self, s):
-        self.s, self.cursor, self.events, self.failed, self.ended, self.fetches = s, "", [], [], False, 0
+        self.s, self.cursor, self.events, self.failed, self.ended = s, "", [], [], threading.Event()
         self.thread = threading.Thread(target=self._run)
 
     def _run(self):
-        while not self.ended:
+        while not self.ended.is_set():
             try:
                 answer = fetch(self.s, self.cursor, wait=1)
                 if answer.status != 200:
@@ -52,17 +52,17 @@ class Reader:
                 batch = answer.json
             except (AssertionError, OSError) as e:
                 self.failed.append(repr(e))
+                self.ended.wait(0.1)
                 continue
             self.events += [(int(e["sequence"]), e["subject"]) for e in batch.get("events", [])]
             self.cursor = batch["cursor"]
-            self.fetches += 1
 
     def __enter__(self):
         self.thread.start()
         return self
 
     def __exit__(self, *_):
-        self.ended = True
+        self.ended.set()
         self.thread.join()
 
     def has(self, subject):
@@ -133,7 +133,7 @@ def away():
             cursor = batch["cursor"]
             subjects += [e["subject"] for e in batch.get("events", [])]
         expect("what happened meanwhile, in order", subjects, later)
-        assert "stream up" in readyz(s, "gateway-1")[1]
+        wait_until("the gateway says so", lambda: "stream up" in readyz(s, "gateway-1")[1])
 
 
 @story("the agency of the first run is there after every start; where the stream or what it knew is gone, it is made anew")
