@@ -126,3 +126,22 @@ struct card {
 struct str card_sign(struct arena *arena, const struct keyring *keyring, const struct card *card);
 /* 0; CARD_E_EXPIRED (ret_card is filled); -EBADMSG (malformed or forged). */
 int card_verify(const struct keyring *keyring, struct str token, int64_t now_us, struct card *ret_card) MUST_USE;
+
+/* --- webhooks --------------------------------------------------------------------------------------------------- */
+
+/* What an endpoint's deliveries are signed with, after the Standard Webhooks specification: a key that the receiver has too
+ * (HMAC-SHA-256), and an ed25519 pair of which it has the public half. */
+#define WEBHOOK_KEY_SIZE  32
+#define WEBHOOK_SEED_SIZE 32
+struct webhook_secret {
+        unsigned char key[WEBHOOK_KEY_SIZE], seed[WEBHOOK_SEED_SIZE];
+};
+void webhook_secret_new(struct webhook_secret *secret);
+void webhook_secret_wipe(struct webhook_secret *secret);
+char *webhook_secret_text(struct arena *arena, const struct webhook_secret *secret); /* "whsec_…" */
+char *webhook_public_text(struct arena *arena, const struct webhook_secret *secret); /* "whpk_…" */
+
+/* Both cover "id.timestamp.body". Appends "v1,…" and "v1a,…", with a blank in front of each that is not the first in `out`. */
+void webhook_sign_key(struct buf *out, struct str key, const char *id, int64_t timestamp_s, struct str body);
+void webhook_sign_seed(struct buf *out, const unsigned char seed[WEBHOOK_SEED_SIZE], const char *id, int64_t timestamp_s,
+                       struct str body);

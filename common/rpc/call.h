@@ -7,6 +7,7 @@
 
 #include "common/bus/bus.h"
 #include "common/rpc/rpc.h"
+#include "common/rpc/worker.h"
 #include "nuanxin/internal/v1/peer.pb-c.h"
 
 struct rpc_server;
@@ -21,13 +22,6 @@ struct served {
         bool peers_only;     /* permission "service" */
         bool operator_only;  /* permission "operator" */
         struct metric *duration, *ok, *refused, *failed;
-};
-
-/* Work of the server itself that goes through the write lane like a request. The owner keeps it until done. */
-struct job {
-        int (*run)(struct rpc_call *call, void *arg); /* in a savepoint; may run again; not 0: undone */
-        void (*done)(void *arg, int result);          /* on the loop; after the commit if result is 0 */
-        void *arg;
 };
 
 struct call_list {

@@ -131,13 +131,25 @@ static int sweep_led(struct write_lane *lane, void *arg)
 
 /* --- leading and not ------------------------------------------------------------------------------------------------ */
 
+static void begin(struct rpc_server *server)
+{
+        followers_start(server->followers);
+        worker_start(server->worker);
+}
+
+static void end(struct rpc_server *server)
+{
+        followers_stop(server->followers);
+        worker_stop(server->worker);
+}
+
 static void on_changed(void *arg)
 {
         struct leader *l = arg;
         if (leader_leads(l) && !server_is_draining(l->server))
-                followers_start(l->server->followers);
+                begin(l->server);
         else
-                followers_stop(l->server->followers);
+                end(l->server);
 }
 
 static void set_leads(struct leader *l, bool leads, const char *why)

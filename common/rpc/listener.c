@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The thread that waits for the database's notifications: "HEAD", "HEAD vacant", "0 arrived", or "POSITION news". What was said while the
- * connection was lost is read from the outbox itself.
+ * The thread that waits for the database's notifications: "HEAD", "HEAD vacant", "0 arrived", "POSITION news" or "0 work".
+ * What was said while the connection was lost is read from the outbox itself, and the worker is woken.
  */
 #include "common/rpc/listener.h"
 
@@ -31,7 +31,7 @@ static void channel_of(const struct rpc_server *server, char out[80])
 }
 
 static const char *const words[] = {[LISTENER_HEAD] = "", [LISTENER_VACANT] = " vacant", [LISTENER_ARRIVED] = " arrived",
-                                    [LISTENER_NEWS] = " news"};
+                                    [LISTENER_NEWS] = " news", [LISTENER_WORK] = " work"};
 
 int listener_tell(struct write_lane *lane, int64_t head, enum listener_news news)
 {
@@ -79,6 +79,8 @@ static int begin(struct listener *l)
         int r = l->db ? 0 : store_reader_open(l->server->options.store, &l->db);
         if (r == 0)
                 r = store_listen(l->db, l->channel);
+        if (r == 0)
+                server_wake(l->server);
         return r == 0 ? look(l) : r;
 }
 
@@ -97,6 +99,8 @@ static int hear(struct listener *l, const char *text, int *ret_silent)
                 leader_vacant(l->lanes->leader);
         else if (str_is(rest, "arrived") && leader_leads(l->lanes->leader))
                 leader_wake(l->lanes->leader);
+        else if (str_is(rest, "work"))
+                server_wake(l->server);
         bool hides = !more && l->server->service->news; /* a text of the other position */
         *ret_silent = told && !hides ? 0 : LOOK_EVERY - 1;
         return r;

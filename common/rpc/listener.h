@@ -18,6 +18,7 @@ enum listener_news {
         LISTENER_VACANT,  /* and nobody leads any more */
         LISTENER_ARRIVED, /* (0) events wait for the leader */
         LISTENER_NEWS,    /* the service's own position (rpc_news) */
+        LISTENER_WORK,    /* (0) there is news for the worker */
 };
 int listener_tell(struct write_lane *lane, int64_t head, enum listener_news news) MUST_USE;
 /* The newest position; in a transaction or not. */

@@ -84,7 +84,7 @@ static void count(const struct rpc_call *call)
         metric_add(call->problem == NUANXIN__PROBLEM__PROBLEM_NONE ? s->ok : failed ? s->failed : s->refused, 1);
 }
 
-static void check_drained(struct rpc_server *server)
+void server_check_drained(struct rpc_server *server)
 {
         loop_fn on_drained = server->on_drained;
         if (!on_drained || server->active)
@@ -110,7 +110,7 @@ static void call_end(struct rpc_call *call)
         server->active--;
         while ((next = call_list_take(&waiting)))
                 queue(server, next);
-        check_drained(server);
+        server_check_drained(server);
 }
 
 static void call_end_here(struct rpc_call *call)
@@ -127,7 +127,7 @@ static void job_end(struct rpc_call *call)
         call_give_back(call);
         server->active--;
         job->done(job->arg, result);
-        check_drained(server);
+        server_check_drained(server);
 }
 
 static void see_use(struct rpc_server *server)
@@ -149,6 +149,8 @@ static void on_done(void *arg)
         struct call_list done = server->done;
         server->done = (struct call_list){0};
         server->done_posted = false;
+        bool woken = server->woken;
+        server->woken = false;
         pthread_mutex_unlock(&server->done_lock);
         while ((call = call_list_take(&done)))
                 if (call->parked)
@@ -166,6 +168,10 @@ static void on_done(void *arg)
                 parking_wake(server->parking);
         if (outbox)
                 followers_news(server->followers);
+        if (own)
+                worker_news(server->worker);
+        if (woken)
+                worker_wake(server->worker);
 }
 
 /* Under the lock. */
@@ -226,6 +232,14 @@ int server_read_own_news(struct rpc_server *server, struct store_conn *db)
         if (r == 0)
                 server_own_news(server, position);
         return r;
+}
+
+void server_wake(struct rpc_server *server)
+{
+        pthread_mutex_lock(&server->done_lock);
+        server->woken = true;
+        post_done(server);
+        pthread_mutex_unlock(&server->done_lock);
 }
 
 /* --- the beginning of a call ------------------------------------------------------------------------------------ */
@@ -343,7 +357,7 @@ void rpc_server_submit(struct rpc_server *server, const struct bus_peer *from,
         }
 }
 
-void server_submit_job(struct rpc_server *server, const struct job *job)
+static void submit(struct rpc_server *server, struct lane *lane, const struct job *job)
 {
         struct rpc_call *call = call_take(server);
         server->active++;
@@ -353,7 +367,17 @@ void server_submit_job(struct rpc_server *server, const struct job *job)
         call->address = "";
         call->key = "";
         call->now_us = clock_now_us(server->options.clock);
-        push(server, &server->write, call);
+        push(server, lane, call);
+}
+
+void server_submit_job(struct rpc_server *server, const struct job *job)
+{
+        submit(server, &server->write, job);
+}
+
+void server_submit_read(struct rpc_server *server, const struct job *job)
+{
+        submit(server, &server->read, job);
 }
 
 /* --- the server's life ------------------------------------------------------------------------------------------ */
@@ -443,6 +467,7 @@ struct rpc_server *rpc_server_free(struct rpc_server *server)
                 pthread_join(server->threads[i].thread, NULL);
         server->writers = write_lanes_free(server->writers);
         server->followers = followers_free(server->followers);
+        server->worker = worker_free(server->worker);
         for (size_t i = 0; i < ARRAY_LEN(lanes); i++) {
                 lane_done(lanes[i]);
                 list_free(&lanes[i]->queue);
@@ -467,11 +492,13 @@ void rpc_server_become_writer(struct rpc_server *server, struct store_writer *wr
 {
         bool shared = store_is_shared(server->options.store);
         server->followers = followers_new(server, client);
+        server->worker = worker_new(server);
         server->writers = write_lanes_new(server, writer);
         atomic_store(&server->is_writer, true);
         if (!shared) { /* who writes leads, and hears of all that is written */
                 atomic_store(&server->hears_news, true);
                 followers_start(server->followers);
+                worker_start(server->worker);
         }
 }
 
@@ -508,8 +535,9 @@ void rpc_server_drain(struct rpc_server *server, loop_fn on_drained, void *arg)
         server->drained_arg = arg;
         atomic_store(&server->draining, true);
         followers_stop(server->followers);
+        worker_stop(server->worker);
         if (server->writers && server->writers->leader)
                 leader_resign(server->writers->leader);
         parking_wake(server->parking);
-        check_drained(server);
+        server_check_drained(server);
 }

@@ -12,6 +12,7 @@
 
 struct rpc_server;
 struct rpc_client;
+struct rpc_worker_kind;
 
 /* One event of an outbox, as a consumer gets it. */
 struct rpc_event {
@@ -73,6 +74,7 @@ struct rpc_service {
         int (*tick)(struct rpc_call *call, bool *ret_wrote);
         /* The position that rpc_news tells of, as the store has it; NULL: there is none. */
         int (*news)(struct store_conn *db, int64_t *ret_position);
+        const struct rpc_worker_kind *worker; /* worker.h; or NULL */
         /* The materialised path of an organisation ("/43/4301/"), for permissions asked `at` a request's field.
          * RPC_REFUSED (rpc_refuse PROBLEM_NOT_FOUND or the like) if there is none. */
         int (*organization_path)(struct rpc_call *call, struct str code, struct str *ret_path);

@@ -59,11 +59,12 @@ struct rpc_server {
         struct parking *parking;
         struct readers *readers;     /* who pulls our outbox */
         struct followers *followers; /* whose outboxes we follow, while we lead; NULL until writer */
+        struct rpc_worker *worker;   /* likewise; NULL too if the service has none */
 
         /* From the lanes to the loop. */
         pthread_mutex_t done_lock;
         struct call_list done;
-        bool done_posted;
+        bool done_posted, woken;
         _Atomic int64_t outbox_head; /* the last committed position, as far as this process knows */
         int64_t outbox_seen;         /* the loop's: news up to here were told */
         _Atomic int64_t news;        /* of the service's own (rpc_news), likewise */
@@ -73,8 +74,11 @@ struct rpc_server {
 bool server_is_draining(const struct rpc_server *server);
 const struct served *server_find(const struct rpc_server *server, uint64_t method);
 
-/* Queues a job for the write lane; the loop's thread. */
+/* Queues a job for the write lane, or the read lane; the loop's thread. */
 void server_submit_job(struct rpc_server *server, const struct job *job);
+void server_submit_read(struct rpc_server *server, const struct job *job);
+/* The loop's thread: nothing may be left to wait for. */
+void server_check_drained(struct rpc_server *server);
 /* Any thread: these calls have their outcome (or are parked); empties the list. One wake of the loop. */
 void server_finished(struct rpc_server *server, struct call_list *calls);
 /* Any thread: the outbox has grown to head, durably; what is known already is no news. */
@@ -82,6 +86,9 @@ void server_news(struct rpc_server *server, int64_t head);
 /* Likewise of the service's own position; and reads it from the store. */
 void server_own_news(struct rpc_server *server, int64_t position);
 int server_read_own_news(struct rpc_server *server, struct store_conn *db) MUST_USE;
+
+/* Any thread: a handler has woken the worker. */
+void server_wake(struct rpc_server *server);
 
 /* Any thread: what is done with the store as a whole has changed (enum store_state). */
 void server_use(struct rpc_server *server, int state);
@@ -93,6 +100,14 @@ bool table_accepts(const struct contract_method *contract, uint64_t input_hash);
 /* threads.c: what a thread of the read lane and of the slow lane runs; arg: its lane_thread. */
 void *read_main(void *arg);
 void *slow_main(void *arg);
+
+/* worker.c. The loop's thread; all take NULL. It stands until it is started. */
+struct rpc_worker *worker_new(struct rpc_server *server);
+struct rpc_worker *worker_free(struct rpc_worker *host); /* after the lanes */
+void worker_start(struct rpc_worker *host);
+void worker_stop(struct rpc_worker *host);
+void worker_news(struct rpc_worker *host);
+void worker_wake(struct rpc_worker *host);
 
 /* --- the loop's halves ------------------------------------------------------------------------------------------- */
 

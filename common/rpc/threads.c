@@ -68,13 +68,10 @@ static bool ends_all(const struct rpc_server *server, int r)
 
 /* --- reads ------------------------------------------------------------------------------------------------------ */
 
-/* From *now_us on, which becomes when it ended. STORE_E_GATHERED, or what ends_all: it has no outcome. */
-static int read_one(struct store_conn *db, struct rpc_call *call, int64_t *now_us)
+/* STORE_E_GATHERED, or what ends_all: it has no outcome. */
+static int read_request(struct rpc_call *call)
 {
         ProtobufCMessage *response;
-        call_begin(call, db, NULL);
-        if (done_without(call, *now_us))
-                return 0;
         int r = call_handle(call, &response);
         if (r == STORE_E_GATHERED || ends_all(call->server, r))
                 return r;
@@ -88,6 +85,27 @@ static int read_one(struct store_conn *db, struct rpc_call *call, int64_t *now_u
                 call_unavailable(call, RETRY_MS);
         else
                 call_failed(call, r);
+        return 0;
+}
+
+static int read_job(struct rpc_call *call)
+{
+        int r = call->job->run(call, call->job->arg);
+        if (r == STORE_E_GATHERED || ends_all(call->server, r))
+                return r;
+        call->result = r;
+        return 0;
+}
+
+/* From *now_us on, which becomes when it ended. */
+static int read_one(struct store_conn *db, struct rpc_call *call, int64_t *now_us)
+{
+        call_begin(call, db, NULL);
+        if (done_without(call, *now_us))
+                return 0;
+        int r = call->job ? read_job(call) : read_request(call);
+        if (r != 0)
+                return r;
         int64_t end_us = clock_monotonic_us();
         call->handler_us = (uint32_t)(end_us - *now_us);
         *now_us = end_us;
@@ -99,6 +117,9 @@ static void read_none(struct call_list *calls, bool elsewhere)
 {
         for (struct rpc_call *call = calls->first; call; call = call->next) {
                 call_begin(call, NULL, NULL);
+                call->result = STORE_E_UNAVAILABLE; /* of a job */
+                if (call->job)
+                        continue;
                 call_unavailable(call, RETRY_MS);
                 call->not_writer = elsewhere;
         }

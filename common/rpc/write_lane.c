@@ -48,7 +48,7 @@ int write_lane_transaction(struct write_lane *lane, int (*run)(struct write_lane
 {
         int64_t outbox_next = lane->outbox_next, audit_next = lane->audit_next;
         const struct store_use use = lane->use;
-        lane->outcome_unknown = false;
+        lane->outcome_unknown = lane->wakes = false;
         lane->news = 0;
         int r = store_begin(lane->db);
         if (r == 0)
@@ -69,6 +69,8 @@ int write_lane_transaction(struct write_lane *lane, int (*run)(struct write_lane
                 return r;
         }
         lane->dirty = true;
+        if (lane->wakes)
+                server_wake(lane->server);
         move_committed(lane, use.state);
         if (lane->outbox_next != outbox_next && lane->shared)
                 leader_wake(lane->all->leader);

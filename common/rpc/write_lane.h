@@ -27,6 +27,7 @@ struct write_lane {
         int64_t news;        /* what this transaction tells of the service's own position; 0: nothing */
         int64_t due_next_us; /* the earliest due row, or earlier; INT64_MAX: none */
         bool dirty;          /* committed something since the last checkpoint */
+        bool wakes;          /* this transaction has news for the worker, if it is not undone */
         int64_t beat_us, swept_us, ticked_us;
         int64_t busy_us; /* last with work; 0: has rested since */
         struct store_use use; /* SQLite: what a move asked; taken back with the transaction */

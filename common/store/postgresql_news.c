@@ -20,14 +20,14 @@ int postgresql_listen(struct store_conn *conn, const char *channel)
         return postgresql_in_transaction(conn) || strchr(channel, '"') ? -EINVAL : postgresql_exec(conn, sql, NULL, NULL, 0);
 }
 
+/* One: what else has come is there at the next wait. */
 static bool take_news(struct postgresql_conn *c, char ret_text[64])
 {
-        bool found = false;
-        for (PGnotify *news; (news = PQnotifies(c->pg)); PQfreemem(news)) {
+        PGnotify *news = PQnotifies(c->pg);
+        if (news)
                 snprintf(ret_text, 64, "%s", news->extra);
-                found = true;
-        }
-        return found;
+        PQfreemem(news);
+        return news;
 }
 
 int postgresql_wait(struct store_conn *conn, int64_t timeout_us, char ret_text[64])

@@ -152,7 +152,7 @@ void store_set_isolation(struct store_conn *conn, enum store_isolation isolation
 void store_take_time(struct store_conn *conn);
 
 /* Shared stores only (-ENOTSUP): news between their processes. Whoever commits `SELECT pg_notify(channel, text)` wakes
- * those who listen. Outside a transaction. store_wait: 1: news came (the last text in ret_text, 64 bytes), 0: none within
+ * those who listen. Outside a transaction. store_wait: 1: news came (the first text that was not yet told, 64 bytes), 0: none within
  * that time, STORE_E_UNAVAILABLE: the connection was lost; listen again. */
 int store_listen(struct store_conn *conn, const char *channel) MUST_USE;
 int store_wait(struct store_conn *conn, int64_t timeout_us, char ret_text[64]) MUST_USE;

@@ -418,6 +418,40 @@ static void test_a_damaged_keyring_is_refused(void)
         drop_keyring(k);
 }
 
+/* The examples that the specification's own libraries are tested with. */
+static void test_webhook_signatures(void)
+{
+        static const char id[] = "msg_p5jXN8AQM9LWM0D4loKWxJek";
+        static const unsigned char key[] = {0x31, 0xf2, 0x90, 0xf6, 0xbf, 0x06, 0x29, 0x8a, 0xab, 0x4f, 0x08, 0xd4,
+                                            0x3c, 0x3f, 0x08, 0x2c, 0xf6, 0x48, 0xa3, 0x62, 0xda, 0x2d, 0xa4, 0xb0};
+        static const unsigned char seed[WEBHOOK_SEED_SIZE] = {
+                0xe9, 0x76, 0xff, 0x74, 0x27, 0x07, 0xa4, 0xf7, 0x9a, 0xdb, 0x53, 0xd2, 0xd4, 0xdf, 0x55, 0x63,
+                0xf3, 0x59, 0x5b, 0xbd, 0xb7, 0x08, 0x47, 0x3b, 0xec, 0xde, 0x2b, 0x24, 0x2b, 0x9b, 0x31, 0xb7};
+        struct buf out = {0};
+        webhook_sign_key(&out, str_bytes(key, sizeof(key)), id, 1614265330, STR("{\"test\": 2432232314}"));
+        CHECK_TEXT(buf_z(&out), "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
+        webhook_sign_seed(&out, seed, id, 1614265330, STR("{\"test\": 2432232314}"));
+        CHECK_TEXT(buf_z(&out), "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE= "
+                                "v1a,hnO3f9T8Ytu9HwrXslvumlUpqtNVqkhqw/enGzPCXe5BdqzCInXqYXFymVJaA7AZdpXwVLPo3mNl8EM+m7TBAg==");
+        buf_done(&out);
+}
+
+static void test_webhook_secret_texts(void)
+{
+        static const struct webhook_secret secret = {
+                .key = "0123456789abcdef0123456789abcdef",
+                .seed = {0xe9, 0x76, 0xff, 0x74, 0x27, 0x07, 0xa4, 0xf7, 0x9a, 0xdb, 0x53, 0xd2, 0xd4, 0xdf, 0x55, 0x63,
+                         0xf3, 0x59, 0x5b, 0xbd, 0xb7, 0x08, 0x47, 0x3b, 0xec, 0xde, 0x2b, 0x24, 0x2b, 0x9b, 0x31, 0xb7}};
+        _cleanup_(arena_freep) struct arena *arena = arena_new(4096);
+        struct webhook_secret a, b;
+        CHECK_TEXT(webhook_secret_text(arena, &secret), "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=");
+        CHECK_TEXT(webhook_public_text(arena, &secret), "whpk_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir4=");
+        webhook_secret_new(&a);
+        webhook_secret_new(&b);
+        CHECK(memcmp(&a, &b, sizeof(a)) != 0);
+        CHECK(memcmp(a.key, a.seed, sizeof(a.key)) != 0);
+}
+
 int main(void)
 {
         static const struct check_case cases[] = {
@@ -436,6 +470,8 @@ int main(void)
                 {"what was written once stays readable", test_what_was_written_stays_readable},
                 {"the keyring is for its owner only", test_the_keyring_is_private},
                 {"a damaged keyring is refused", test_a_damaged_keyring_is_refused},
+                {"webhooks are signed as in the specification's examples", test_webhook_signatures},
+                {"a webhook's secret is shown as the specification has it", test_webhook_secret_texts},
         };
         if (crypto_init() < 0)
                 return 1;
