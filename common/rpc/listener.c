@@ -85,24 +85,20 @@ static int begin(struct listener *l)
 }
 
 /* What is told is a hint, and the outbox itself says what is there: other schemas of the database have the same channel, and
- * who may connect may say anything. *ret_silent: how many of the silent waits before the next look this one counts for: of
- * several texts only the last is told, and a head may have stood before one without. */
-static int hear(struct listener *l, const char *text, int *ret_silent)
+ * who may connect may say anything. */
+static int hear(struct listener *l, const char *text)
 {
         struct str rest = str_of(text), number = str_cut(&rest, ' ');
         int64_t head = 0;
         bool told = str_to_i64(number, 1, INT64_MAX, &head) == 0;
         const _Atomic int64_t *known = str_is(rest, words[LISTENER_NEWS] + 1) ? &l->server->news : &l->server->outbox_head;
-        bool more = told && head > atomic_load(known);
-        int r = more ? look(l) : 0;
+        int r = told && head > atomic_load(known) ? look(l) : 0;
         if (str_is(rest, "vacant"))
                 leader_vacant(l->lanes->leader);
         else if (str_is(rest, "arrived") && leader_leads(l->lanes->leader))
                 leader_wake(l->lanes->leader);
         else if (str_is(rest, "work"))
                 server_wake(l->server);
-        bool hides = !more && l->server->service->news; /* a text of the other position */
-        *ret_silent = told && !hides ? 0 : LOOK_EVERY - 1;
         return r;
 }
 
@@ -114,7 +110,7 @@ static int listen_on(struct listener *l)
         while (r == 0 && lane_pause(&l->server->write, 0)) {
                 r = store_wait(l->db, WAIT_US, text);
                 if (r == 1)
-                        r = hear(l, text, &silent);
+                        r = hear(l, text);
                 else if (r == 0 && ++silent % LOOK_EVERY == 0)
                         r = look(l);
         }

@@ -24,3 +24,13 @@ int handle_create_agency_key(struct rpc_call *call, const CreateAgencyKeyRequest
 int handle_revoke_agency_key(struct rpc_call *call, const RevokeAgencyKeyRequest *request, Agency *response);
 int handle_authenticate_agency(struct rpc_call *call, const AuthenticateAgencyRequest *request, Principal *response);
 int handle_list_edge_keys(struct rpc_call *call, const ListEdgeKeysRequest *request, ListEdgeKeysResponse *response);
+
+int handle_create_endpoint(struct rpc_call *call, const CreateEndpointRequest *request, EndpointSecret *response);
+int handle_get_endpoint(struct rpc_call *call, const GetEndpointRequest *request, Endpoint *response);
+int handle_list_endpoints(struct rpc_call *call, const ListEndpointsRequest *request, ListEndpointsResponse *response);
+int handle_rotate_endpoint_secret(struct rpc_call *call, const RotateEndpointSecretRequest *request, EndpointSecret *response);
+int handle_pause_endpoint(struct rpc_call *call, const PauseEndpointRequest *request, Endpoint *response);
+int handle_resume_endpoint(struct rpc_call *call, const ResumeEndpointRequest *request, Endpoint *response);
+int handle_delete_endpoint(struct rpc_call *call, const DeleteEndpointRequest *request, DeleteEndpointResponse *response);
+int handle_redrive_endpoint(struct rpc_call *call, const RedriveEndpointRequest *request, Endpoint *response);
+int handle_list_deliveries(struct rpc_call *call, const ListDeliveriesRequest *request, ListDeliveriesResponse *response);

@@ -35,6 +35,8 @@ void log_cursor_write(const struct log_position *position, int64_t seq, char out
 /* Of a store's epoch, a UUIDv7: its last digits, since the first are a time, which two restores may share. */
 void log_epoch_digits(struct str epoch, char out[LOG_EPOCH_SIZE]);
 int log_latest(struct store_conn *db, int64_t *ret) MUST_USE; /* rpc_service's news */
+/* When the first event after seq was taken in; 0: there is none. */
+int log_taken_after(struct store_conn *db, int64_t seq, int64_t *ret_us) MUST_USE;
 
 /* A read waits for more than latest: return rpc_later_news(call, position.latest). */
 

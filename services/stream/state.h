@@ -6,6 +6,7 @@
 #pragma once
 
 #include "common/crypto/crypto.h"
+#include "services/stream/webhook_worker.h"
 
 #include <pthread.h>
 #include <stdint.h>
@@ -16,6 +17,7 @@ struct stream_options {
         const char *edge_bus;    /* see service.h; or NULL */
         int64_t keep_days, keep_mib;
         int64_t segment_mib; /* of rendered events in memory */
+        struct stream_webhook_options webhook;
 };
 
 struct agencies;

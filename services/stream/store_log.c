@@ -135,6 +135,16 @@ int log_position(struct store_conn *db, struct log_position *ret)
         return 0;
 }
 
+int log_taken_after(struct store_conn *db, int64_t seq, int64_t *ret_us)
+{
+        static const char sql[] = "SELECT taken_us FROM log WHERE seq > $1 ORDER BY seq LIMIT 1";
+        _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
+        int r = first_row(store_query(db, sql, &rows, I64(seq)), rows);
+        if (r == 0 || r == STREAM_E_ABSENT)
+                *ret_us = r == 0 ? store_i64(rows, 0) : 0;
+        return r == STREAM_E_ABSENT ? 0 : r;
+}
+
 int log_latest(struct store_conn *db, int64_t *ret)
 {
         struct log_end end;

@@ -266,7 +266,7 @@ def check_counts(s, world):
 def chaos():
     print(f"# seed {SEED}", flush=True)
     with Stack(instances={**SEVERAL, **({"stream": 2} if SEVERAL else {})}, gateway_options=["--rate-scale=1000"],
-               stream_options=["--webhook-loopback"]) as s:
+               stream_options=["--webhook-allow-loopback"]) as s:
         world = World(s)
         taken_in(s)
         cursor, before = cursor_of(s)

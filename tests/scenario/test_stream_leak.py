@@ -48,7 +48,7 @@ def profiles():
 
 class World(Stack):
     def __init__(self):
-        super().__init__(gateway_options=["--rate-scale=1000"], stream_options=["--webhook-loopback"])
+        super().__init__(gateway_options=["--rate-scale=1000"], stream_options=["--webhook-allow-loopback"])
 
     def start(self):
         super().start()

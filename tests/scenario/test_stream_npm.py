@@ -148,4 +148,4 @@ class Signed(Stack):
 
 
 if __name__ == "__main__":
-    main(Signed(gateway_options=["--rate-scale=100"], stream_options=["--webhook-loopback"]) if not MISSING else None)
+    main(Signed(gateway_options=["--rate-scale=100"], stream_options=["--webhook-allow-loopback"]) if not MISSING else None)

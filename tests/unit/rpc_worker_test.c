@@ -181,10 +181,10 @@ static void a_commit_wakes_the_worker(void)
         struct world *w = begin();
         CHECK_INT((int)ASK(w, .method = PUT)->reply.problem, 0);
         UNTIL(w, workers[0]->wakes >= 1);
-        CHECK_INT(workers[0]->wakes, 1);
         CHECK_INT((int)ASK(w, .method = GET)->reply.problem, 0); /* reads cannot */
         give(workers[0], false);
-        CHECK_INT(workers[0]->wakes, 1);
+        if (!store_is_shared(w->store)) /* there it is woken besides when the instance begins to hear of the others */
+                CHECK_INT(workers[0]->wakes, 1);
         end(w);
 }
 
