@@ -175,7 +175,7 @@ static int apply(struct follower *f, struct rpc_call *call, OutboxEvent *const *
                                               .organization = events[i]->organization,
                                               .contract = contract_message_by_name(str_of(events[i]->type)),
                                               .data = {(const char *)events[i]->data.data, events[i]->data.len}};
-                f->n_unknown += !batch[i].contract;
+                f->n_unknown += !batch[i].contract && !f->consumer->takes_unknown;
         }
         return n ? f->consumer->apply(call, batch, n) : 0;
 }

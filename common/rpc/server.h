@@ -36,6 +36,7 @@ struct rpc_consumer {
         /* Which topics of the source its snapshot is made of, in this order; NULL-terminated. NULL: none, the consumer
          * goes on from the newest position. What a page shows may come again as an event: apply must bear that. */
         const char *const *topics;
+        bool takes_unknown; /* apply takes events of types that this build does not know: they are not passed over */
 };
 
 /* What a consumer that starts late gets first: the present state as events. Called again with the last key until it

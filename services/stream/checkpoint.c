@@ -6,6 +6,7 @@
 #include "services/stream/checkpoint.h"
 
 #include "common/base/log.h"
+#include "common/rpc/server.h"
 #include "services/stream/state.h"
 
 #include <inttypes.h>
@@ -13,6 +14,8 @@
 
 #define APART    1000
 #define AT_ONCE  500 /* lines of one piece of work, if it was long in coming */
+#define AGAIN_US (5 * CLOCK_SECOND_US)
+#define SAY_US   CLOCK_MINUTE_US
 #define WHILE_US (7 * CLOCK_SECOND_US / 10) /* with the look for due work that comes then, a second at most */
 
 /* One row of due work for all events of a while: that it has run already, the store itself knows. */
@@ -23,6 +26,9 @@ int checkpoint_ask(struct rpc_call *call)
         snprintf(key, sizeof(key), "%" PRId64, number);
         return rpc_due_add(call, DUE_CHECKPOINT, key, (number + 1) * WHILE_US, (struct str){0});
 }
+
+static const struct metric_family unwritten_family = {
+        "nuanxin_log_unsigned_total", "Times that checkpoints of the log could not be written.", METRIC_COUNTER};
 
 static void add_line(struct rpc_call *call, struct buf *lines, enum checkpoint_kind kind, const struct log_end *end, int64_t seq,
                      const unsigned char head[CHAIN_SIZE])
@@ -77,11 +83,18 @@ static int add_news(struct rpc_call *call, struct buf *lines, const struct log_e
 
 static int append(struct rpc_call *call, struct str lines)
 {
-        const struct stream_state *state = rpc_state(call);
+        struct stream_state *state = rpc_state(call);
         int r = lines.n ? checkpoints_append(state->options->checkpoints, lines) : 0;
-        if (r < 0)
+        if (r == 0)
+                return 0;
+        metric_add(metric_new(rpc_metrics(call), &unwritten_family, "%s", ""), 1);
+        pthread_mutex_lock(&state->lock);
+        bool say = rpc_now(call) - state->unwritten_said_us > SAY_US;
+        state->unwritten_said_us = say ? rpc_now(call) : state->unwritten_said_us;
+        pthread_mutex_unlock(&state->lock);
+        if (say)
                 log_error("checkpoints cannot be written", "folder=\"%s\" error=\"%s\"", state->options->checkpoints, strerror(-r));
-        return r;
+        return CHECKPOINT_E_UNWRITTEN;
 }
 
 int checkpoint_now(struct rpc_call *call, struct log_mark *mark)
@@ -110,13 +123,22 @@ int checkpoint_cut(struct rpc_call *call, const struct log_mark *mark)
         return r;
 }
 
+/* What cannot be written now is tried again by a row of its own, so that they do not become many. */
+static int again(struct rpc_call *call)
+{
+        return rpc_due_add(call, DUE_CHECKPOINT, "again", rpc_now(call) + AGAIN_US, (struct str){0});
+}
+
 int due_checkpoint(struct rpc_call *call, const char *key, struct str payload)
 {
         struct log_mark mark;
         (void)key, (void)payload;
         int r = log_mark_load(rpc_db(call), &mark);
+        if (r != 0)
+                return r;
         int64_t before_us = mark.checkpoint_us;
-        if (r == 0)
-                r = checkpoint_now(call, &mark);
+        r = checkpoint_now(call, &mark);
+        if (r == CHECKPOINT_E_UNWRITTEN)
+                return again(call);
         return r == 0 && mark.checkpoint_us != before_us ? log_mark_save(rpc_db(call), &mark) : r;
 }

@@ -28,6 +28,7 @@ struct stream_state {
         pthread_mutex_t lock; /* of what follows */
         bool has_key;
         struct signing_key key;
+        int64_t unwritten_said_us; /* that checkpoints cannot be written */
 };
 
 struct stream_state *stream_state_new(const struct stream_options *options);
