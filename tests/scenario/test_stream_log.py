@@ -82,6 +82,16 @@ def stopped(s):
     s.start()
 
 
+def cursor(s, seq):
+    return f"{log(s)['epoch'][-8:]}:{seq}"
+
+
+def refused(s, cursor):
+    r = s.cli("call", "FetchEvents", json.dumps({"cursor": cursor}), check=False)
+    expect("status", r.returncode, 1)
+    return r.stderr.rsplit("(urn:nuanxin:problem:", 1)[1].split(")")[0]
+
+
 # --- taking in ------------------------------------------------------------------------------------------------------------
 
 
@@ -190,6 +200,39 @@ def away(s):
     for e in new:
         assert e.path.endswith(f"/430102001/{e.organization}/"), f"{e.type} at {e.path!r}"
     assert latest > before
+
+
+@story("tail prints the log from any cursor on, a line an event; lag says how it stands")
+def tail(s):
+    latest = taken_in(s)
+    lines = s.cli("stream", "tail", cursor(s, latest - 30), "--set", "wait=0").stdout.splitlines()
+    expect("lines", [int(json.loads(line)["sequence"]) for line in lines], list(range(latest - 29, latest + 1)))
+    newest = s.cli("stream", "tail", "--set", "wait=0").stdout
+    expect("of what comes from now on", newest, "")
+    whole = s.cli("stream", "tail", "oldest", "--set", "wait=0", "--set", "types=nuanxin.membership.v1.MemberStateChanged").stdout.splitlines()
+    assert len(whole) >= 300 and all(json.loads(line)["type"].endswith("MemberStateChanged") for line in whole), len(whole)
+    said = s.cli("stream", "lag").stdout
+    assert f"events 1 to {latest}," in said, said
+    expect("an unknown cursor", refused(s, cursor(s, latest + 100000)), "cursor-unknown")
+
+
+@story("a folder that takes no checkpoints holds up nothing; what was not signed is signed when it does")
+def unsigned(s):
+    folder = os.path.join(s.var, "checkpoints")
+    kept = all_signed(s)
+    os.rename(folder, folder + ".away")
+    open(folder, "w").close()
+    try:
+        check_in(s, make_activity(s, s.admin), s.members[:10])
+        latest = taken_in(s)
+        wait_until("it is counted", lambda: sum(s.metric(f"stream-{n + 1}", "nuanxin_log_unsigned_total")
+                                                for n in range(SEVERAL.get("stream", 1))) > 0, 10)
+        expect("signed", int(log(s)["checkpoint"]), kept)
+    finally:
+        os.unlink(folder)
+        os.rename(folder + ".away", folder)
+    wait_until("it is signed", lambda: int(log(s)["checkpoint"]) == latest, 20)
+    expect("faults", verify(s)["faults"], 0)
 
 
 # --- proof ----------------------------------------------------------------------------------------------------------------
@@ -316,6 +359,8 @@ def restored(s):
     all_signed(s)
     proof = verify(s)
     expect("faults", proof["faults"], 0)
+    expect("a cursor of before", refused(s, f"{old['epoch'][-8:]}:{at}"), "cursor-gone")
+    expect("the same place now", s.cli("call", "FetchEvents", json.dumps({"cursor": cursor(s, at)})).returncode, 0)
     begins = [int(c.get("seq", 0)) for c in signed(s) if c["kind"] == "BEGIN" and c["epoch"] == new["epoch"]]
     assert begins and begins[0] <= at, begins
 
@@ -384,7 +429,7 @@ def retention(s):
         part = getattr(contract().type(e.type).FromString(e.data), kind.part) if kind and kind.part else ""
         newest[e.type, e.subject + ("/" + part if part else "")] = e.seq
     state = {(t, subject): seq for t, subject, seq in s.rows("stream", "SELECT type, subject, seq FROM log_state")}
-    expect("the state", state, newest)
+    assert state == newest, f"the state: {len(state)}, not {len(newest)}: {sorted(set(state.items()) ^ set(newest.items()))[:5]}"
     all_signed(s)
     proof = verify(s)
     expect("from", (proof["from"], proof["faults"]), (latest + 1, 0))
@@ -395,6 +440,14 @@ def retention(s):
     os.makedirs(hidden)
     theft = verify(s, "--checkpoints", hidden, check=False)
     expect("without them", theft["findings"], [f"what stood up to event {latest} is gone, and no cut was signed there"])
+    expect("a cursor of before", refused(s, cursor(s, latest - 1)), "cursor-gone")
+    shown, page = [], {}
+    while not page or page.get("nextPageToken"):
+        page = json.loads(s.cli("call", "FetchSnapshot", json.dumps({"maxEvents": 1000, "pageToken": page.get("nextPageToken", "")})).stdout)
+        shown += [(e["type"], int(e["sequence"])) for e in page["events"]]
+    wanted = sorted(((t, seq) for (t, _), seq in newest.items() if t in contract().events), key=lambda x: x[1])
+    assert shown == wanted, f"the snapshot: {len(shown)} of {len(wanted)}, other: {sorted(set(shown) ^ set(wanted))[:5]}"
+    expect("where it goes on", page["cursor"], cursor(s, latest))
     bytes_kept = int(log(s)["bytes"])
     real = s.rows("stream", "SELECT COALESCE(SUM(COALESCE(LENGTH(event), 0) + 160), 0) FROM log")[0][0]
     expect("bytes", bytes_kept, real)
