@@ -6,6 +6,7 @@
 #include "services/stream/keep.h"
 
 #include "contract/membership_v1.h"
+#include "services/stream/store_agency.h"
 #include <inttypes.h>
 
 #define AT_ONCE 200
@@ -52,7 +53,8 @@ static int erase_one(struct rpc_call *call, const struct log_raw *row, const str
         if (step->phase == ERASE_STATE)
                 return state_delete(rpc_db(call), row->seq);
         mark->freed += (int64_t)row->event.n;
-        return log_erase(rpc_db(call), row->seq, step->by);
+        int r = notice_delete(rpc_db(call), row->seq); /* of a purpose: it is not told any more */
+        return r == 0 ? log_erase(rpc_db(call), row->seq, step->by) : r;
 }
 
 static int erase_some(struct rpc_call *call, const char *member, const struct erase_step *step, const struct log_raw *rows, size_t n)

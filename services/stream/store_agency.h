@@ -82,6 +82,7 @@ struct notice {
         struct str places;
 };
 int notice_insert(struct store_conn *db, const struct notice *notice) MUST_USE;
+int notice_delete(struct store_conn *db, int64_t seq) MUST_USE; /* if it is one */
 int notices_load(struct store_conn *db, struct arena *arena, int64_t after, int64_t through, int64_t limit, struct notice **ret,
                  size_t *ret_n) MUST_USE;
 

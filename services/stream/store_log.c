@@ -157,7 +157,7 @@ int log_latest(struct store_conn *db, int64_t *ret)
 int log_head_at(struct store_conn *db, int64_t seq, unsigned char ret_head[CHAIN_SIZE])
 {
         static const char sql[] = "SELECT head FROM log WHERE seq = $1 "
-                                  "UNION ALL SELECT cut_head FROM log_mark WHERE cut = $1 LIMIT 1";
+                                  "UNION ALL SELECT cut_head FROM log_mark WHERE id = 1 AND cut = $1 LIMIT 1";
         _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
         memset(ret_head, 0, CHAIN_SIZE);
         if (seq == 0)

@@ -112,6 +112,12 @@ int notice_insert(struct store_conn *db, const struct notice *notice)
         return store_exec(db, sql, NULL, I64(notice->seq), TEXTZ(notice->type), TEXTZ(notice->purpose), TEXT(notice->places));
 }
 
+int notice_delete(struct store_conn *db, int64_t seq)
+{
+        static const char sql[] = "DELETE FROM notice WHERE seq = $1";
+        return store_exec(db, sql, NULL, I64(seq));
+}
+
 int notices_load(struct store_conn *db, struct arena *arena, int64_t after, int64_t through, int64_t limit, struct notice **ret,
                  size_t *ret_n)
 {

@@ -216,7 +216,11 @@ def erasing(s):
     expect("the list", listed(s, url, clerk), [])
     give(s, url, clerk).refused(410, "member-erased")
     withdraw(s, url, clerk, purpose="purpose-of-50700").refused(422, "consent-unknown")
-    wait_until("nothing is left in any file", lambda: not traces(s, texts), 30, 0.5)
+    gone = lambda: not traces(s, texts)
+    try:
+        wait_until("nothing is left in any file", gone, 30, 0.5)
+    except AssertionError as e:
+        raise AssertionError(f"{e}: {traces(s, texts)}") from None
     expect("the neighbour's are there", short(listed(s, beside, clerk)), [("accident-insurance", "2026-01", True)])
     expect("and still told", [type_ for type_, _ in told(s, beside)], ["ConsentGiven"])
     seqs = [n for (n,) in s.rows("membership", "SELECT seq FROM rpc_outbox ORDER BY seq")]

@@ -240,5 +240,5 @@ def make_callers(s, admin, target):
 
 def stores(s):
     """Every table of every service's store: {(service, table): [row, ...]}."""
-    return {(service, table): s.rows(service, f'SELECT * FROM "{table}"') for service in ("membership", "activity")
+    return {(service, table): s.rows(service, f'SELECT * FROM "{table}"') for service in ("membership", "activity", "stream")
             for table in s.tables(service)}
