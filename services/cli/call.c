@@ -56,9 +56,22 @@ int cli_call(struct cli *cli, const char *method, const struct operator_target *
         return r ? cli_refused(r, &refusal) : 0;
 }
 
-static int set_field(struct cli *cli, const struct contract_method *method, void *request, struct str path, struct str value)
+/* What is no part of JSON, but for processes to say to each other, the operator may say too. */
+static bool set_internal(struct cli *cli, const struct contract_message *type, void *request, struct str path, struct str value)
 {
+        const struct contract_field *field = message_field(type, path);
+        if (!field || !field->internal || type->pb->fields[field - type->fields].type != PROTOBUF_C_TYPE_STRING)
+                return false;
+        *(const char **)cli_field(type, request, field->name) = arena_strndup(cli->arena, value.p, value.n);
+        return true;
+}
+
+int cli_set_field(struct cli *cli, const char *name, void *request, struct str path, struct str value)
+{
+        const struct contract_method *method = operator_method(name);
         struct violations violations = {0};
+        if (set_internal(cli, method->input, request, path, value))
+                return 0;
         if (transcode_set_text(cli->arena, method->input, request, path, value, &violations) == 0)
                 return 0;
         fprintf(stderr, "%.*s=%.*s: %s\n", (int)path.n, path.p, (int)value.n, value.p,
@@ -73,7 +86,7 @@ void *cli_request(struct cli *cli, const char *name)
         for (size_t i = 0; i < cli->sets.n; i++) {
                 struct str value = str_of(cli->sets.items[i]);
                 struct str path = str_cut(&value, '=');
-                if (set_field(cli, method, request, path, value))
+                if (cli_set_field(cli, name, request, path, value))
                         return NULL;
         }
         return request;
@@ -137,7 +150,7 @@ int cli_run_method(struct cli *cli, const struct command *command, const char *c
                 if (strcmp(command->fields[i], "account") == 0)
                         r = cli_account_id(cli, value, &value);
                 if (r == 0)
-                        r = set_field(cli, method, request, str_of(command->fields[i]), str_of(value));
+                        r = cli_set_field(cli, command->method, request, str_of(command->fields[i]), str_of(value));
         }
         if (r == 0 && command->columns)
                 return cli_list(cli, command->method, request, command->columns, NULL, NULL);

@@ -41,6 +41,7 @@ extern const struct command commands_scale[];
 extern const struct command commands_ready[];
 extern const struct command commands_restart[];
 extern const struct command commands_contract[]; /* store contract */
+extern const struct command commands_agency[];
 extern const struct command commands_stream[];   /* stream lag, tail */
 extern const struct command commands_verify[];   /* stream verify */
 extern const struct command commands_transfer[]; /* backup, restore, store move */
@@ -59,6 +60,8 @@ int cli_list(struct cli *cli, const char *method, void *request, const char *col
              void (*print_row)(void *arg, const void *row), void *arg) MUST_USE;
 int cli_account_id(struct cli *cli, const char *account, const char **ret_id) MUST_USE; /* by its id or its login */
 void *cli_request(struct cli *cli, const char *method); /* with --set's fields; NULL after a line on standard error */
+/* One field of a method's request, by its path in JSON ("agency.types"; lists item by item), from text. */
+int cli_set_field(struct cli *cli, const char *method, void *request, struct str path, struct str value) MUST_USE;
 const char *cli_short_name(const char *method); /* its last part, if no other ends so */
 /* A line for the local runner (deploy/runner/control.h); its answer's lines, in the arena, if that ends with "ok". */
 int cli_ask_runner(struct cli *cli, const char *question, struct str *ret_lines) MUST_USE;

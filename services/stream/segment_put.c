@@ -21,10 +21,13 @@ static unsigned place_of(struct segment *g, struct str places)
         return g->n_places++;
 }
 
-/* By a change that whoever loaded it had not seen. */
-static bool erased_since(const struct segments *s, const char *person, int64_t as_of)
+/* By a change that whoever loaded it had not seen; the notices of erasures stay. */
+static bool erased_since(const struct segments *s, const struct segment_row *row, int64_t as_of)
 {
+        const char *person = row->person;
         const struct change *c;
+        if (contract_messages[row->type]->notice && !row->purpose[0])
+                return false;
         for (size_t i = 0; person[0] && (c = segment_change_at(s, i, as_of)); i++)
                 if (c->erased && strcmp(c->person, person) == 0)
                         return true;
@@ -35,7 +38,7 @@ static void put(struct segments *s, struct segment *g, const struct segment_row 
 {
         struct row *row = &g->rows[g->end++];
         *row = (struct row){.at = (uint32_t)g->bytes.n};
-        if (!from->bytes.n || erased_since(s, from->person, as_of))
+        if (!from->bytes.n || erased_since(s, from, as_of))
                 return;
         row->place = (uint16_t)place_of(g, from->places);
         row->at = (uint32_t)g->bytes.n;
