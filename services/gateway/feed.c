@@ -54,6 +54,7 @@ struct feed {
         struct str principal, ask; /* packed; ask: without cursor and wait */
         struct arena *arena;
         ProtobufCMessage *message;
+        const ProtobufCFieldDescriptor *ahead; /* the input's `ahead`: the cursor is ours, not the client's; or NULL */
         size_t uses; /* readers, and whoever is at work on it */
         int64_t breath_until_us; /* no fetch that waits before this */
         struct feed_fetches fetches;
@@ -82,6 +83,8 @@ static void ask(struct feed_fetch *f)
         int32_t wait = f->waits ? FEED_WAIT_S : 0;
         *(char **)decode_member(route->cursor, feed->message) = f->cursor;
         *(int32_t *)decode_member(route->wait, feed->message) = wait;
+        if (feed->ahead)
+                *(protobuf_c_boolean *)decode_member(feed->ahead, feed->message) = f->waits;
         arena_reset(feeds->arena);
         const struct rpc_request call = {
                 .method = route->method,
@@ -299,6 +302,8 @@ static struct feed *feed_new(struct feeds *feeds, struct route *route, struct st
         feed->ask = arena_str(feed->arena, packed);
         if (message_unpack(feed->arena, route->method->input, packed.p, packed.n, &feed->message) < 0)
                 abort(); /* it was packed here */
+        const ProtobufCFieldDescriptor *ahead = decode_field(route->method->input, "ahead");
+        feed->ahead = ahead && ahead->type == PROTOBUF_C_TYPE_BOOL ? ahead : NULL;
         TAILQ_INIT(&feed->fetches);
         feed->chain = feeds->buckets[hash % BUCKETS];
         feeds->buckets[hash % BUCKETS] = feed;

@@ -49,5 +49,6 @@ void feed_enter(struct feeds *feeds, struct feed_reader *reader, struct route *r
 void feed_leave(struct feed_reader *reader); /* one that has not entered, too */
 
 /* Asks for what comes after the cursor: on_answer comes once, later. waits: if there is nothing yet, for FEED_WAIT_S, and
- * while the service cannot be reached (on_answer then hears nothing of that); else the answer is what there is now. */
+ * while the service cannot be reached (on_answer then hears nothing of that); else the answer is what there is now, and the
+ * cursor is the client's own, which acknowledges what came before it. */
 void feed_ask(struct feed_reader *reader, const char *cursor, bool waits);

@@ -34,8 +34,9 @@ void profile_release(struct agencies *agencies, const struct profile *profile); 
 
 /* --- positions (position.c) ------------------------------------------------------------------------------------------------ */
 
-/* It has acknowledged what stands up to there. Stored within a second or so. */
-void position_note(struct agencies *agencies, const char *agency, const char *transport, int64_t position, int64_t now_us);
+/* It has come to there; and has it acknowledged what stands up to there? Stored within a second or so. */
+void position_note(struct agencies *agencies, const char *agency, const char *transport, int64_t position, bool acknowledges,
+                   int64_t now_us);
 /* rpc_service's tick: stores what was noted, and the receipts that follow from it; brings the figures up to date. */
 int position_tick(struct rpc_call *call, bool *ret_wrote);
 /* Who reads, into GetLog's answer. */

@@ -109,7 +109,7 @@ static int fetch(struct rpc_call *call, const FetchEventsRequest *request, const
         if (r != 0)
                 return r;
         if (ask.key && request->cursor[0])
-                position_note(ask.agencies, ask.agency, transport, answer.from, ask.now_us);
+                position_note(ask.agencies, ask.agency, transport, answer.from, !request->ahead, ask.now_us);
         bool nothing = !answer.n_events && answer.through == answer.position.latest;
         if (nothing && request->wait && !rpc_deadline_near(call))
                 return rpc_later_news(call, answer.position.latest);

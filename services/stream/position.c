@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * How far agencies have come: noted in memory where they fetch, stored once a second where this instance may write; and the
- * receipts that follow: a cursor past a notice acknowledges it, and that is kept.
+ * receipts that follow: an agency's own cursor past a notice acknowledges it, and that is kept.
  */
 #include "common/rpc/server.h"
 #include "services/stream/agencies_internal.h"
@@ -16,17 +16,19 @@
 #define NOTICES_COUNTED 10000
 
 static const struct metric_family behind_family = {
-        "nuanxin_stream_subscriber_behind", "Events in the log after the one up to which an agency has acknowledged.", METRIC_GAUGE};
+        "nuanxin_stream_subscriber_behind", "Events in the log after the one up to which an agency has come.", METRIC_GAUGE};
 
 struct note {
         struct note *next;
         char agency[64], transport[17];
         int64_t position, seen_us;
+        int64_t acknowledged; /* its own cursor; 0: it has shown none */
+        int64_t receipted;    /* up to there the receipts are known to be kept */
 };
 
 /* --- noting ----------------------------------------------------------------------------------------------------------- */
 
-void position_note(struct agencies *a, const char *agency, const char *transport, int64_t position, int64_t now_us)
+void position_note(struct agencies *a, const char *agency, const char *transport, int64_t position, bool acknowledges, int64_t now_us)
 {
         struct note **bucket = &a->notes[(str_hash(str_of(agency)) ^ str_hash(str_of(transport))) % NOTE_BUCKETS];
         pthread_mutex_lock(&a->lock);
@@ -42,6 +44,19 @@ void position_note(struct agencies *a, const char *agency, const char *transport
         }
         n->position = position;
         n->seen_us = now_us;
+        if (acknowledges)
+                n->acknowledged = position;
+        pthread_mutex_unlock(&a->lock);
+}
+
+static void note_receipted(struct agencies *a, const struct note *copy)
+{
+        struct note *n = a->notes[(str_hash(str_of(copy->agency)) ^ str_hash(str_of(copy->transport))) % NOTE_BUCKETS];
+        pthread_mutex_lock(&a->lock);
+        while (n && (strcmp(n->agency, copy->agency) != 0 || strcmp(n->transport, copy->transport) != 0))
+                n = n->next;
+        if (n)
+                n->receipted = copy->acknowledged;
         pthread_mutex_unlock(&a->lock);
 }
 
@@ -104,26 +119,35 @@ static int acknowledge_some(struct rpc_call *call, const struct profile *profile
         return r;
 }
 
-static int acknowledge(struct rpc_call *call, const struct profile *profile, int64_t position)
+static int acknowledge(struct rpc_call *call, const struct profile *profile, int64_t position, bool *ret_kept)
 {
         struct receipt_mark mark;
         int r = receipt_mark_load(rpc_db(call), profile->id, &mark);
-        if (r != 0 || mark.seq >= position)
+        *ret_kept = r == 0 && mark.seq >= position;
+        if (r != 0 || *ret_kept)
                 return r;
         while (r == 0 && mark.seq < position)
                 r = acknowledge_some(call, profile, position, &mark);
         return r == 0 ? receipt_mark_save(rpc_db(call), profile->id, &mark) : r;
 }
 
-static int acknowledge_one(struct rpc_call *call, const char *agency, int64_t position)
+/* That they are kept is known when they have been found so: what this run writes may not stay. */
+static int acknowledge_one(struct rpc_call *call, const struct note *note, bool *ret_wrote)
 {
         struct agencies *a = agencies_of(call);
         const struct profile *profile = NULL;
-        int r = profile_hold(a, rpc_db(call), agency, &profile);
+        bool kept = true;
+        int r = profile_hold(a, rpc_db(call), note->agency, &profile);
         if (r == 0)
-                r = acknowledge(call, profile, position);
+                r = acknowledge(call, profile, note->acknowledged, &kept);
         profile_release(a, profile);
-        return r == STREAM_E_ABSENT ? 0 : r;
+        if (r != 0 && r != STREAM_E_ABSENT)
+                return r;
+        if (kept)
+                note_receipted(a, note);
+        else
+                *ret_wrote = true;
+        return 0;
 }
 
 /* --- each second ------------------------------------------------------------------------------------------------------------ */
@@ -139,14 +163,16 @@ static struct subscriber *find(struct subscriber *all, size_t n, const struct no
 static int store_note(struct rpc_call *call, const struct note *note, struct subscriber *stored, bool *ret_wrote)
 {
         const struct subscriber now = {note->agency, note->transport, note->position, note->seen_us};
-        if (stored && (stored->seen_us >= note->seen_us ||
-                       (stored->position == note->position && note->seen_us - stored->seen_us < STILL_THERE_US)))
-                return 0;
-        *ret_wrote = true;
-        int r = subscriber_save(rpc_db(call), &now);
-        if (r == 0 && stored)
-                *stored = now;
-        return r == 0 ? acknowledge_one(call, note->agency, note->position) : r;
+        bool is_stored = stored && (stored->seen_us >= note->seen_us ||
+                                    (stored->position == note->position && note->seen_us - stored->seen_us < STILL_THERE_US));
+        int r = 0;
+        if (!is_stored) {
+                *ret_wrote = true;
+                r = subscriber_save(rpc_db(call), &now);
+                if (r == 0 && stored)
+                        *stored = now;
+        }
+        return r == 0 && note->acknowledged > note->receipted ? acknowledge_one(call, note, ret_wrote) : r;
 }
 
 static void show(struct rpc_call *call, const struct subscriber *s, int64_t latest)

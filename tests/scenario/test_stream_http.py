@@ -14,9 +14,10 @@ import urllib.parse
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from support.event_stream import Ended, EventStream  # noqa: E402
-from support.stack import Stack  # noqa: E402
+from support.people import person  # noqa: E402
+from support.stack import SEVERAL, Stack  # noqa: E402
 from support.story import expect, main, story, wait_until  # noqa: E402
-from support.world import make_activity, rfc3339  # noqa: E402
+from support.world import make_activity, make_members, rfc3339  # noqa: E402
 
 ORIGIN = "https://app.example.org"
 ACTIVITIES = "nuanxin.activity.v1.*"
@@ -101,7 +102,7 @@ def polls(s):
     expect("envelope", {(e["specversion"], e["type"].startswith("nuanxin.activity.v1."), e["datacontenttype"]) for e in seen},
            {("1.0", True, "application/json")})
     expect("nothing new", poll(s, key, cursor).ok()["events"], [])
-    expect("of a type", {e["type"] for e in poll(s, key, types=["nuanxin.activity.v1.ActivityCreated"]).ok()["events"]},
+    expect("of a type", {e["type"] for e in everything(s, key, types=["nuanxin.activity.v1.ActivityCreated"])},
            {"nuanxin.activity.v1.ActivityCreated"})
 
 
@@ -318,6 +319,28 @@ def suspended(s):
         expect("nothing was lost", created(until_created(stream, ids)), ids)
 
 
+@story("only a cursor that the agency shows acknowledges a deletion notice")
+def receipts(s):
+    key, _ = new_agency(s, "deleting", types=["nuanxin.membership.v1.*"])
+    member = make_members(s, s.admin, [person(81001, "430102001001")], "430102001001")[0]["id"]
+
+    def counts():
+        rows = [r for r in operate(s, "GetLog")["subscribers"] if r["agency"] == "deleting"]
+        return [(int(r["notices"]), int(r["receipts"])) for r in rows]
+
+    with EventStream(s, key, last=newest(s, key)) as stream:
+        s.call("POST", f"/v1/members/{member}:erase", {"purpose": "本人申请"}, token=s.admin).ok()
+        while not stream.event()["type"].endswith(".MemberErased"):
+            pass
+        happen(s)
+        came = wait_until("the stream's position moves past it", lambda: [
+            r for r in operate(s, "GetLog")["subscribers"] if r["agency"] == "deleting" and r["transport"] == "sse"
+            and int(r["position"]) >= int(stream.last_id.split(":")[1])])
+        expect("sent, not acknowledged", (came[0]["notices"], came[0]["receipts"]), ("1", "0"))
+    with EventStream(s, key, last=stream.last_id):
+        wait_until("acknowledged", lambda: counts() and set(counts()) == {(1, 1)})
+
+
 def reading(s, key, cursor):
     """Opens a stream as soon as that is possible."""
     def attempt():
@@ -454,4 +477,4 @@ class Scene(Stack):
         return self
 
 
-main(Scene(gateway_options=["--cors-origin=" + ORIGIN, "--threads=1"]))
+main(Scene(instances=SEVERAL, gateway_options=["--cors-origin=" + ORIGIN, "--threads=1", "--rate-scale=100"]))
