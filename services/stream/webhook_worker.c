@@ -442,7 +442,7 @@ static void on_surveyed(void *arg, int result)
         }
         w->newest = !w->newest;
         for (size_t i = 0; i < newest(w)->n_agencies; i++)
-                position_note(w->agencies, newest(w)->agencies[i].agency, "webhook", newest(w)->agencies[i].position, utc_now(w));
+                position_note(w->agencies, newest(w)->agencies[i].agency, "webhook", newest(w)->agencies[i].position, true, utc_now(w));
         show_all(w);
         attend(w);
 }
