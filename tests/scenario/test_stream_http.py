@@ -301,6 +301,7 @@ def revoked(s):
         expect("its successor", created(until_created(other, ids)), ids)
     EventStream(s, key, last=cursor).answer().refused(401)
     poll(s, key).refused(401)
+    s.call("GET", "/v1/activities", token=key).refused(401)  # no copy of it is believed
     poll(s, next_key).ok()
 
 

@@ -5,6 +5,7 @@ A target is a county with one of everything in it. A caller holds permissions at
 more (`dead`).
 """
 import itertools
+import json
 import os
 import re
 
@@ -188,6 +189,14 @@ def sign_in(s, login):
     return s.call("POST", "/v1/sessions", {"login": login, "password": PASSWORD}).ok()["token"]
 
 
+def agency_key(s):
+    """Of one whose agreement allows it everything that an agreement can."""
+    call = lambda method, body: json.loads(s.cli("call", method, json.dumps(body)).stdout)
+    call("CreateAgency", {"agency": {"id": "caller", "name": "机构", "types": ["nuanxin.*"], "organizations": ["43"], "privacy": "personal",
+                                     "statutoryPurposes": ["oversight"], "agreement": "协议", "agreementExpireTime": rfc3339(86400)}})
+    return call("CreateAgencyKey", {"agency": "caller"})["apiKey"]
+
+
 def make_callers(s, admin, target):
     """All kinds at the target's county and below it; and those who are nobody (any more)."""
 
@@ -214,6 +223,7 @@ def make_callers(s, admin, target):
     callers.append(Caller("the next village's staff", account("ROLE_STAFF", next_village)[1], role="ROLE_STAFF", at=next_village))
     callers.append(Caller("account without grants", account(None, county)[1], role=None, at=county))
     callers.append(Caller("app backend", client(county)[1], kind="client", role="ROLE_APP_BACKEND", at=county))
+    callers.append(Caller("agency", agency_key(s), kind="agency", role="ROLE_AGENCY"))
     s.self = self_
     callers.append(Caller("member", exchange(s.api_key, self_), kind="member", role="ROLE_MEMBER"))
     callers.append(Caller("member through the village's app", exchange(client(village)[1], self_), kind="member", role="ROLE_MEMBER",
@@ -231,7 +241,7 @@ def make_callers(s, admin, target):
     s.call("DELETE", "/v1/sessions/current", token=signed_out).ok()
     dead = {"disabled account": disabled_token, "revoked session": revoked_token, "disabled client": disabled_key,
             "session through it": through_it, "suspended member": suspended, "signed out": signed_out, "nobody": None,
-            "garbage": "garbage", "garbage key": "nxk_garbage", "prefix of a token": disabled_token[:20]}
+            "garbage": "garbage", "garbage key": "nxk_garbage", "garbage agency's key": "nxa_garbage", "prefix of a token": disabled_token[:20]}
     for name, token in dead.items():
         wait_until(f"{name} is nobody", lambda: s.call("GET", "/v1/activities", token=token).status == 401)
         callers.append(Caller(name, token, dead=True))
