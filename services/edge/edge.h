@@ -16,7 +16,7 @@ struct edge_keys;
 
 struct edge {
         /* options */
-        const char *listen, *key, *bus_folder, *redis, *redis_auth_file, *curve, *admin, *instance, *log_level;
+        const char *listen, *key, *bus_folder, *curve, *admin, *instance, *log_level;
         bool admin_open;
         struct config_list peers;
         int64_t io_threads, memory_mib;
@@ -25,8 +25,6 @@ struct edge {
         struct metric_registry *metrics;
         struct bus *inside, *outside; /* to the stream; to the agencies: contexts of their own, as each has its own ZAP handler */
         struct bus_door *door;
-        struct cache *cache; /* the registry of instances; NULL: none is used */
-        struct cache_auth redis_auth;
         struct rpc_client *rpc;
         struct agencies *agencies;
         struct fetches *fetches;

@@ -15,8 +15,8 @@ static const char about[] =
         "\n"
         "This process alone is reached by strangers. It has no store and no keyring: one secret key, by which agencies know it\n"
         "(made at the first start; back it up), and a limit of memory. Several may run side by side with the same key; an agency\n"
-        "connects to all of them. Instances of the stream on this host are found in --bus, others are given by --peer, or found\n"
-        "in Redis: then with a Redis user that may read instances and instance:* and nothing else, for sessions are there too.\n"
+        "connects to all of them. Instances of the stream on this host are found in --bus (best the stream's --edge-bus), others\n"
+        "are given by --peer: it has nothing to do with Redis, where sessions are.\n"
         "\n"
         "Only keys that `nuanxin agency` has registered get past the handshake; the list is the stream's, followed at once.\n"
         "Limits for an agency: 8 fetches in flight, 16 connections, 64 KiB a fetch. Cut is who sends a frame or an unfinished\n"
@@ -35,8 +35,6 @@ int main(int argc, char **argv)
                 {"key", "PATH", "the edge's CURVE secret key, mode 0600; made if it is not there (default: var/edge.key)", CONFIG_TEXT, &e->key, 0, 0},
                 {"bus", "FOLDER", "the sockets of this host: every stream instance there is asked", CONFIG_TEXT, &e->bus_folder, 0, 0},
                 {"peer", "stream=ENDPOINT", "a stream instance on another host; may be repeated", CONFIG_LIST, &e->peers, 0, 0},
-                {"redis", "ADDRESS", "the registry of instances: unix:PATH, HOST:PORT or sentinel://HOST:PORT,…/NAME (default: none)", CONFIG_TEXT, &e->redis, 0, 0},
-                {"redis-auth", "PATH", "file of mode 0600 with lines password TEXT, user NAME, sentinel-password TEXT", CONFIG_TEXT, &e->redis_auth_file, 0, 0},
                 {"curve", "FOLDER", "CURVE keys for those: FOLDER/edge is this process's (default: none)", CONFIG_TEXT, &e->curve, 0, 0},
                 {"admin", "ADDRESS", "loopback port of /metrics, /livez, /readyz (default: 127.0.0.1:0)", CONFIG_TEXT, &e->admin, 0, 0},
                 {"admin-open", NULL, "--admin may be off loopback: only where a network policy says who reaches it", CONFIG_FLAG, &e->admin_open, 0, 0},

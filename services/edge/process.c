@@ -112,7 +112,7 @@ static void on_watchdog(void *arg)
 
 /* --- the stream's instances ------------------------------------------------------------------------------------------------ */
 
-/* Those on this host, by their sockets: without Redis, where sessions are. */
+/* Those on this host, by their sockets. */
 static void look_for_streams(struct process *p)
 {
         DIR *dir = opendir(p->edge->bus_folder);
@@ -245,12 +245,8 @@ static int open_inside(struct edge *e)
         int r = outside_bus(e->curve, "edge", &e->inside, &error);
         if (r < 0)
                 return fail("the bus can't start", e->curve, r, error);
-        if (e->redis_auth_file && (r = cache_auth_read(e->redis_auth_file, &e->redis_auth, &error)) < 0)
-                return fail("--redis-auth can't be used", e->redis_auth_file, r, error);
-        if (e->redis && (r = cache_new(e->loop, &(struct cache_options){.address = e->redis, .auth = &e->redis_auth}, &e->cache)) < 0)
-                return fail("Redis's address can't be used; give --redis", e->redis, r, NULL);
         memcpy(peers, e->peers.items, e->peers.n * sizeof(*peers));
-        const struct rpc_client_options options = {.loop = e->loop, .bus = e->inside, .cache = e->cache, .peers = peers, .self_service = "edge",
+        const struct rpc_client_options options = {.loop = e->loop, .bus = e->inside, .peers = peers, .self_service = "edge",
                                                    .self_instance = e->instance, .metrics = e->metrics};
         r = rpc_client_new(&options, &e->rpc);
         return r < 0 ? fail("a peer can't be used; give --peer stream=ENDPOINT", NULL, r, outside_refusal("tcp://", r)) : 0;
@@ -322,8 +318,6 @@ static void stop(struct process *p)
         edge_keys_free(e->keys);
         if (e->fetches)
                 e->fetches = fetches_free(e->fetches);
-        cache_free(e->cache);
-        cache_auth_done(&e->redis_auth);
         rpc_client_free(e->rpc);
         bus_door_free(e->door);
         bus_free(e->outside);

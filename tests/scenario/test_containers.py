@@ -124,6 +124,10 @@ def consistent():
         expect(name + "'s budget", m["PodDisruptionBudget", name]["spec"]["selector"]["matchLabels"], {"app": name})
     service = m["Service", "gateway"]["spec"]
     expect("the service's port", service["ports"][0]["targetPort"], "http")
+    peer = next(w for w in pod_of("edge")["spec"]["containers"][0]["args"] if w.startswith("stream=tcp://"))
+    name, port = peer.removeprefix("stream=tcp://").split(":")
+    expect("where the edge finds the stream", m["Service", name]["spec"], {"selector": {"app": "stream"},
+                                                                           "ports": [{"name": "bus", "port": int(port), "targetPort": "bus"}]})
     labels = [pod_of(n)["metadata"]["labels"] for n in (*PROCESSES, "nuanxin-")]
     for (kind, name), d in m.items():
         if kind != "NetworkPolicy":
@@ -258,7 +262,7 @@ def run_story(title):
 def pods():
     with Engine() as e, Database() as db, tempfile.TemporaryDirectory(dir="/tmp") as at:
         redis(e, "--requirepass", "a secret")
-        e.names(redis=NET + ".10", postgres=db.host)
+        e.names(redis=NET + ".10", postgres=db.host, stream=NET + ".24")  # the last: one of the pods behind that Service
         cli("--keys", at + "/keys", "keys", "create")
         cli("--curve", at + "/curve", "keys", "curve", "make")
         cli("--var", at, "keys", "edge")
@@ -291,6 +295,7 @@ def pods():
         for n, (app, name) in enumerate([("membership", "mem-a"), ("membership", "mem-b"), ("activity", "act-a"), ("activity", "act-b"),
                                          ("stream", "str-a"), ("stream", "str-b"), ("edge", "edge-a"), ("gateway", "gate-a"), ("gateway", "gate-b")], 20):
             running[name] = (start(app, name, address(n)), address(n))
+        expect("where the Service leads", running["str-a"][1], NET + ".24")
         for name, (pod, where) in running.items():
             up(pod, lambda: get(where, 7000, "/readyz")[0] == 200)
             expect(name + " is alive", get(where, 7000, "/livez")[0], 200)
@@ -322,7 +327,8 @@ def containers():
         redis(e, *d["redis"]["command"][1:])
         e.names(postgres=db.host)
         volumes = lambda s: {v.split(":")[1]: e.volume(v.split(":")[0]) for v in s.get("volumes", [])}
-        image = {"PATH": "/usr/bin", "NUANXIN_KEYS": "/keys", "NUANXIN_BUS": "/bus", "NUANXIN_ADMIN": "127.0.0.1:7000"}
+        image = {"PATH": "/usr/bin", "NUANXIN_KEYS": "/keys", "NUANXIN_BUS": "/bus", "NUANXIN_CHECKPOINTS": "/checkpoints",
+                 "NUANXIN_ADMIN": "127.0.0.1:7000"}
         with open(CONTAINER + "/Containerfile") as f:
             for key, value in re.findall(r"(NUANXIN_\w+)=(\S+)", f.read()):
                 expect("the image's " + key, value, image[key])
