@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """TLS on the public port: a certificate and key by flags, taken anew on SIGHUP, without losing a connection."""
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -11,8 +12,10 @@ import sys
 import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from support.event_stream import EventStream  # noqa: E402
 from support.stack import Stack  # noqa: E402
 from support.story import expect, main, story, wait_until  # noqa: E402
+from support.world import rfc3339  # noqa: E402
 
 
 def make_certificate(folder, name):
@@ -30,13 +33,17 @@ def stack():
             yield s
 
 
-def connect(s, least=ssl.TLSVersion.TLSv1_2, most=ssl.TLSVersion.TLSv1_3):
+def wrapped(plain, least=ssl.TLSVersion.TLSv1_2, most=ssl.TLSVersion.TLSv1_3):
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     context.minimum_version, context.maximum_version = least, most
     context.set_alpn_protocols(["h2", "http/1.1"])
-    return context.wrap_socket(socket.create_connection(("127.0.0.1", s.port), 10))
+    return context.wrap_socket(plain)
+
+
+def connect(s, *versions):
+    return wrapped(socket.create_connection(("127.0.0.1", s.port), 10), *versions)
 
 
 def certificate_name(connection):
@@ -79,6 +86,25 @@ def refused(s):
         with contextlib.suppress(ConnectionResetError):
             answer = c.recv(100)
         assert not answer.startswith(b"HTTP/"), answer
+
+
+@story("events are streamed over TLS: all that there are, and then each as it happens")
+def streamed(s):
+    operate = lambda method, body: json.loads(s.cli("call", method, json.dumps(body)).stdout)
+    operate("CreateAgency", {"agency": {"id": "over-tls", "name": "机构", "types": ["nuanxin.*"], "organizations": ["43"], "agreement": "协议",
+                                        "agreementExpireTime": rfc3339(86400), "statutoryPurposes": ["inspection"]}})
+    key = operate("CreateAgencyKey", {"agency": "over-tls"})["apiKey"]
+    with EventStream(s, key, wrap=wrapped) as stream:
+        latest = int(operate("GetLog", {})["latest"])
+        assert latest > 1000, latest
+        numbers = [int(e["sequence"]) for e in stream.until_quiet(latest)]
+        expect("in order", numbers, sorted(set(numbers)))
+        assert len(numbers) > latest * 0.9, f"{len(numbers)} of {latest}"
+        for i in range(3):
+            made = operate("CreateCampaign", {"campaign": {"organization": "43", "title": f"活动{i}", "startTime": rfc3339(0), "endTime": rfc3339(60)}})
+            while (event := stream.event())["subject"] != made["id"]:
+                pass
+            expect("as it happens", event["type"], "nuanxin.activity.v1.CampaignCreated")
 
 
 @story("SIGHUP takes a new certificate for new connections, and old ones go on")

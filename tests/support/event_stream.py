@@ -23,11 +23,14 @@ class Ended(Exception):
 
 
 class EventStream:
-    def __init__(self, s, key, last=None, receive_buffer=None, method="GET", version="1.1", path="/v1/events:stream", headers=None, **query):
+    def __init__(self, s, key, last=None, receive_buffer=None, method="GET", version="1.1", path="/v1/events:stream", headers=None,
+                 wrap=None, **query):
+        """wrap: makes the socket one of TLS."""
         self.socket = socket.socket()
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.connect(("127.0.0.1", s.port))
+        self.socket = wrap(self.socket) if wrap else self.socket
         self.rest, self.text, self.last_id, self.retry, self.comments = b"", b"", last, None, 0
         self.messages, self.method = [], method
         fields = {"Host": s.address, "Accept": "text/event-stream", **(headers or {})}
