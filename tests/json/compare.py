@@ -48,7 +48,9 @@ class Contract:
         return self.factory.GetPrototype(self.pool.FindMessageTypeByName(name))
 
     def is_ours(self, field):
-        """The general mapping says nothing of it: it never leaves, or is JSON as it stands."""
+        """Left out here: it never leaves, is JSON as it stands, or (Any) never stands in our JSON."""
+        if field.message_type and field.message_type.full_name == "google.protobuf.Any":
+            return True
         rule = self.options.FromString(field.GetOptions().SerializeToString()).Extensions[self.rule]
         return rule.internal or rule.raw_json
 
