@@ -17,7 +17,7 @@ import time
 from bench import parts
 from bench.parts import OUT, ROUNDS, SECONDS, figure, interleaved, pss_mib
 from bench.processes import everybody
-from support.agencies import Agency, call, taken_in
+from support.agencies import Agency, cursor, log_head, taken_in
 from support.oracle import Profile
 from support.people import person
 from support.stack import ROOT, free_port
@@ -50,8 +50,7 @@ def said(command, stdin=""):
 
 
 def cursor_now(s):
-    log = call(s, "GetLog")
-    return f"{log['epoch'].replace('-', '')[:8]}:{log['latest']}"
+    return cursor(s, log_head(s))
 
 
 # --- from a commit to an agency ---------------------------------------------------------------------------------------------
@@ -164,15 +163,15 @@ def fanout_profiles():
 
 def payloads(s, agency, path):
     """What the agency receives over HTTP, an event after its length; returns how many there are and their bytes."""
-    cursor, n, size = "", 0, 0
+    at, n, size = "", 0, 0
     with open(path, "wb") as f:
         while True:
-            answer = s.call("GET", f"/v1/events?maxEvents=1000&cursor={cursor}", token=agency.api_key).ok()
+            answer = s.call("GET", f"/v1/events?maxEvents=1000&cursor={at}", token=agency.api_key).ok()
             for e in answer["events"]:
                 data = json.dumps(e, ensure_ascii=False, separators=(",", ":")).encode()
                 f.write(struct.pack("=I", len(data)) + data)
                 n, size = n + 1, size + len(data)
-            cursor = answer["cursor"]
+            at = answer["cursor"]
             if int(answer["through"]) >= int(answer["latest"]):
                 return n, size
 

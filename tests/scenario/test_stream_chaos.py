@@ -7,7 +7,6 @@ slowly, some standing still, some crashing: each ends with exactly the events th
 NX_LONG=1: 200,000 events (some minutes); else 6,000. NX_EVENTS and NX_SEED set what they say.
 """
 import collections
-import json
 import os
 import random
 import signal
@@ -17,7 +16,7 @@ import time
 import uuid
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from support.agencies import TRANSPORTS, Agency, Subscriber, call, log_head, taken_in  # noqa: E402
+from support.agencies import TRANSPORTS, Agency, Subscriber, call, cursor, log_head, taken_in  # noqa: E402
 from support.exact import Exact, Outboxes, check_log  # noqa: E402
 from support.oracle import Profile  # noqa: E402
 from support.people import csv_of, person  # noqa: E402
@@ -240,11 +239,6 @@ def subscribe(s, start_at):
     return made
 
 
-def cursor_of(s):
-    log = json.loads(s.cli("call", "GetLog", "--json").stdout)
-    return f"{log['epoch'].replace('-', '')[:8]}:{log['latest']}", int(log["latest"])
-
-
 def check_counts(s, world):
     """The live counts at every level are a recount's."""
     paths = dict(s.rows("membership", "SELECT code, path FROM organization"))
@@ -268,9 +262,8 @@ def chaos():
     with Stack(instances={**SEVERAL, **({"stream": 2} if SEVERAL else {})}, gateway_options=["--rate-scale=1000"],
                stream_options=["--webhook-allow-loopback"]) as s:
         world = World(s)
-        taken_in(s)
-        cursor, before = cursor_of(s)
-        subscribers = subscribe(s, cursor)
+        before = taken_in(s)
+        subscribers = subscribe(s, cursor(s, before))
         try:
             for x in subscribers:
                 x.start()

@@ -12,7 +12,7 @@ import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from support import npm  # noqa: E402
-from support.agencies import Agency, call, taken_in  # noqa: E402
+from support.agencies import Agency, call, cursor, taken_in  # noqa: E402
 from support.oracle import Log, Oracle, Profile  # noqa: E402
 from support.people import person  # noqa: E402
 from support.stack import ROOT, Stack  # noqa: E402
@@ -87,16 +87,15 @@ def signatures(s):
 @story("npm cloudevents reads every event strictly, of a delivery and of a batch, and reads in it what is there", missing=MISSING)
 def cloudevents(s):
     agency, receiver = Agency(s, Profile("parsed", statutory=["oversight"], organizations=["4301"])), Receiver()
-    first = call(s, "GetLog")["epoch"].replace("-", "")[:8] + ":0"
     people(s, 61000, 3)
     taken_in(s)
     wanted = [json.loads(text) for _, text in Oracle(Log.of(s)).visible(agency.profile)][-100:]
-    agency.endpoint(receiver.port, types=["nuanxin.membership.v1.MemberStateChanged"], cursor=first)
+    agency.endpoint(receiver.port, types=["nuanxin.membership.v1.MemberStateChanged"], cursor=cursor(s, 0))
     hooked = receiver.wait_for(3)
-    batch, cursor = [], f"{first[:8]}:{int(wanted[0]['sequence']) - 1}"
+    batch, at = [], cursor(s, int(wanted[0]["sequence"]) - 1)
     while len(batch) < len(wanted):
-        answer = s.call("GET", f"/v1/events?maxEvents=1000&cursor={cursor}", token=agency.api_key).ok()
-        batch, cursor = batch + answer["events"], answer["cursor"]
+        answer = s.call("GET", f"/v1/events?maxEvents=1000&cursor={at}", token=agency.api_key).ok()
+        batch, at = batch + answer["events"], answer["cursor"]
     assert all(d["headers"]["content-type"].startswith("application/cloudevents+json") for d in hooked), hooked[0]
     read = json.loads(npm.run("tests/npm/parse.js", stdin=json.dumps({"messages": hooked, "events": batch})))
     errors = [r for r in read if "error" in r]

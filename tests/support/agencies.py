@@ -175,6 +175,11 @@ class Subscriber:
             raise AssertionError(f"{e}: it is at {self.position} after {time.monotonic() - began:.0f} s, refused {self.refused()[-3:]}") from None
 
 
+def cursor(s, seq):
+    """The cursor of what comes after seq."""
+    return call(s, "FetchEvents", maxEvents=1)["cursor"].split(":")[0] + f":{seq}"
+
+
 def log_head(s):
     """The newest sequence of the log; 0 while the stream does not answer."""
     r = s.cli("call", "GetLog", "--json", check=False)
