@@ -116,9 +116,7 @@ static int newest_cursor(struct cli *cli, const char **ret)
         int r = cli_call(cli, "GetLog", NULL, request, &response);
         if (r)
                 return r;
-        const Log *log = response;
-        size_t n = strlen(log->epoch);
-        *ret = arena_printf(cli->arena, "%s:%" PRId64, log->epoch + (n > 8 ? n - 8 : 0), log->latest);
+        *ret = ((const Log *)response)->cursor;
         return 0;
 }
 

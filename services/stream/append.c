@@ -69,6 +69,7 @@ int log_append(struct rpc_call *call, const struct log_new *events, size_t n, in
         if (r != 0)
                 return r;
         *ret_first = end.seq + 1;
+        int64_t bytes_before = end.bytes;
         struct store_value *values = ARENA_ARRAY(rpc_arena(call), struct store_value, n * LOG_COLUMNS);
         unsigned char *salts = arena_alloc(rpc_arena(call), n * CHAIN_SALT_SIZE);
         id_random(salts, n * CHAIN_SALT_SIZE);
@@ -79,5 +80,7 @@ int log_append(struct rpc_call *call, const struct log_new *events, size_t n, in
                 r = log_end_save(rpc_db(call), &end);
         if (r == 0)
                 r = checkpoint_ask(call);
+        if (r == 0)
+                r = keep_ask(call, bytes_before, end.bytes);
         return r == 0 ? rpc_news(call, end.seq) : r;
 }

@@ -10,7 +10,7 @@
 int handle_get_log(struct rpc_call *call, const GetLogRequest *request, Log *response)
 {
         struct log_position position;
-        char epoch[40];
+        char epoch[40], cursor[LOG_CURSOR_SIZE];
         (void)request;
         rpc_require_nothing(call);
         int r = log_position(rpc_db(call), &position);
@@ -20,6 +20,8 @@ int handle_get_log(struct rpc_call *call, const GetLogRequest *request, Log *res
                 return r;
         const struct signing_key *key = stream_key(rpc_state(call), rpc_keyring(call));
         response->epoch = arena_strdup(rpc_arena(call), epoch);
+        log_cursor_write(&position, position.latest, cursor);
+        response->cursor = arena_strdup(rpc_arena(call), cursor);
         response->oldest = position.oldest <= position.latest ? position.oldest : 0;
         response->latest = position.latest;
         response->oldest_time = rpc_timestamp(call, position.oldest_us);

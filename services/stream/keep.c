@@ -17,9 +17,16 @@ int keep_start(struct rpc_call *call)
         return rpc_due_add(call, DUE_KEEP, "", rpc_now(call), (struct str){0});
 }
 
-/* How many of these rows, the oldest, are no longer kept. */
+int keep_ask(struct rpc_call *call, int64_t bytes_before, int64_t bytes)
+{
+        const struct stream_state *state = rpc_state(call);
+        int64_t part = state->options->keep_mib * MIB / 16;
+        return bytes / part != bytes_before / part ? keep_start(call) : 0;
+}
+
+/* How many of these rows, the oldest, are no longer kept, and can be cut, as they were signed. *ret_more: there are more. */
 static size_t count_past(struct rpc_call *call, const struct log_raw *rows, size_t n, const struct log_mark *mark,
-                         const struct log_end *end)
+                         const struct log_end *end, bool *ret_more)
 {
         const struct stream_state *state = rpc_state(call);
         int64_t excess = end->bytes - mark->freed - state->options->keep_mib * MIB;
@@ -27,6 +34,7 @@ static size_t count_past(struct rpc_call *call, const struct log_raw *rows, size
         size_t past = 0;
         while (past < n && rows[past].seq <= mark->checkpoint && (excess > 0 || rows[past].taken_us < least_us))
                 excess -= log_event_bytes(rows[past++].event.n);
+        *ret_more = past == n ? n == AT_ONCE : excess > 0 || rows[past].taken_us < least_us;
         return past;
 }
 
@@ -80,6 +88,7 @@ int due_keep(struct rpc_call *call, const char *key, struct str payload)
         struct log_end end;
         struct log_raw *rows;
         size_t n, past;
+        bool more;
         (void)key, (void)payload;
         int r = log_mark_load(rpc_db(call), &mark);
         if (r == 0)
@@ -88,12 +97,16 @@ int due_keep(struct rpc_call *call, const char *key, struct str payload)
                 r = log_read_raw(rpc_db(call), rpc_arena(call), mark.cut, AT_ONCE, &rows, &n);
         if (r != 0)
                 return r;
-        past = count_past(call, rows, n, &mark, &end);
+        past = count_past(call, rows, n, &mark, &end, &more);
         if (past)
                 r = cut(call, rows, past, &mark);
-        if (r == CHECKPOINT_E_UNWRITTEN) /* then nothing goes */
-                r = past = 0;
+        if (r == CHECKPOINT_E_UNWRITTEN) { /* then nothing goes */
+                r = 0;
+                past = 0;
+                more = false;
+        }
         if (r == 0 && past)
                 r = log_mark_save(rpc_db(call), &mark);
-        return r == 0 ? rpc_due_add(call, DUE_KEEP, "", rpc_now(call) + (past == AT_ONCE ? 0 : LOOK_US), (struct str){0}) : r;
+        int64_t wait_us = !more ? LOOK_US : past ? 0 : CLOCK_SECOND_US;
+        return r == 0 ? rpc_due_add(call, DUE_KEEP, "", rpc_now(call) + wait_us, (struct str){0}) : r;
 }

@@ -10,8 +10,10 @@
 #define DUE_KEEP  "log.keep"
 #define DUE_ERASE "log.erase"
 
-/* From now on retention looks by itself. */
+/* From now on retention looks by itself, each minute. */
 int keep_start(struct rpc_call *call) MUST_USE;
+/* While events are taken in: it looks at once whenever a sixteenth of what may be kept has come. */
+int keep_ask(struct rpc_call *call, int64_t bytes_before, int64_t bytes) MUST_USE;
 int due_keep(struct rpc_call *call, const char *key, struct str payload);
 
 /* All about this member that stands before the notice at `seq` goes; the notices that say so stay. */

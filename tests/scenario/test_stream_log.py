@@ -83,7 +83,7 @@ def stopped(s):
 
 
 def cursor(s, seq):
-    return f"{log(s)['epoch'][-8:]}:{seq}"
+    return f"{log(s)['cursor'].split(':')[0]}:{seq}"
 
 
 def refused(s, cursor):
@@ -311,6 +311,38 @@ def erasure(s):
     assert proof["erased"] >= len(about) and proof["through"] >= latest, proof
 
 
+# --- too much -------------------------------------------------------------------------------------------------------------
+
+
+@story("a log that grows too large gives up its oldest, while it is read and proved; all that it told stays as the state")
+def too_large(_):
+    with Stack(instances=SEVERAL, stream_options=["--keep-mib=1"], gateway_options=["--rate-scale=100"]) as s:
+        organizations = s.rows("membership", "SELECT COUNT(*) FROM organization")[0][0]
+        proofs, ends = [], threading.Event()
+
+        def prove():
+            while not ends.is_set():
+                proofs.append(verify(s, check=False))
+
+        prover = threading.Thread(target=prove)
+        prover.start()
+        try:
+            wait_until("all organisations are in it", lambda: int(log(s)["latest"]) >= organizations, 60)
+            wait_until("it is small", lambda: int(log(s)["bytes"]) <= 1 << 20, 60)
+        finally:
+            ends.set()
+            prover.join()
+        faults = [p for p in proofs if not isinstance(p, dict) or p["faults"]]
+        assert proofs and not faults, faults[:3]
+        now = log(s)
+        assert int(now["oldest"]) > 20000 and int(now["bytes"]) > 500000, now
+        kept = {e.subject for e in stored(s).values() if e and e.type.endswith("OrganizationChanged")}
+        kept |= {code for (code,) in s.rows("stream", "SELECT subject FROM log_state WHERE type LIKE '%OrganizationChanged'")}
+        expect("organisations", len(kept), organizations)
+        all_signed(s)
+        expect("faults", verify(s)["faults"], 0)
+
+
 # --- restores -------------------------------------------------------------------------------------------------------------
 
 
@@ -359,7 +391,7 @@ def restored(s):
     all_signed(s)
     proof = verify(s)
     expect("faults", proof["faults"], 0)
-    expect("a cursor of before", refused(s, f"{old['epoch'][-8:]}:{at}"), "cursor-gone")
+    expect("a cursor of before", refused(s, old["cursor"]), "cursor-gone")
     expect("the same place now", s.cli("call", "FetchEvents", json.dumps({"cursor": cursor(s, at)})).returncode, 0)
     begins = [int(c.get("seq", 0)) for c in signed(s) if c["kind"] == "BEGIN" and c["epoch"] == new["epoch"]]
     assert begins and begins[0] <= at, begins
