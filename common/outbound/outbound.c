@@ -10,9 +10,12 @@
 #include "common/outbound/address.h"
 
 #include <curl/curl.h>
+#include <fcntl.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -28,7 +31,9 @@ struct call_queue {
 
 struct outbound {
         struct outbound_options options;
-        char *authorities, *agent;
+        char *agent;
+        int authorities; /* a file in memory: the system's certificates and ours; -1: the system's are all */
+        char authorities_path[40];
         CURLM *multi;
         pthread_t thread;
         pthread_mutex_t lock;
@@ -218,8 +223,9 @@ static void set_up(const struct outbound *o, struct outbound_call *call)
         curl_easy_setopt(easy, CURLOPT_WRITEDATA, call);
         curl_easy_setopt(easy, CURLOPT_HTTPHEADER, call->head);
         curl_easy_setopt(easy, CURLOPT_USERAGENT, o->agent);
-        if (o->authorities)
-                curl_easy_setopt(easy, CURLOPT_CAINFO, o->authorities); /* beside CAPATH, the system's folder */
+        curl_easy_setopt(easy, CURLOPT_CAPATH, NULL); /* only what comes from one file is read once for all connections */
+        if (o->authorities >= 0)
+                curl_easy_setopt(easy, CURLOPT_CAINFO, o->authorities_path);
         if (call->body.n) {
                 curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE, (long)call->body.n);
                 curl_easy_setopt(easy, CURLOPT_POSTFIELDS, call->body.p);
@@ -375,16 +381,48 @@ void outbound_cancel(struct outbound_call *call)
         curl_multi_wakeup(o->multi);
 }
 
+/* Appends a file to another; the one that is not there adds nothing. */
+static int append_file(int to, const char *path)
+{
+        char block[16384];
+        ssize_t n = 1;
+        int from = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+        if (from < 0)
+                return path ? -errno : 0;
+        while (n > 0) {
+                n = read(from, block, sizeof(block));
+                if (n > 0 && write(to, block, (size_t)n) != n)
+                        n = -1;
+        }
+        int r = n < 0 ? -errno : 0;
+        close(from);
+        return r;
+}
+
+static int gather_authorities(struct outbound *o, const char *path)
+{
+        o->authorities = memfd_create("authorities", MFD_CLOEXEC);
+        if (o->authorities < 0)
+                return -errno;
+        snprintf(o->authorities_path, sizeof(o->authorities_path), "/proc/self/fd/%d", o->authorities);
+        int r = append_file(o->authorities, curl_version_info(CURLVERSION_NOW)->cainfo);
+        return r == 0 || r == -ENOENT ? append_file(o->authorities, path) : r;
+}
+
 int outbound_new(const struct outbound_options *options, struct outbound **ret_outbound)
 {
-        if (options->authorities && access(options->authorities, R_OK) < 0)
-                return -errno;
         if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
                 return -EIO;
         struct outbound *o = mem_zalloc(sizeof(*o));
         o->options = *options;
+        o->authorities = -1;
+        int r = options->authorities ? gather_authorities(o, options->authorities) : 0;
+        if (r != 0) {
+                close(o->authorities);
+                free(o);
+                return r;
+        }
         o->agent = mem_strdup(options->agent);
-        o->authorities = options->authorities ? mem_strdup(options->authorities) : NULL;
         o->multi = curl_multi_init();
         if (!o->multi)
                 abort();
@@ -415,7 +453,8 @@ struct outbound *outbound_free(struct outbound *o)
         curl_multi_cleanup(o->multi);
         pthread_mutex_destroy(&o->lock);
         free(o->agent);
-        free(o->authorities);
+        if (o->authorities >= 0)
+                close(o->authorities);
         free(o);
         return NULL;
 }

@@ -4,6 +4,8 @@
  */
 #include "services/stream/handle_agency.h"
 
+#include "common/rpc/worker.h"
+
 #define PROBLEM(name) NUANXIN__PROBLEM__PROBLEM_##name
 
 /* --- showing ------------------------------------------------------------------------------------------------------------- */
@@ -57,6 +59,8 @@ int agency_changed(struct rpc_call *call, struct agency *a, Agency *response)
         int r = agency_save(rpc_db(call), a);
         if (r == 0)
                 r = rpc_emit(call, &stream_v1_agency_rights_changed_msg, &event, a->id, "");
+        if (r == 0)
+                r = rpc_wake(call); /* its webhooks may wait for it */
         return r == 0 && response ? fill(call, a, response) : r;
 }
 

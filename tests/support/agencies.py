@@ -193,6 +193,9 @@ def sources(s):
 
 def taken_in(s, seconds=60):
     """Waits until the log has all that the services have emitted; returns its newest sequence."""
+    if s.engine == "postgresql":  # where events get their positions after their commit
+        numbered = lambda: not any(s.rows(name, "SELECT 1 FROM rpc_arrival LIMIT 1") for name in ("membership", "activity"))
+        wait_until("all events have their positions", numbered, seconds, 0.05)
     wanted = sources(s)
 
     def there():
