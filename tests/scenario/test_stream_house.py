@@ -1,82 +1,19 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""The stream as one of the house's services: it comes and goes, is scaled, restarted, backed up, restored and moved, and those
-who read events miss none and get none twice; without it everything else goes on."""
+"""The stream as one of the house's services: it comes and goes, is scaled and restarted, and those who read events miss none and
+get none twice; without it everything else goes on."""
 import contextlib
-import json
 import os
 import sys
-import threading
 import urllib.error
 import urllib.request
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from support.moving import Move, instance, log_has  # noqa: E402
-from support.postgres import Postgres  # noqa: E402
+from support.reading import Reader, fetch, key_of, village  # noqa: E402
 from support.stack import Stack  # noqa: E402
 from support.story import expect, main, story, wait_until  # noqa: E402
 
 COUNTY = "430102"
-numbers = iter(range(10000))
-
-
-def key_of(s):
-    return s.credentials["agency"]["key"]
-
-
-def village(s, token):
-    """Makes an organisation; its code."""
-    code = f"430102001{900 + next(numbers):05}"
-    s.call("POST", "/v1/organizations", {"code": code, "parent": "430102001", "kind": "VILLAGE", "name": "新村" + code}, token=token).ok()
-    return code
-
-
-def fetch(s, cursor, key=None, wait=0):
-    return s.call("GET", f"/v1/events?cursor={cursor}&maxEvents=1000&wait={wait}", token=key or key_of(s))
-
-
-class Reader:
-    """Polls without end, from the oldest event on; keeps each event's sequence and subject. A request that fails is kept, and not
-    repeated: the next one has the same cursor."""
-
-    def __init__(self, s):
-        self.s, self.cursor, self.events, self.failed, self.ended = s, "", [], [], threading.Event()
-        self.thread = threading.Thread(target=self._run)
-
-    def _run(self):
-        while not self.ended.is_set():
-            try:
-                answer = fetch(self.s, self.cursor, wait=1)
-                if answer.status != 200:
-                    raise AssertionError(f"{answer.status} {answer.body[:300]!r}")
-                batch = answer.json
-            except (AssertionError, OSError) as e:
-                self.failed.append(repr(e))
-                self.ended.wait(0.1)
-                continue
-            self.events += [(int(e["sequence"]), e["subject"]) for e in batch.get("events", [])]
-            self.cursor = batch["cursor"]
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.ended.set()
-        self.thread.join()
-
-    def has(self, subject):
-        return any(s == subject for _, s in self.events)
-
-    def goes_on(self, token):
-        """Until an event that happens now has come."""
-        code = village(self.s, token)
-        wait_until(f"{code} is read", lambda: self.has(code) or self.failed, 30)
-        expect("failed fetches", self.failed[:3], [])
-
-    def check(self):
-        sequences = [n for n, _ in self.events]
-        assert sequences == sorted(set(sequences)), "not in order, or one came twice"
 
 
 def scale(s, *operands):
@@ -185,78 +122,6 @@ def socket_of_the_edge():
         assert s.metric("stream-1", "nuanxin_rpc_out_of_role_total") >= 4
         expect("who calls as usual", s.cli("call", "GetLog").returncode, 0)
         fetch(s, "").ok()
-
-
-def restart_with(s, change):
-    keep, s.keep = s.keep, True
-    s.stop()
-    s.keep = keep
-    change()
-    s._local = threading.local()
-    s.start()
-
-
-@story("restored from its backup the log begins a new epoch: cursors of the old one are 410, with the way to a snapshot and on")
-def restored():
-    with Stack(engine="sqlite", gateway_options=["--rate-scale=100"]) as s:
-        token = s.login("admin")
-        first = village(s, token)
-        with Reader(s) as reader:
-            reader.goes_on(token)
-        stores = {name: os.path.join(s.folder, "backup-" + name) for name in ("membership", "activity", "stream")}
-        for name, path in stores.items():
-            s.cli("backup", "sqlite:" + s.store_file(name), path)
-        lost = village(s, token)
-        with Reader(s) as reader:
-            wait_until("it is read", lambda: reader.has(lost), 30)
-        before = reader.cursor
-
-        def restore():
-            for name, path in stores.items():
-                for end in ("", "-wal", "-shm", ".lock"):
-                    with contextlib.suppress(FileNotFoundError):
-                        os.rename(s.store_file(name) + end, s.store_file(name) + end + ".lost")
-                s.cli("restore", path, "sqlite:" + s.store_file(name))
-
-        restart_with(s, restore)
-        token = s.login("admin")
-        gone = fetch(s, before)
-        gone.refused(410, "cursor-gone")
-        page, subjects = "", set()
-        while True:
-            snapshot = s.call("GET", f"/v1/events:snapshot?maxEvents=1000&pageToken={page}", token=key_of(s)).ok()
-            subjects |= {e["subject"] for e in snapshot.get("events", [])}
-            page = snapshot.get("nextPageToken", "")
-            if not page:
-                break
-        cursor = snapshot["cursor"]
-        assert cursor.split(":")[0] != before.split(":")[0], (cursor, before)
-        after = village(s, token)
-        while after not in subjects:
-            batch = fetch(s, cursor, wait=5).ok()
-            cursor = batch["cursor"]
-            subjects |= {e["subject"] for e in batch.get("events", [])}
-        assert first in subjects and lost not in subjects, "the present state is not what was restored"
-
-
-@story("moved to PostgreSQL while others read: the same epoch and cursors, nothing missed and nothing twice")
-def moved():
-    with Postgres() as pg, Stack(engine="sqlite", gateway_options=["--rate-scale=100"]) as s:
-        token, target = s.login("admin"), pg.url("stream")
-        with Reader(s) as reader:
-            reader.goes_on(token)
-            epoch = reader.cursor.split(":")[0]
-            move = Move(s, "stream", target)
-            move.wait_for("waiting for instances")
-            with instance(s, "stream-1", "stream-9", target):
-                status, answer = move.end()
-                expect("status: " + move.said(), status, 0)
-                reader.goes_on(token)
-                assert json.loads(answer)["pauseMs"] < 2000, answer
-                reader.goes_on(token)
-        reader.check()
-        expect("the epoch", reader.cursor.split(":")[0], epoch)
-        assert log_has(s, "stream-9", "this instance writes")
 
 
 if __name__ == "__main__":

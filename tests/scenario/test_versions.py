@@ -9,6 +9,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from support import variant  # noqa: E402
 from support.load import Load, check_ledger  # noqa: E402
+from support.reading import Reader  # noqa: E402
 from support.scene import scene, status  # noqa: E402
 from support.split import Extra  # noqa: E402
 from support.stack import BIN, Stack  # noqa: E402
@@ -137,10 +138,10 @@ def broken_word():
 
 
 def load_through(change):
-    """Steady load from before until after change(s, admin): no request may fail."""
-    everything = {"membership": 2, "activity": 2, "gateway": 2}
+    """Steady load from before until after change(s, admin), and an agency that reads: no request may fail."""
+    everything = {"membership": 2, "activity": 2, "stream": 2, "gateway": 2, "edge": 2}
     with scene(n_members=800, n_activities=60, kind=Fleet, instances=everything) as (s, admin, campaign, pairs):
-        with Load(s, s.api_key, pairs, workers=6, retry=False) as load:
+        with Load(s, s.api_key, pairs, workers=6, retry=False) as load, Reader(s) as reader:
             load.wait_for(200)
             s.strict = True
             change(s, load)
@@ -148,12 +149,14 @@ def load_through(change):
             load.stop()
             s.strict = False
             expect("failed requests", load.failed, [])
+            reader.goes_on(admin)
+            reader.check()
             check_ledger(s, admin, load.acknowledged, campaign)
             print(f"# {len(load.acknowledged)} check-ins and {load.reads} reads, none failed")
 
 
 def all_parts(s):
-    return [*s.in_order("activity"), *s.in_order("membership"), "gateway-1", "gateway-2"]
+    return [*s.in_order("stream"), *s.in_order("activity"), *s.in_order("membership"), "gateway-1", "gateway-2", "edge-1", "edge-2"]
 
 
 @story("a rolling restart of everything under load: no request fails")
