@@ -13,10 +13,13 @@
 #include <string.h>
 #include <zmq.h>
 
-#define KEY_SIZE   41
-#define PATIENCE_S 5 /* beyond the wait */
-#define GONE       "urn:nuanxin:problem:cursor-gone"
-#define SNAPSHOT   "snapshot"
+#define KEY_SIZE    41
+#define CURSOR_SIZE 1101 /* no cursor is longer */
+#define PATIENCE_S  5    /* beyond the wait */
+#define MAX_EVENTS  500
+#define WAIT_S      10
+#define GONE        "urn:nuanxin:problem:cursor-gone"
+#define SNAPSHOT    "snapshot"
 
 typedef Nuanxin__Stream__V1__Batch Batch;
 typedef Nuanxin__Stream__V1__Refused Refused;
@@ -24,6 +27,7 @@ typedef Io__Cloudevents__V1__CloudEvent CloudEvent;
 
 struct nuanxin_subscriber {
         void *context, *socket; /* the socket: NULL until it is needed */
+        char cursor[CURSOR_SIZE];
         char *endpoints, edge_key[KEY_SIZE], public_key[KEY_SIZE], secret_key[KEY_SIZE];
         char **types;
         size_t n_types;
@@ -99,11 +103,11 @@ static int call(struct nuanxin_subscriber *s)
 
 /* --- one fetch ------------------------------------------------------------------------------------------------------------ */
 
-static int send_fetch(struct nuanxin_subscriber *s, const char *cursor, char id[16])
+static int send_fetch(struct nuanxin_subscriber *s, char id[16])
 {
         Nuanxin__Stream__V1__Fetch fetch = NUANXIN__STREAM__V1__FETCH__INIT;
         snprintf(id, 16, "%u", ++s->number);
-        fetch.cursor = (char *)(uintptr_t)cursor;
+        fetch.cursor = s->cursor;
         fetch.max = s->max_events;
         fetch.wait = s->wait_s;
         fetch.n_types = s->n_types;
@@ -179,12 +183,12 @@ static int wait_for_answer(struct nuanxin_subscriber *s, const char *id)
         return r;
 }
 
-static int fetch(struct nuanxin_subscriber *s, const char *cursor)
+static int fetch(struct nuanxin_subscriber *s)
 {
         char id[16];
         int r = s->socket ? 0 : call(s);
         if (r == 0)
-                r = send_fetch(s, cursor, id);
+                r = send_fetch(s, id);
         if (r == 0)
                 r = wait_for_answer(s, id);
         if (r != 0)
@@ -242,26 +246,44 @@ static int pause_for(uint32_t ms)
         return zmq_poll(NULL, 0, ms < 10 ? 10 : ms > 60000 ? 60000 : (long)ms) < 0 ? -errno : 0;
 }
 
-int nuanxin_next(struct nuanxin_subscriber *s, const char *cursor, struct nuanxin_batch *ret_batch)
+/* 1: the fetch may be tried again. */
+static int on_refusal(struct nuanxin_subscriber *s)
+{
+        const Refused *r = s->refused;
+        if (strcmp(r->type, GONE) == 0 && strcmp(s->cursor, SNAPSHOT) != 0) {
+                nuanxin_subscriber_resume(s, SNAPSHOT);
+                return 1;
+        }
+        if (r->status == 503 || r->status == 429) {
+                int failed = pause_for(r->retry_after_ms);
+                return failed < 0 ? failed : 1;
+        }
+        s->refusal = (struct nuanxin_refusal){.type = r->type, .title = r->title, .detail = r->detail, .status = r->status};
+        return 0;
+}
+
+int nuanxin_next(struct nuanxin_subscriber *s, struct nuanxin_batch *ret_batch)
 {
         int r;
-        while ((r = fetch(s, cursor)) == 0 && s->refused) {
-                if (strcmp(s->refused->type, GONE) == 0 && strcmp(cursor, SNAPSHOT) != 0) {
-                        cursor = SNAPSHOT;
-                        continue;
-                }
-                if (s->refused->status != 503 && s->refused->status != 429) {
-                        s->refusal = (struct nuanxin_refusal){.type = s->refused->type, .title = s->refused->title,
-                                                              .detail = s->refused->detail, .status = s->refused->status};
-                        return NUANXIN_E_REFUSED;
-                }
-                r = pause_for(s->refused->retry_after_ms);
-                if (r < 0)
-                        return r;
-        }
-        if (r == 0)
-                show_batch(s, strncmp(cursor, SNAPSHOT, strlen(SNAPSHOT)) == 0, ret_batch);
-        return r;
+        while ((r = fetch(s)) == 0 && s->refused)
+                if ((r = on_refusal(s)) <= 0)
+                        return r < 0 ? r : NUANXIN_E_REFUSED;
+        if (r != 0)
+                return r;
+        show_batch(s, strncmp(s->cursor, SNAPSHOT, strlen(SNAPSHOT)) == 0, ret_batch);
+        nuanxin_subscriber_resume(s, ret_batch->cursor);
+        return 0;
+}
+
+void nuanxin_subscriber_resume(struct nuanxin_subscriber *s, const char *cursor)
+{
+        snprintf(s->cursor, sizeof(s->cursor), "%s", cursor);
+}
+
+void nuanxin_subscriber_pace(struct nuanxin_subscriber *s, int max_events, int wait_s)
+{
+        s->max_events = max_events;
+        s->wait_s = wait_s;
 }
 
 const struct nuanxin_refusal *nuanxin_refused(const struct nuanxin_subscriber *s)
@@ -301,18 +323,18 @@ static void copy_types(struct nuanxin_subscriber *s, const char *const *types)
                 s->types[i] = copy(types[i]);
 }
 
-int nuanxin_subscriber_new(const struct nuanxin_options *o, struct nuanxin_subscriber **ret_subscriber)
+int nuanxin_subscriber_new(const char *endpoints, const char *edge_key, const char *key_file, const char *const *types,
+                           struct nuanxin_subscriber **ret_subscriber)
 {
-        if (!o->endpoints || !o->key_file || !is_key(o->edge_key))
+        if (!is_key(edge_key))
                 return -EINVAL;
         struct nuanxin_subscriber *s = allocate(sizeof(*s));
         s->context = zmq_ctx_new();
-        s->endpoints = copy(o->endpoints);
-        memcpy(s->edge_key, o->edge_key, KEY_SIZE);
-        s->max_events = o->max_events;
-        s->wait_s = o->wait_s ? o->wait_s : 10;
-        copy_types(s, o->types);
-        int r = s->context ? read_key(o->key_file, s->secret_key) : -errno;
+        s->endpoints = copy(endpoints);
+        memcpy(s->edge_key, edge_key, KEY_SIZE);
+        nuanxin_subscriber_pace(s, MAX_EVENTS, WAIT_S);
+        copy_types(s, types);
+        int r = s->context ? read_key(key_file, s->secret_key) : -errno;
         if (r == 0 && zmq_curve_public(s->public_key, s->secret_key) < 0)
                 r = -EINVAL;
         if (r == 0)

@@ -14,18 +14,17 @@
 
 struct nuanxin_subscriber;
 
-struct nuanxin_options {
-        const char *endpoints;  /* of the edges, with commas between them: "tcp://edge.example.org:9080" */
-        const char *edge_key;   /* their public key: 40 characters of Z85 */
-        const char *key_file;   /* the agency's own secret key, whose public half is registered: 40 characters in its last line */
-        const char *const *types; /* NULL-terminated; NULL: all that the agency may see */
-        int max_events;           /* of a batch, at most 1,000; 0: 100 */
-        int wait_s;               /* for news, at most 30; 0: 10 */
-};
-/* 0; -EINVAL: a key or endpoint that is none; or why the file cannot be read. Keeps nothing of the options. */
-int nuanxin_subscriber_new(const struct nuanxin_options *options, struct nuanxin_subscriber **ret_subscriber)
-        __attribute__((warn_unused_result));
+/* endpoints: of the edges, with commas between them: "tcp://edge.example.org:9080". edge_key: their public key, 40 characters
+ * of Z85. key_file: the agency's own secret key in its last line. types: which events of those that the agency may see, full
+ * names or all below a prefix with ".*", NULL-terminated; none, or NULL: all. 0; -EINVAL: a key or endpoint that is none; or
+ * why the file cannot be read. */
+int nuanxin_subscriber_new(const char *endpoints, const char *edge_key, const char *key_file, const char *const *types,
+                           struct nuanxin_subscriber **ret_subscriber) __attribute__((warn_unused_result));
 struct nuanxin_subscriber *nuanxin_subscriber_free(struct nuanxin_subscriber *subscriber); /* takes NULL; returns NULL */
+/* How many events a batch may have, at most 1,000 (500), and how many seconds to wait for news, at most 30 (10). */
+void nuanxin_subscriber_pace(struct nuanxin_subscriber *subscriber, int max_events, int wait_s);
+/* Goes on after this batch, by its cursor; "": with the oldest event that is kept, as without. */
+void nuanxin_subscriber_resume(struct nuanxin_subscriber *subscriber, const char *cursor);
 
 /* A CloudEvent. Texts are never NULL. */
 struct nuanxin_event {
@@ -36,10 +35,8 @@ struct nuanxin_event {
         size_t data_size;
 };
 
-#define NUANXIN_CURSOR_SIZE 1101 /* with its NUL: no cursor is longer */
-
 struct nuanxin_batch {
-        const char *cursor; /* of the next fetch, which acknowledges this batch: keep it together with what the events did */
+        const char *cursor; /* by which to resume after this batch: keep it together with what the events did */
         size_t n_events;    /* may be 0: no news within the wait */
         const struct nuanxin_event *events;
         bool snapshot; /* these give the present state: what is known already may be among them */
@@ -58,8 +55,8 @@ struct nuanxin_refusal {
 #define NUANXIN_E_SILENT  1 /* no edge answered: try again; the next attempt is a new connection. Is the key registered? */
 #define NUANXIN_E_REFUSED 2 /* nuanxin_refused() says why; trying again helps only once that is mended */
 
-/* The batch after the cursor ("": from the oldest event that is kept): waits for news. What passes by itself (503, 429) is
- * tried again. 0; NUANXIN_E_…; -EINTR: a signal came. The batch lives until the next call. */
-int nuanxin_next(struct nuanxin_subscriber *subscriber, const char *cursor, struct nuanxin_batch *ret_batch)
-        __attribute__((warn_unused_result));
+/* The next batch, which acknowledges the one before: waits for news. What passes by itself (503, 429) is tried again, and who
+ * comes too late for the log (410) gets the present state first. 0; NUANXIN_E_…; -EINTR: a signal came. Anything but 0 leaves
+ * the subscriber where it was. The batch lives until the next call. */
+int nuanxin_next(struct nuanxin_subscriber *subscriber, struct nuanxin_batch *ret_batch) __attribute__((warn_unused_result));
 const struct nuanxin_refusal *nuanxin_refused(const struct nuanxin_subscriber *subscriber);

@@ -6,10 +6,8 @@
  *   subscriber ENDPOINT[,ENDPOINT…] EDGE_PUBLIC_KEY KEY_FILE DATABASE [TYPE …]
  *
  * KEY_FILE: python3 -c 'import zmq; print(*(k.decode() for k in zmq.curve_keypair()), sep="\n")' >agency.key
- * Its first line, the public key, is what the association registers.
- */
+ * Its first line, the public key, is what the association registers. Link as common/subscriber/subscriber.h says. */
 #include "common/subscriber/subscriber.h"
-
 #include <sqlite3.h>
 #include <stdio.h>
 
@@ -18,7 +16,7 @@ static const char schema[] = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FU
                              "CREATE TABLE IF NOT EXISTS position (one INTEGER PRIMARY KEY CHECK (one = 1), cursor TEXT);"
                              "INSERT OR IGNORE INTO position VALUES (1, '')";
 static sqlite3 *db;
-static sqlite3_stmt *insert, *update;
+static sqlite3_stmt *insert, *update, *position;
 
 static int keep(const struct nuanxin_batch *batch)
 {
@@ -33,35 +31,28 @@ static int keep(const struct nuanxin_batch *batch)
                 r = sqlite3_step(insert) == SQLITE_DONE ? sqlite3_reset(insert) : SQLITE_ERROR;
         }
         sqlite3_bind_text(update, 1, batch->cursor, -1, SQLITE_STATIC);
-        if (r != SQLITE_OK || sqlite3_step(update) != SQLITE_DONE || sqlite3_reset(update))
-                return 1;
-        return sqlite3_exec(db, "COMMIT", NULL, NULL, NULL);
-}
-
-static int read_cursor(void *cursor, int n, char **values, char **names)
-{
-        (void)n, (void)names;
-        return snprintf(cursor, NUANXIN_CURSOR_SIZE, "%s", values[0]) < 0;
+        if (r == SQLITE_OK && sqlite3_step(update) == SQLITE_DONE && sqlite3_reset(update) == SQLITE_OK)
+                return sqlite3_exec(db, "COMMIT", NULL, NULL, NULL);
+        return SQLITE_ERROR;
 }
 
 int main(int argc, char **argv)
 {
-        char cursor[NUANXIN_CURSOR_SIZE];
         struct nuanxin_subscriber *subscriber;
         struct nuanxin_batch batch;
-        int r = argc < 5 ? -1 : nuanxin_subscriber_new(&(struct nuanxin_options){argv[1], argv[2], argv[3], (const char **)argv + 5, 500, 10}, &subscriber);
-        if (r < 0 || sqlite3_open(argv[4], &db) || sqlite3_exec(db, schema, 0, 0, 0) ||
-            sqlite3_prepare_v2(db, "INSERT INTO event VALUES (?, ?, ?, ?, ?)", -1, &insert, 0) ||
-            sqlite3_prepare_v2(db, "UPDATE position SET cursor = ?", -1, &update, 0) ||
-            sqlite3_exec(db, "SELECT cursor FROM position", read_cursor, cursor, 0))
+        if (argc < 5 || nuanxin_subscriber_new(argv[1], argv[2], argv[3], (const char **)argv + 5, &subscriber) < 0 ||
+            sqlite3_open(argv[4], &db) || sqlite3_exec(db, schema, NULL, NULL, NULL) ||
+            sqlite3_prepare_v2(db, "INSERT INTO event VALUES (?, ?, ?, ?, ?)", -1, &insert, NULL) ||
+            sqlite3_prepare_v2(db, "UPDATE position SET cursor = ?", -1, &update, NULL) ||
+            sqlite3_prepare_v2(db, "SELECT cursor FROM position", -1, &position, NULL) || sqlite3_step(position) != SQLITE_ROW)
                 return fprintf(stderr, "usage: subscriber ENDPOINT[,…] EDGE_PUBLIC_KEY KEY_FILE DATABASE [TYPE …]\n"), 2;
-        while ((r = nuanxin_next(subscriber, cursor, &batch)) != NUANXIN_E_REFUSED) {
-                if (r == 0 && keep(&batch) != 0)
-                        return fprintf(stderr, "%s\n", sqlite3_errmsg(db)), 1;
-                if (r == 0)
-                        snprintf(cursor, sizeof(cursor), "%s", batch.cursor);
-                else
+        nuanxin_subscriber_resume(subscriber, (const char *)sqlite3_column_text(position, 0));
+        sqlite3_reset(position);
+        for (int r; (r = nuanxin_next(subscriber, &batch)) != NUANXIN_E_REFUSED;) {
+                if (r != 0)
                         fprintf(stderr, "no edge answers: trying again\n");
+                else if (keep(&batch) != SQLITE_OK)
+                        return fprintf(stderr, "%s\n", sqlite3_errmsg(db)), 1;
         }
         return fprintf(stderr, "%s\n", nuanxin_refused(subscriber)->detail), 1;
 }
