@@ -97,6 +97,20 @@ static void fetch_come_again(struct fetch *f, uint32_t after_ms)
 
 /* --- the stream's answer ------------------------------------------------------------------------------------------------- */
 
+/* As it is said here, where there is neither a path nor a Bearer. */
+static void put_in_our_words(const struct fetch *f, struct grammar_refusal *refusal)
+{
+        bool gone = refusal->problem == NUANXIN__PROBLEM__PROBLEM_CURSOR_GONE;
+        if (gone || (f->asked.snapshot && refusal->problem == NUANXIN__PROBLEM__PROBLEM_PAGE_TOKEN_INVALID)) {
+                refusal->problem = NUANXIN__PROBLEM__PROBLEM_CURSOR_GONE;
+                refusal->args[0] = "FETCH {\"cursor\":\"" GRAMMAR_SNAPSHOT "\"}";
+        }
+        if (refusal->problem == NUANXIN__PROBLEM__PROBLEM_UNAUTHENTICATED)
+                refusal->problem = NUANXIN__PROBLEM__PROBLEM_AGENCY_KEY_REVOKED;
+        if (refusal->problem == NUANXIN__PROBLEM__PROBLEM_UNAVAILABLE && !refusal->retry_after_ms)
+                refusal->retry_after_ms = COME_AGAIN_MS;
+}
+
 static void on_refusal(struct fetch *f, const struct rpc_result *result)
 {
         struct arena *arena = f->edge->fetches->arena;
@@ -113,10 +127,7 @@ static void on_refusal(struct fetch *f, const struct rpc_result *result)
                 }
                 refusal.violations = violations;
         }
-        if (refusal.problem == NUANXIN__PROBLEM__PROBLEM_CURSOR_GONE)
-                refusal.args[0] = "the snapshot (cursor \"" GRAMMAR_SNAPSHOT "\")"; /* how it is done here */
-        if (refusal.problem == NUANXIN__PROBLEM__PROBLEM_UNAVAILABLE && !refusal.retry_after_ms)
-                refusal.retry_after_ms = COME_AGAIN_MS;
+        put_in_our_words(f, &refusal);
         fetch_refuse(f, &refusal);
 }
 
