@@ -126,16 +126,19 @@ void monitor_pair_close(void *pair, void *socket); /* before its socket is close
 
 #define ZAP_TEXT_MAX 256
 struct zap_request {
+        char sender[ZAP_TEXT_MAX]; /* on a ROUTER: whom to answer */
+        int sender_size;
         char frames[7][ZAP_TEXT_MAX];
         int sizes[7];
         int n; /* frames that came, which may be more than are kept */
 };
 enum zap_status { ZAP_LET_IN, ZAP_COME_AGAIN, ZAP_REFUSED };
-int zap_open(void *context, void **ret_zap) MUST_USE; /* the context's handler; one only */
+/* The context's handler; one only. type: ZMQ_REP answers each request before it takes the next; ZMQ_ROUTER in any order. */
+int zap_open(void *context, int type, void **ret_zap) MUST_USE;
 /* 0; -EAGAIN with ZMQ_DONTWAIT: none is there; -ETERM at the context's end. */
-int zap_receive(void *zap, int flags, struct zap_request *ret_request) MUST_USE;
+int zap_receive(void *zap, int type, int flags, struct zap_request *ret_request) MUST_USE;
 /* The caller's public key as Z85; false if it is no valid request with CURVE: then key is empty. */
 bool zap_key(const struct zap_request *request, char ret_key[CURVE_KEY_SIZE]);
 struct str zap_address(const struct zap_request *request);
 /* key: by which the connection's messages name the caller (User-Id). */
-void zap_answer(void *zap, const struct zap_request *request, enum zap_status status, const char *key);
+void zap_answer(void *zap, int type, const struct zap_request *request, enum zap_status status, const char *key);

@@ -207,7 +207,7 @@ int bus_door_send(struct bus_door *door, uint64_t connection, const struct str *
         return 0;
 }
 
-size_t bus_door_unsent(struct bus_door *door, uint64_t connection)
+uint64_t bus_door_unsent(struct bus_door *door, uint64_t connection)
 {
         struct guest *guest = guests_by_id(door->guests, connection);
         return guest ? guests_unsent(door->guests, guest) : 0;

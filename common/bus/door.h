@@ -75,8 +75,8 @@ void bus_door_let_in(struct bus_door *door, const struct bus_door_key *keys, siz
 /* Sends a message: parts (copied), then last, whose memory goes over and which is empty afterwards. 0; -EHOSTUNREACH: the
  * connection is gone; -EAGAIN: it has too much waiting. */
 int bus_door_send(struct bus_door *door, uint64_t connection, const struct str *parts, size_t n, struct buf *last) MUST_USE;
-/* How many messages sent to it have not yet reached its host. */
-size_t bus_door_unsent(struct bus_door *door, uint64_t connection);
+/* How many bytes sent to it have not yet reached its host. */
+uint64_t bus_door_unsent(struct bus_door *door, uint64_t connection);
 void bus_door_cut(struct bus_door *door, uint64_t connection);
 
 struct bus_door_figures {

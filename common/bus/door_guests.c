@@ -64,35 +64,29 @@ void guest_took(struct guest *guest)
                 guest->read_mark = info.tcpi_bytes_received;
 }
 
-/* Forgets what has arrived. Headers and heartbeats count as acknowledged too, so that a message may be taken for arrived a
- * few bytes too early. */
+/* Headers and heartbeats count as acknowledged too, so that all may be taken for arrived a few bytes too early. */
 static void settle(struct guest *guest, const struct tcp_info *info, int64_t now_us)
 {
-        unsigned arrived = 0;
         uint64_t acked = info->tcpi_bytes_acked - guest->acked_mark;
         if (acked != guest->acked)
                 guest->moved_us = now_us;
         guest->acked = acked;
-        while (arrived < guest->n_ends && guest->ends[arrived] <= acked)
-                arrived++;
-        guest->n_ends -= arrived;
-        memmove(guest->ends, guest->ends + arrived, guest->n_ends * sizeof(*guest->ends));
 }
 
 static uint64_t bytes_unsent(const struct guest *guest)
 {
-        return guest->n_ends && guest->sent > guest->acked ? guest->sent - guest->acked : 0;
+        return guest->sent > guest->acked ? guest->sent - guest->acked : 0;
 }
 
-size_t guests_unsent(struct guests *guests, struct guest *guest)
+uint64_t guests_unsent(struct guests *guests, struct guest *guest)
 {
         struct tcp_info info;
-        if (guest->n_ends && look(guest, &info)) {
+        if (bytes_unsent(guest) && look(guest, &info)) {
                 guests->figures.unsent_bytes -= bytes_unsent(guest);
                 settle(guest, &info, clock_monotonic_us());
                 guests->figures.unsent_bytes += bytes_unsent(guest);
         }
-        return guest->n_ends;
+        return bytes_unsent(guest);
 }
 
 void guests_sending(struct guests *guests, struct guest *guest)
@@ -109,9 +103,6 @@ void guests_sent(struct guests *guests, struct guest *guest, size_t bytes)
 {
         guests->figures.unsent_bytes -= bytes_unsent(guest);
         guest->sent += bytes;
-        if (guest->n_ends == DOOR_UNSENT_MAX)
-                guest->n_ends--; /* counted with the one before */
-        guest->ends[guest->n_ends++] = guest->sent;
         guests->figures.unsent_bytes += bytes_unsent(guest);
 }
 
@@ -287,7 +278,7 @@ static void guest_look(struct guests *guests, struct guest *guest, int64_t now_u
                 guests_cut(guests, guest, BUS_DOOR_CUT_SILENT);
         else if (info.tcpi_bytes_received - guest->read_mark > limits->unfinished_max)
                 guests_cut(guests, guest, BUS_DOOR_CUT_UNFINISHED);
-        else if (guest->n_ends && now_us - guest->moved_us > limits->stalled_us)
+        else if (bytes_unsent(guest) && now_us - guest->moved_us > limits->stalled_us)
                 guests_cut(guests, guest, BUS_DOOR_CUT_STALLED);
 }
 

@@ -12,7 +12,7 @@
 enum {
         DOOR_ROUTING_MAX = 255,
         DOOR_ROUTING_GIVEN = 5, /* the ids that libzmq gives: a zero and a number */
-        DOOR_UNSENT_MAX = 64,   /* messages that may wait for one connection */
+        DOOR_UNSENT_MAX = 64,   /* messages that may wait for one connection, in libzmq */
 };
 
 struct routing {
@@ -46,11 +46,9 @@ struct guest {
         char key[CURVE_KEY_SIZE];
         int64_t since_us;
         uint64_t read_mark; /* of TCP's count of bytes received, when its last whole message was taken */
-        /* What was sent since all of it had arrived: bytes, TCP's count of acknowledged ones then, and where each message
-         * that has not arrived ends. */
+        /* Bytes that were sent since all before had arrived, TCP's count of acknowledged ones then, and how far it has come
+         * since. */
         uint64_t sent, acked_mark, acked;
-        uint64_t ends[DOOR_UNSENT_MAX];
-        unsigned n_ends;
         int64_t moved_us; /* when last something of it arrived */
 };
 
@@ -74,6 +72,6 @@ void guest_took(struct guest *guest); /* a whole message of it was taken */
 /* Around the sending of a message: what is acknowledged before it says nothing of it, and it may leave at once. */
 void guests_sending(struct guests *guests, struct guest *guest);
 void guests_sent(struct guests *guests, struct guest *guest, size_t bytes);
-size_t guests_unsent(struct guests *guests, struct guest *guest); /* messages that have not arrived */
+uint64_t guests_unsent(struct guests *guests, struct guest *guest); /* bytes that have not arrived */
 void guests_cut(struct guests *guests, struct guest *guest, enum bus_door_cut why);
 struct bus_door_figures guests_figures(const struct guests *guests);

@@ -145,7 +145,7 @@ static void zap_serve(struct security *security, const struct zap_request *reque
 {
         char key[CURVE_KEY_SIZE], detail[ZAP_TEXT_MAX], role[BUS_ROLE_SIZE];
         bool allowed = zap_key(request, key) && security_lets_in(security, str_of(key), role);
-        zap_answer(security->zap, request, allowed ? ZAP_LET_IN : ZAP_REFUSED, key);
+        zap_answer(security->zap, ZMQ_REP, request, allowed ? ZAP_LET_IN : ZAP_REFUSED, key);
         if (allowed)
                 return;
         struct str address = zap_address(request);
@@ -166,7 +166,7 @@ static void *run_zap(void *arg)
                 refresh(security);
                 if (n <= 0)
                         continue;
-                if (zap_receive(security->zap, 0, &request) < 0)
+                if (zap_receive(security->zap, ZMQ_REP, 0, &request) < 0)
                         break;
                 zap_serve(security, &request);
         }
@@ -178,7 +178,7 @@ static void *run_zap(void *arg)
 
 static int zap_start(struct security *security, void *context)
 {
-        int r = zap_open(context, &security->zap);
+        int r = zap_open(context, ZMQ_REP, &security->zap);
         if (r < 0)
                 return r;
         sigset_t all, before;

@@ -18,9 +18,9 @@ enum { KEY_SIZE = 32 };
 
 _Static_assert(sizeof(((struct zap_request *)0)->sizes) / sizeof(int) == ZAP_FRAMES, "a request's frames");
 
-int zap_open(void *context, void **ret_zap)
+int zap_open(void *context, int type, void **ret_zap)
 {
-        void *zap = zmq_socket(context, ZMQ_REP);
+        void *zap = zmq_socket(context, type);
         if (!zap)
                 return -zmq_errno();
         if (zmq_bind(zap, "inproc://zeromq.zap.01") < 0) {
@@ -32,25 +32,36 @@ int zap_open(void *context, void **ret_zap)
         return 0;
 }
 
-int zap_receive(void *zap, int flags, struct zap_request *request)
+/* One frame, of which n bytes fit; ret_size: how many of them there are. */
+static int frame_receive(void *zap, int flags, char *frame, int *ret_size, bool *ret_more)
 {
-        request->n = 0;
-        for (int more = 1; more;) {
-                char rest[ZAP_TEXT_MAX];
-                bool kept = request->n < ZAP_FRAMES;
-                int n = zmq_recv(zap, kept ? request->frames[request->n] : rest, sizeof(rest), flags);
-                if (n < 0 && zmq_errno() == EINTR)
-                        continue;
-                if (n < 0)
-                        return -zmq_errno();
-                if (kept)
-                        request->sizes[request->n] = n < (int)sizeof(rest) ? n : (int)sizeof(rest);
-                request->n++;
-                size_t size = sizeof(more);
-                if (zmq_getsockopt(zap, ZMQ_RCVMORE, &more, &size) < 0)
-                        return -zmq_errno();
-        }
+        int n, more = 0;
+        size_t size = sizeof(more);
+        do
+                n = zmq_recv(zap, frame, ZAP_TEXT_MAX, flags);
+        while (n < 0 && zmq_errno() == EINTR);
+        if (n < 0 || zmq_getsockopt(zap, ZMQ_RCVMORE, &more, &size) < 0)
+                return -zmq_errno();
+        *ret_size = n < ZAP_TEXT_MAX ? n : ZAP_TEXT_MAX;
+        *ret_more = more;
         return 0;
+}
+
+int zap_receive(void *zap, int type, int flags, struct zap_request *request)
+{
+        char rest[ZAP_TEXT_MAX];
+        int size;
+        bool more = true;
+        int r = type == ZMQ_ROUTER ? frame_receive(zap, flags, request->sender, &request->sender_size, &more) : 0;
+        if (r == 0 && type == ZMQ_ROUTER && more)
+                r = frame_receive(zap, flags, rest, &size, &more); /* the empty one in front */
+        request->n = 0;
+        while (r == 0 && more) {
+                bool kept = request->n < ZAP_FRAMES;
+                r = frame_receive(zap, flags, kept ? request->frames[request->n] : rest, kept ? &request->sizes[request->n] : &size, &more);
+                request->n++;
+        }
+        return r;
 }
 
 static struct str frame_text(const struct zap_request *request, int i)
@@ -73,12 +84,13 @@ struct str zap_address(const struct zap_request *request)
         return frame_text(request, ZAP_ADDRESS);
 }
 
-void zap_answer(void *zap, const struct zap_request *request, enum zap_status status, const char *key)
+void zap_answer(void *zap, int type, const struct zap_request *request, enum zap_status status, const char *key)
 {
         static const char *const codes[] = {[ZAP_LET_IN] = "200", [ZAP_COME_AGAIN] = "300", [ZAP_REFUSED] = "400"};
-        struct str frames[] = {STR("1.0"), frame_text(request, ZAP_REQUEST_ID), str_of(codes[status]),
+        struct str frames[] = {str_bytes(request->sender, type == ZMQ_ROUTER ? (size_t)request->sender_size : 0), STR(""),
+                               STR("1.0"), frame_text(request, ZAP_REQUEST_ID), str_of(codes[status]),
                                STR(""),    str_of(status == ZAP_LET_IN ? key : ""), STR("")};
-        for (size_t i = 0; i < ARRAY_LEN(frames); i++)
+        for (size_t i = type == ZMQ_ROUTER ? 0 : 2; i < ARRAY_LEN(frames); i++)
                 if (zmq_send(zap, frames[i].p, frames[i].n, i + 1 < ARRAY_LEN(frames) ? ZMQ_SNDMORE : 0) < 0)
                         return;
 }

@@ -73,10 +73,10 @@ void agencies_left_by(struct agencies *agencies, uint64_t connection)
 
 size_t agency_busy(const struct agency *agency, struct bus_door *door)
 {
-        size_t busy = agency->in_flight;
+        uint64_t bytes = 0;
         for (size_t i = 0; i < agency->n_connections; i++)
-                busy += bus_door_unsent(door, agency->connections[i]);
-        return busy;
+                bytes += bus_door_unsent(door, agency->connections[i]);
+        return agency->in_flight + bytes / AGENCY_ANSWER_BYTES;
 }
 
 struct agencies *agencies_new(void)

@@ -6,7 +6,8 @@
 
 #include "common/bus/door.h"
 
-#define AGENCY_FETCHES_MAX     8  /* in flight: until the answer has reached its host */
+#define AGENCY_FETCHES_MAX     8  /* in flight: without an answer, or with one of these many bytes on its way to its host */
+#define AGENCY_ANSWER_BYTES    (1 << 20)
 #define AGENCY_CONNECTIONS_MAX 16
 
 struct agency {

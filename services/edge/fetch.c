@@ -215,6 +215,7 @@ static struct str pack_fetch(struct fetch *f, int wait_s)
         request.cursor = (char *)(uintptr_t)f->cursor;
         request.max_events = f->asked.fetch->max;
         request.wait = wait_s;
+        request.transport = (char *)"zeromq";
         request.n_types = f->asked.fetch->n_types;
         request.types = f->asked.fetch->types;
         request.format = f->asked.form.json ? NUANXIN__STREAM__V1__EVENT_FORMAT__JSON : NUANXIN__STREAM__V1__EVENT_FORMAT__PROTOBUF;
