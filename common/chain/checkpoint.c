@@ -59,7 +59,7 @@ void checkpoint_write(struct buf *out, const struct checkpoint *c)
 static bool is_whole(const Checkpoint *line)
 {
         return line->kind >= 0 && (size_t)line->kind < ARRAY_LEN(kind_names) && id_is_uuid(str_of(line->epoch)) && line->seq >= 0 &&
-               line->head.len == CHAIN_SIZE && line->time && line->signature.len == SIGNATURE_SIZE;
+               line->head.len == CHAIN_SIZE && line->time && line->time->seconds >= 0 && line->signature.len == SIGNATURE_SIZE;
 }
 
 int checkpoint_read(struct arena *arena, struct str text, struct checkpoint *ret)

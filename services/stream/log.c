@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Cursors and signatures. What reads the store is in store_log.c.
+ * Cursors. What reads the store is in store_log.c, what signs in state.c.
  */
 #include "services/stream/log.h"
-
-#include "services/stream/state.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -47,12 +45,4 @@ int log_cursor_read(const struct log_position *position, struct str cursor, int6
                 return LOG_E_GONE;
         *ret_after = after;
         return 0;
-}
-
-void log_sign(struct rpc_call *call, const char epoch[LOG_EPOCH_SIZE], int64_t through, const unsigned char head[CHAIN_SIZE],
-              unsigned char out[SIGNATURE_SIZE])
-{
-        char cursor[LOG_CURSOR_SIZE], text[CHAIN_BATCH_TEXT_MAX];
-        snprintf(cursor, sizeof(cursor), "%s:%" PRId64, epoch, through);
-        signing_key_sign(stream_key(rpc_state(call), rpc_keyring(call)), chain_batch_text(text, cursor, head), out);
 }

@@ -4,9 +4,11 @@
  */
 #include "services/stream/state.h"
 
-#include "common/chain/chain.h"
 #include "services/stream/agencies.h"
+#include "services/stream/log.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 struct stream_state *stream_state_new(const struct stream_options *options)
@@ -43,4 +45,12 @@ struct agencies *agencies_of(const struct rpc_call *call)
 {
         const struct stream_state *state = rpc_state(call);
         return state->agencies;
+}
+
+void log_sign(struct rpc_call *call, const char epoch[LOG_EPOCH_SIZE], int64_t through, const unsigned char head[CHAIN_SIZE],
+              unsigned char out[SIGNATURE_SIZE])
+{
+        char cursor[LOG_CURSOR_SIZE], text[CHAIN_BATCH_TEXT_MAX];
+        snprintf(cursor, sizeof(cursor), "%s:%" PRId64, epoch, through);
+        signing_key_sign(stream_key(rpc_state(call), rpc_keyring(call)), chain_batch_text(text, cursor, head), out);
 }

@@ -3,7 +3,7 @@
  * What readers of the log rest on: cursors that are told apart, rows without gaps within their bounds, where the log begins
  * and ends, and the state of what it no longer keeps.
  */
-// uses: services/stream/log.c services/stream/state.c services/stream/store_log.c services/stream/store_organization.c
+// uses: services/stream/log.c services/stream/store_log.c
 #include "services/stream/store.h"
 
 #include "common/rpc/schema.h"
