@@ -62,6 +62,15 @@ struct rpc_due_kind {
         int (*run)(struct rpc_call *call, const char *key, struct str payload); /* as a write; 0 ends the row */
 };
 
+/* What an instance that only reads hands on to the one that writes, and whose tick then stores it: about each second, as a call
+ * of one of the service's own methods (lane READ, permission "service"). */
+struct rpc_notes {
+        const struct contract_method *method;
+        /* The request, packed; false: there is nothing new. On the loop's thread. */
+        bool (*pack)(void *state, struct buf *request);
+        void (*lost)(void *state); /* what was packed last has not arrived: it is new again */
+};
+
 /* What a service is, beyond its process: all constant. Tables end with a zeroed entry. */
 struct rpc_service {
         const char *name; /* "membership" */
@@ -73,6 +82,7 @@ struct rpc_service {
         /* About each second, on every instance that may write, as a write of its own (it may run again): for what reads noted
          * in memory. On a shared store others may write the same rows meanwhile. *ret_wrote: it wrote anything. */
         int (*tick)(struct rpc_call *call, bool *ret_wrote);
+        const struct rpc_notes *notes; /* or NULL */
         /* The position that rpc_news tells of, as the store has it; NULL: there is none. */
         int (*news)(struct store_conn *db, int64_t *ret_position);
         const struct rpc_worker_kind *worker; /* worker.h; or NULL */

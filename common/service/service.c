@@ -17,6 +17,9 @@
 
 #define DRAIN_GRACE_US   (200 * 1000ll)              /* callers have heard of it by then */
 #define DRAIN_LONGEST_US (20 * CLOCK_SECOND_US)
+#define NOTES_US        CLOCK_SECOND_US
+#define NOTES_DEADLINE_US (5 * CLOCK_SECOND_US)
+#define INSTANCES_MOST  64
 #define FAREWELL_US      (20 * 1000ll)               /* the registry's last commands leave */
 #define WRITER_STUCK_US  (5 * CLOCK_SECOND_US)
 #define AWAY_SAID_US     CLOCK_SECOND_US
@@ -51,7 +54,7 @@ struct service {
         struct takeover *takeover;
         struct loop_admin *admin;
         struct loop_signal *signals[2];
-        struct loop_timer *drain_timer, *watchdog_timer, *end_timer;
+        struct loop_timer *drain_timer, *watchdog_timer, *end_timer, *notes_timer;
         int64_t watchdog_every_us;
         struct arena *arena; /* of the pair in hand */
         struct buf hello;
@@ -207,6 +210,54 @@ static void on_changed(void *arg, bool gone)
                 on_moved(arg, where_to(s));
         else if (s->state == SERVICE_READY)
                 announce(s);
+}
+
+/* --- what a reader notes ------------------------------------------------------------------------------------------------- */
+
+static void on_noted(void *arg, const struct rpc_result *result)
+{
+        struct service *s = arg;
+        bool arrived = result->error == 0 && result->problem == NUANXIN__PROBLEM__PROBLEM_NONE;
+        if (!arrived && result->error != -ECANCELED)
+                s->spec->rpc->notes->lost(s->user);
+}
+
+/* Of this service; NULL: it is not known. */
+static const char *find_writer(struct service *s)
+{
+        struct rpc_instance all[INSTANCES_MOST];
+        size_t n = rpc_client_instances(s->client, all, ARRAY_LEN(all));
+        for (size_t i = 0; i < n; i++)
+                if (all[i].up && all[i].may_write && strcmp(all[i].service, s->spec->rpc->name) == 0)
+                        return all[i].instance;
+        return NULL;
+}
+
+static void hand_on(struct service *s)
+{
+        const struct rpc_notes *notes = s->spec->rpc->notes;
+        const char *writer = find_writer(s);
+        Nuanxin__Internal__V1__Principal self = NUANXIN__INTERNAL__V1__PRINCIPAL__INIT;
+        struct buf request = {0};
+        self.kind = NUANXIN__INTERNAL__V1__PRINCIPAL__KIND__SERVICE;
+        self.id = (char *)s->spec->rpc->name;
+        if (writer && notes->pack(s->user, &request)) {
+                const struct rpc_request call = {.method = notes->method,
+                                                 .instance = writer,
+                                                 .principal = &self,
+                                                 .payload = buf_str(&request),
+                                                 .deadline_us = NOTES_DEADLINE_US};
+                rpc_client_call(s->client, &call, on_noted, s);
+        }
+        buf_done(&request);
+}
+
+static void on_notes(void *arg)
+{
+        struct service *s = arg;
+        if (s->state == SERVICE_READY && !rpc_server_is_writer(s->server))
+                hand_on(s);
+        loop_timer_set(s->notes_timer, NOTES_US);
 }
 
 /* --- the end ----------------------------------------------------------------------------------------------------------- */
@@ -447,6 +498,7 @@ static void stop(struct service *s)
         loop_timer_free(s->drain_timer);
         loop_timer_free(s->watchdog_timer);
         loop_timer_free(s->end_timer);
+        loop_timer_free(s->notes_timer);
         for (size_t i = 0; i < ARRAY_LEN(s->signals); i++)
                 loop_signal_free(s->signals[i]);
         arena_free(s->arena);
@@ -465,6 +517,9 @@ static int run(struct service *s)
         s->metrics = metric_registry_new();
         s->arena = arena_new(16384);
         s->end_timer = loop_timer_new(s->loop, end_loop, s);
+        s->notes_timer = s->spec->rpc->notes ? loop_timer_new(s->loop, on_notes, s) : NULL;
+        if (s->notes_timer)
+                loop_timer_set(s->notes_timer, NOTES_US);
         s->signals[0] = loop_signal_new(s->loop, SIGTERM, on_terminate, s);
         s->signals[1] = loop_signal_new(s->loop, SIGINT, on_terminate, s);
         if ((r = open_inside(s)) < 0 || (r = start_server(s)) < 0 || (r = open_outside(s)) < 0)

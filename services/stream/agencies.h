@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "common/rpc/server.h"
 #include "services/stream/segment.h"
 #include "services/stream/store_agency.h"
 
@@ -12,6 +13,7 @@ struct agencies;
 struct agencies *agencies_new(size_t segment_bytes);
 struct agencies *agencies_free(struct agencies *agencies); /* takes NULL */
 struct agencies *agencies_of(const struct rpc_call *call); /* state.c */
+struct agencies *agencies_in(void *state);                 /* rpc_state's; likewise */
 struct segments *agencies_segments(struct agencies *agencies);
 
 /* --- profiles (profile.c) ----------------------------------------------------------------------------------------------- */
@@ -39,6 +41,8 @@ void position_note(struct agencies *agencies, const char *agency, const char *tr
                    int64_t now_us);
 /* rpc_service's tick: stores what was noted, and the receipts that follow from it; brings the figures up to date. */
 int position_tick(struct rpc_call *call, bool *ret_wrote);
+/* rpc_service's notes: the same from an instance that only reads. */
+extern const struct rpc_notes position_notes;
 /* Who reads, into GetLog's answer. */
 int position_fill(struct rpc_call *call, int64_t latest, Log *response) MUST_USE;
 

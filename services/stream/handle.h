@@ -23,6 +23,7 @@ int handle_resume_agency(struct rpc_call *call, const ResumeAgencyRequest *reque
 int handle_create_agency_key(struct rpc_call *call, const CreateAgencyKeyRequest *request, CreateAgencyKeyResponse *response);
 int handle_revoke_agency_key(struct rpc_call *call, const RevokeAgencyKeyRequest *request, Agency *response);
 int handle_authenticate_agency(struct rpc_call *call, const AuthenticateAgencyRequest *request, Principal *response);
+int handle_note_positions(struct rpc_call *call, const NotePositionsRequest *request, NotePositionsResponse *response);
 int handle_list_edge_keys(struct rpc_call *call, const ListEdgeKeysRequest *request, ListEdgeKeysResponse *response);
 
 int handle_create_endpoint(struct rpc_call *call, const CreateEndpointRequest *request, EndpointSecret *response);

@@ -48,6 +48,7 @@ static const struct rpc_method methods[] = {
         STREAM_V1_CREATE_AGENCY_KEY(handle_create_agency_key),
         STREAM_V1_REVOKE_AGENCY_KEY(handle_revoke_agency_key),
         STREAM_V1_AUTHENTICATE_AGENCY(handle_authenticate_agency),
+        STREAM_V1_NOTE_POSITIONS(handle_note_positions),
         STREAM_V1_LIST_EDGE_KEYS(handle_list_edge_keys),
         STREAM_V1_CREATE_ENDPOINT(handle_create_endpoint),
         STREAM_V1_GET_ENDPOINT(handle_get_endpoint),
@@ -77,6 +78,7 @@ static const struct rpc_service stream = {
         .worker = &webhook_worker,
         .news = log_latest,
         .tick = position_tick,
+        .notes = &position_notes,
 };
 
 static struct stream_options options = {.checkpoints = "var/checkpoints", .keep_days = 30, .keep_mib = 10240, .segment_mib = 64};

@@ -5,6 +5,7 @@
  */
 #include "common/rpc/server.h"
 #include "services/stream/agencies_internal.h"
+#include "services/stream/handle.h"
 
 #include "common/base/clock.h"
 
@@ -24,6 +25,7 @@ struct note {
         int64_t position, seen_us;
         int64_t acknowledged; /* its own cursor; 0: it has shown none */
         int64_t receipted;    /* up to there the receipts are known to be kept */
+        int64_t handed_us, handed; /* where this instance only reads: when it was last handed on, and how far it was then */
 };
 
 /* --- noting ----------------------------------------------------------------------------------------------------------- */
@@ -198,6 +200,76 @@ int position_tick(struct rpc_call *call, bool *ret_wrote)
                 r = standing_changes_trim(rpc_db(call), latest - STANDING_CHANGES_KEPT, &trimmed);
         *ret_wrote = *ret_wrote || trimmed;
         return r;
+}
+
+/* --- from an instance that only reads -------------------------------------------------------------------------------------- */
+
+#define HANDED_AT_ONCE 1000
+
+static bool is_news(const struct note *n)
+{
+        return n->seen_us > n->handed_us && (n->position != n->handed || n->seen_us - n->handed_us >= STILL_THERE_US);
+}
+
+static NotedPosition *position_message(struct arena *arena, const struct note *n)
+{
+        NotedPosition *p = message_new(arena, &stream_v1_noted_position_msg);
+        p->agency = arena_strdup(arena, n->agency);
+        p->transport = arena_strdup(arena, n->transport);
+        p->position = n->position;
+        p->acknowledged = n->acknowledged;
+        p->time = message_new(arena, contract_message_by_name(STR("google.protobuf.Timestamp")));
+        p->time->seconds = n->seen_us / CLOCK_SECOND_US;
+        p->time->nanos = (int32_t)(n->seen_us % CLOCK_SECOND_US) * 1000;
+        return p;
+}
+
+static bool pack_notes(void *state, struct buf *request)
+{
+        struct agencies *a = agencies_in(state);
+        _cleanup_(arena_freep) struct arena *arena = arena_new(4096);
+        NotePositionsRequest *r = message_new(arena, &stream_v1_note_positions_request_msg);
+        r->positions = ARENA_ARRAY(arena, NotedPosition *, HANDED_AT_ONCE);
+        pthread_mutex_lock(&a->lock);
+        for (size_t i = 0; i < NOTE_BUCKETS; i++)
+                for (struct note *n = a->notes[i]; n && r->n_positions < HANDED_AT_ONCE; n = n->next) {
+                        if (!is_news(n))
+                                continue;
+                        r->positions[r->n_positions++] = position_message(arena, n);
+                        n->handed_us = n->seen_us;
+                        n->handed = n->position;
+                }
+        pthread_mutex_unlock(&a->lock);
+        if (r->n_positions)
+                message_pack_buf(request, r);
+        return r->n_positions;
+}
+
+static void notes_lost(void *state)
+{
+        struct agencies *a = agencies_in(state);
+        pthread_mutex_lock(&a->lock);
+        for (size_t i = 0; i < NOTE_BUCKETS; i++)
+                for (struct note *n = a->notes[i]; n; n = n->next)
+                        n->handed_us = 0, n->handed = -1;
+        pthread_mutex_unlock(&a->lock);
+}
+
+const struct rpc_notes position_notes = {.method = &stream_v1_note_positions, .pack = pack_notes, .lost = notes_lost};
+
+int handle_note_positions(struct rpc_call *call, const NotePositionsRequest *request, NotePositionsResponse *response)
+{
+        struct agencies *a = agencies_of(call);
+        (void)response;
+        for (size_t i = 0; i < request->n_positions; i++) {
+                const NotedPosition *p = request->positions[i];
+                int64_t at = rpc_timestamp_us(p->time);
+                if (p->acknowledged)
+                        position_note(a, p->agency, p->transport, p->acknowledged, true, at);
+                if (p->position != p->acknowledged)
+                        position_note(a, p->agency, p->transport, p->position, false, at);
+        }
+        return 0;
 }
 
 /* --- showing them -------------------------------------------------------------------------------------------------------------- */

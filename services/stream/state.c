@@ -41,6 +41,11 @@ const struct signing_key *stream_key(struct stream_state *state, const struct ke
         return &state->key;
 }
 
+struct agencies *agencies_in(void *state)
+{
+        return ((const struct stream_state *)state)->agencies;
+}
+
 struct agencies *agencies_of(const struct rpc_call *call)
 {
         const struct stream_state *state = rpc_state(call);
