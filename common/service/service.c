@@ -7,6 +7,7 @@
 #include "common/rpc/client.h"
 #include "common/rpc/envelope.h"
 #include "common/rpc/schema.h"
+#include "common/service/notes.h"
 #include "common/service/outside.h"
 #include "common/service/takeover.h"
 
@@ -17,9 +18,6 @@
 
 #define DRAIN_GRACE_US   (200 * 1000ll)              /* callers have heard of it by then */
 #define DRAIN_LONGEST_US (20 * CLOCK_SECOND_US)
-#define NOTES_US        CLOCK_SECOND_US
-#define NOTES_DEADLINE_US (5 * CLOCK_SECOND_US)
-#define INSTANCES_MOST  64
 #define FAREWELL_US      (20 * 1000ll)               /* the registry's last commands leave */
 #define WRITER_STUCK_US  (5 * CLOCK_SECOND_US)
 #define AWAY_SAID_US     CLOCK_SECOND_US
@@ -54,7 +52,8 @@ struct service {
         struct takeover *takeover;
         struct loop_admin *admin;
         struct loop_signal *signals[2];
-        struct loop_timer *drain_timer, *watchdog_timer, *end_timer, *notes_timer;
+        struct loop_timer *drain_timer, *watchdog_timer, *end_timer;
+        struct notes *notes;
         int64_t watchdog_every_us;
         struct arena *arena; /* of the pair in hand */
         struct buf hello;
@@ -210,54 +209,6 @@ static void on_changed(void *arg, bool gone)
                 on_moved(arg, where_to(s));
         else if (s->state == SERVICE_READY)
                 announce(s);
-}
-
-/* --- what a reader notes ------------------------------------------------------------------------------------------------- */
-
-static void on_noted(void *arg, const struct rpc_result *result)
-{
-        struct service *s = arg;
-        bool arrived = result->error == 0 && result->problem == NUANXIN__PROBLEM__PROBLEM_NONE;
-        if (!arrived && result->error != -ECANCELED)
-                s->spec->rpc->notes->lost(s->user);
-}
-
-/* Of this service; NULL: it is not known. */
-static const char *find_writer(struct service *s)
-{
-        struct rpc_instance all[INSTANCES_MOST];
-        size_t n = rpc_client_instances(s->client, all, ARRAY_LEN(all));
-        for (size_t i = 0; i < n; i++)
-                if (all[i].up && all[i].may_write && strcmp(all[i].service, s->spec->rpc->name) == 0)
-                        return all[i].instance;
-        return NULL;
-}
-
-static void hand_on(struct service *s)
-{
-        const struct rpc_notes *notes = s->spec->rpc->notes;
-        const char *writer = find_writer(s);
-        Nuanxin__Internal__V1__Principal self = NUANXIN__INTERNAL__V1__PRINCIPAL__INIT;
-        struct buf request = {0};
-        self.kind = NUANXIN__INTERNAL__V1__PRINCIPAL__KIND__SERVICE;
-        self.id = (char *)s->spec->rpc->name;
-        if (writer && notes->pack(s->user, &request)) {
-                const struct rpc_request call = {.method = notes->method,
-                                                 .instance = writer,
-                                                 .principal = &self,
-                                                 .payload = buf_str(&request),
-                                                 .deadline_us = NOTES_DEADLINE_US};
-                rpc_client_call(s->client, &call, on_noted, s);
-        }
-        buf_done(&request);
-}
-
-static void on_notes(void *arg)
-{
-        struct service *s = arg;
-        if (s->state == SERVICE_READY && !rpc_server_is_writer(s->server))
-                hand_on(s);
-        loop_timer_set(s->notes_timer, NOTES_US);
 }
 
 /* --- the end ----------------------------------------------------------------------------------------------------------- */
@@ -482,6 +433,7 @@ static int start_server(struct service *s)
 static void stop(struct service *s)
 {
         takeover_free(s->takeover);
+        notes_free(s->notes);
         loop_admin_free(s->admin);
         rpc_announcer_free(s->announcer);
         cache_free(s->cache);
@@ -498,7 +450,6 @@ static void stop(struct service *s)
         loop_timer_free(s->drain_timer);
         loop_timer_free(s->watchdog_timer);
         loop_timer_free(s->end_timer);
-        loop_timer_free(s->notes_timer);
         for (size_t i = 0; i < ARRAY_LEN(s->signals); i++)
                 loop_signal_free(s->signals[i]);
         arena_free(s->arena);
@@ -517,13 +468,11 @@ static int run(struct service *s)
         s->metrics = metric_registry_new();
         s->arena = arena_new(16384);
         s->end_timer = loop_timer_new(s->loop, end_loop, s);
-        s->notes_timer = s->spec->rpc->notes ? loop_timer_new(s->loop, on_notes, s) : NULL;
-        if (s->notes_timer)
-                loop_timer_set(s->notes_timer, NOTES_US);
         s->signals[0] = loop_signal_new(s->loop, SIGTERM, on_terminate, s);
         s->signals[1] = loop_signal_new(s->loop, SIGINT, on_terminate, s);
         if ((r = open_inside(s)) < 0 || (r = start_server(s)) < 0 || (r = open_outside(s)) < 0)
                 return r;
+        s->notes = notes_new(s->loop, s->spec->rpc, s->server, s->client, s->user);
         const struct takeover_options takeover = {
                 .loop = s->loop, .store = s->store, .instance = s->instance, .migrations = s->spec->rpc->migrations,
                 .keyring = s->keyring, .clock = &s->clock,
