@@ -45,11 +45,11 @@ int webhook_fetch(struct rpc_call *call, struct arena *arena, const struct endpo
         const struct fetch_ask ask = {
                 .agencies = agencies_of(call),
                 .db = rpc_db(call),
-                .arena = arena,
+                .arena = rpc_arena(call), /* what it reads may be much, and what is found is little */
                 .now_us = rpc_now(call),
                 .agency = endpoint->agency,
                 .cursor = str_of(cursor),
-                .types = types_of(arena, endpoint->types),
+                .types = types_of(rpc_arena(call), endpoint->types),
                 .format = NUANXIN__STREAM__V1__EVENT_FORMAT__JSON,
                 .max_events = 1,
                 .itemize = true,

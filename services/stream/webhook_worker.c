@@ -23,7 +23,8 @@
 
 #define SURVEY_US   (5 * CLOCK_SECOND_US)   /* for what nobody told of, and for metrics */
 #define POLL_US     (CLOCK_SECOND_US / 5)   /* how late a retry may be: the service's clock may be moved */
-#define REST_US     (CLOCK_SECOND_US / 20)   /* after a look without a find, so that a busy log is not asked at each of its events */
+#define REST_US     (CLOCK_SECOND_US / 20)   /* after a look without a find: a busy log is not asked at each of its events, */
+#define REST_EACH_US 1000                    /* and a thousand times a second by all hooks together */
 #define AGAIN_US    (CLOCK_SECOND_US / 2)   /* after a job that failed */
 #define REMEMBER_US (10 * CLOCK_SECOND_US)  /* how often it is written down that there was nothing for it */
 #define GRACE_US    (5 * CLOCK_SECOND_US)   /* for what is under way when this instance ends or leads no longer */
@@ -85,6 +86,7 @@ struct webhook_worker {
         struct loop_timer *timer, *grace;
         int64_t timer_at_us, survey_at_us; /* monotonic */
         struct hook *hooks;
+        size_t n_hooks;
         bool runs, surveying;
         struct survey surveys[2]; /* the newest, and the one before or under way */
         unsigned newest;
@@ -239,6 +241,7 @@ static void hook_remove(struct hook *h)
         while (*p != h)
                 p = &(*p)->next;
         *p = h->next;
+        h->worker->n_hooks--;
         arena_free(h->look.arena);
         free(h);
 }
@@ -261,7 +264,7 @@ static void pass(struct hook *h)
                 return;
         }
         bool more = !knew && look->through < look->latest;
-        rest(h, more, more ? 0 : REST_US);
+        rest(h, more, more ? 0 : REST_US + (int64_t)h->worker->n_hooks * REST_EACH_US);
 }
 
 static void go_on(struct hook *h)
@@ -418,6 +421,7 @@ static void attend(struct webhook_worker *w)
                         h = hook_new(w, item->id);
                         h->next = *p;
                         *p = h;
+                        w->n_hooks++;
                 }
                 if (h && h->at_us && h->look.found_revision != item->revision)
                         h->at_us = 0;

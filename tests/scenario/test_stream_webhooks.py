@@ -26,7 +26,7 @@ class World(Stack):
     """An agency that sees all of activity's events, whomever they are about, and what happens on demand."""
 
     def __init__(self, **options):
-        super().__init__(clock=True, gateway_options=["--rate-scale=100"], **options)
+        super().__init__(clock=True, instances={"stream": 2}, gateway_options=["--rate-scale=100"], **options)
         self.options["stream"] = ["--webhook-allow-loopback", "--webhook-origin=" + ORIGIN, "--webhook-authorities=" + self.certificate("trusted")]
 
     def certificate(self, name, address="127.0.0.1"):
@@ -453,6 +453,23 @@ def rotation(s):
         expect("after", [third.signed_by(k) for k in (r.secret, r.public, secret, public)], [False, False, True, True])
         for (sealed,) in s.rows("stream", "SELECT sealed FROM webhook_secret"):
             assert r.secret.encode() not in bytes(sealed) and secret.encode() not in bytes(sealed)
+
+
+@story("what the log no longer keeps cannot be sent: the endpoint is paused, and goes on where the operator says")
+def too_late(s):
+    with s.hook() as (r, id):
+        call(s, "PauseEndpoint", endpoint=id)
+        (lost,) = s.happen()
+        s.advance(86400 * 40)
+        (kept,) = s.happen()  # and a checkpoint behind what is cut
+        wait_until("the log begins later", lambda: int(call(s, "GetLog")["oldest"]) > lost, 30)
+        call(s, "ResumeEndpoint", endpoint=id)
+        wait_until("it is paused again", lambda: s.endpoint(id)["reason"] == "the log no longer keeps what is next: its agency needs the snapshot")
+        expect("sent", r.posts(), [])
+        call(s, "ResumeEndpoint", endpoint=id, cursor=f"{call(s, 'GetLog')['epoch'][-8:]}:{kept - 1}")
+        expect("from there on", [p.seq for p in r.wait(1)], [kept])
+        refused = s.cli("stream", "redrive", id, str(lost), str(kept), check=False)
+        assert refused.returncode == 1 and "cursor-gone" in refused.stderr, refused
 
 
 # --- processes end -----------------------------------------------------------------------------------------------------------
