@@ -363,6 +363,7 @@ def service_killed(s):
         for _ in range(3):
             waiting = pool.submit(poll, s, s.key, cursor, 20)
             wait_until("the poll waits", lambda: s.metric("gateway-1", "nuanxin_gateway_requests_in_flight") >= 1)
+            wait_until("the runner has started it", lambda: s.pid("stream-1"), 30)
             s.kill("stream-1")
             ids = happen(s)
             expect("the stream", created(until_created(stream, ids)), ids)
