@@ -4,8 +4,8 @@
  * store) and then applied by a job of the write lane, in one transaction with the cursor, which must still be where it
  * was: so each event has its effect once, whatever is repeated.
  *
- * There is one step at a time: while a batch is applied the next is not yet pulled. A step costs two or three
- * milliseconds and brings up to 500 events.
+ * One batch is applied at a time. As soon as a job knows how far its batch goes, the next is asked for: it comes, or waits at
+ * the source for news, while this one is written. What was asked for ahead counts only if the job commits.
  */
 #include "common/rpc/follower.h"
 #include "common/rpc/write_lane.h"
@@ -68,6 +68,14 @@ static const uint8_t follower_may[] = {
         [FOLLOWER_STOPPED] = 1 << FOLLOWER_STOPPED | 1 << FOLLOWER_LOADING,
 };
 
+/* An answer of the source's. */
+struct pulled {
+        struct buf answer; /* packed */
+        bool there;
+        int64_t from;     /* the position after which it was asked for */
+        int64_t asked_us; /* and when */
+};
+
 struct follower {
         struct rpc_server *server;
         struct rpc_client *client;
@@ -81,11 +89,11 @@ struct follower {
         bool in_lane;         /* the job is the lane's */
         bool starts;          /* as soon as the lane gives the job of before the stop back */
         int64_t head;
-        int64_t asked_us;           /* when the pull in hand began */
         _Atomic int64_t settled_us; /* until then nothing is missing here */
         size_t n_unknown;   /* events of the batch whose type this build does not know */
         bool unknown_said;
-        struct buf answer; /* what was pulled, packed */
+        struct pulled now, ahead;      /* what is applied; what was asked for meanwhile */
+        _Atomic int64_t ahead_from;    /* of the job: the batch in hand goes so far */
         struct job job;    /* the lane's while LOADING and APPLYING */
         struct rpc_pending *pending;
         struct loop_timer *timer;
@@ -109,6 +117,14 @@ static void follower_go(struct follower *f, enum follower_state state)
 
 static void load(struct follower *f);
 static void advance(struct follower *f);
+static void ask_ahead(void *arg);
+
+static void drop_ahead(struct follower *f)
+{
+        f->ahead.there = false;
+        if (f->pending)
+                rpc_pending_cancel(TAKE(f->pending));
+}
 
 /* most_us: the longest that it rests, however often it failed. */
 static void rest(struct follower *f, int64_t most_us, const char *why, int error)
@@ -119,6 +135,7 @@ static void rest(struct follower *f, int64_t most_us, const char *why, int error
         if (++f->failures % 8 == 2) /* the first may be a start or a takeover */
                 log_warn(why, "consumer=%s source=%s error=%d failures=%u", f->consumer->name, f->consumer->source, error,
                          f->failures);
+        drop_ahead(f);
         follower_go(f, FOLLOWER_RESTING);
         loop_timer_set(f->timer, wait);
 }
@@ -207,6 +224,10 @@ static int take_events(struct follower *f, struct rpc_call *call, const PullEven
         if (response->n_events)
                 f->next.position = response->events[response->n_events - 1]->seq;
         f->more = f->next.position < response->head;
+        if (!f->own && strcmp(f->cursor.epoch, response->epoch) == 0) {
+                atomic_store(&f->ahead_from, f->next.position);
+                loop_post(f->server->options.loop, ask_ahead, f);
+        }
         return apply(f, call, response->events, response->n_events);
 }
 
@@ -255,7 +276,7 @@ static int job_apply(struct rpc_call *call, void *arg)
                 in_snapshot(f) ? &internal_v1_pull_snapshot_response_msg : &internal_v1_pull_events_response_msg;
         ProtobufCMessage *response = message_new(call->arena, type);
         int r = f->own ? pull_own(f, call, response)
-                       : message_unpack(call->arena, type, f->answer.p, f->answer.n, &response);
+                       : message_unpack(call->arena, type, f->now.answer.p, f->now.answer.n, &response);
         f->next = f->cursor;
         f->more = false;
         f->n_unknown = 0;
@@ -306,7 +327,7 @@ static void on_applied(void *arg, int result)
         f->cursor = f->next;
         tell_unknown(f);
         if (!f->more && f->cursor.epoch[0] && !in_snapshot(f))
-                atomic_store(&f->settled_us, f->asked_us);
+                atomic_store(&f->settled_us, f->now.asked_us);
         metric_set(f->position_now, f->cursor.position);
         metric_set(f->head_now, f->head > f->cursor.position ? f->head : f->cursor.position);
         advance(f);
@@ -327,42 +348,65 @@ static void load(struct follower *f)
         submit(f, FOLLOWER_LOADING, job_load);
 }
 
-static void on_pulled(void *arg, const struct rpc_result *result)
+static void apply_ahead(struct follower *f)
 {
-        struct follower *f = arg;
-        f->pending = NULL;
-        if (f->state == FOLLOWER_STOPPED || result->error == -ECANCELED)
-                return;
-        if (result->error != 0 || result->problem != NUANXIN__PROBLEM__PROBLEM_NONE) {
-                rest(f, REST_MOST, "a consumer could not pull its events", result->error ? result->error : (int)result->problem);
-                return;
-        }
-        f->answer.n = 0;
-        buf_add_str(&f->answer, result->payload);
+        struct buf empty = f->now.answer;
+        f->now = f->ahead;
+        f->ahead = (struct pulled){.answer = empty};
         submit(f, FOLLOWER_APPLYING, job_apply);
 }
 
-static void pull(struct follower *f)
+static void on_pulled(void *arg, const struct rpc_result *result)
+{
+        struct follower *f = arg;
+        bool wanted = f->state == FOLLOWER_PULLING;
+        f->pending = NULL;
+        if ((!wanted && f->state != FOLLOWER_APPLYING) || result->error == -ECANCELED)
+                return;
+        if (result->error != 0 || result->problem != NUANXIN__PROBLEM__PROBLEM_NONE) {
+                if (wanted) /* else it is asked again when its turn comes */
+                        rest(f, REST_MOST, "a consumer could not pull its events", result->error ? result->error : (int)result->problem);
+                return;
+        }
+        f->ahead.answer.n = 0;
+        buf_add_str(&f->ahead.answer, result->payload);
+        f->ahead.there = true;
+        if (wanted)
+                apply_ahead(f);
+}
+
+static void pull_events(struct follower *f, int64_t after, struct buf *out)
+{
+        PullEventsRequest r = NUANXIN__INTERNAL__V1__PULL_EVENTS_REQUEST__INIT;
+        r.consumer = (char *)f->consumer->name;
+        r.epoch = f->cursor.epoch;
+        r.after = after;
+        r.unsaved = after - f->cursor.position;
+        r.limit = PULL_LIMIT;
+        r.wait_ms = PULL_WAIT_MS;
+        message_pack_buf(out, &r);
+}
+
+static void pull_page(struct follower *f, struct buf *out)
+{
+        PullSnapshotRequest r = NUANXIN__INTERNAL__V1__PULL_SNAPSHOT_REQUEST__INIT;
+        r.topic = (char *)topic_of(f);
+        r.key = f->cursor.key;
+        r.limit = PULL_LIMIT;
+        message_pack_buf(out, &r);
+}
+
+static void pull(struct follower *f, int64_t after)
 {
         struct buf request = {0};
         bool snapshot = in_snapshot(f);
-        follower_go(f, FOLLOWER_PULLING);
-        f->asked_us = clock_now_us(f->server->options.clock);
-        if (snapshot) {
-                PullSnapshotRequest r = NUANXIN__INTERNAL__V1__PULL_SNAPSHOT_REQUEST__INIT;
-                r.topic = (char *)topic_of(f);
-                r.key = f->cursor.key;
-                r.limit = PULL_LIMIT;
-                message_pack_buf(&request, &r);
-        } else {
-                PullEventsRequest r = NUANXIN__INTERNAL__V1__PULL_EVENTS_REQUEST__INIT;
-                r.consumer = (char *)f->consumer->name;
-                r.epoch = f->cursor.epoch;
-                r.after = f->cursor.position;
-                r.limit = PULL_LIMIT;
-                r.wait_ms = PULL_WAIT_MS;
-                message_pack_buf(&request, &r);
-        }
+        if (snapshot)
+                pull_page(f, &request);
+        else
+                pull_events(f, after, &request);
+        f->ahead.there = false;
+        f->ahead.from = after;
+        f->ahead.asked_us = clock_now_us(f->server->options.clock);
         struct rpc_request call = {.method = snapshot ? &internal_v1_pull_snapshot : &internal_v1_pull_events,
                                    .service = f->consumer->source,
                                    .principal = &f->server->self,
@@ -373,13 +417,36 @@ static void pull(struct follower *f)
         buf_done(&request);
 }
 
+/* The job knows how far its batch goes; it may have ended, or run again, meanwhile. */
+static void ask_ahead(void *arg)
+{
+        struct follower *f = arg;
+        if (f->state == FOLLOWER_APPLYING && f->in_lane && !f->pending && !f->ahead.there && !in_snapshot(f))
+                pull(f, atomic_load(&f->ahead_from));
+}
+
+/* What was asked for ahead, if it is what comes now. */
+static void pull_next(struct follower *f)
+{
+        bool fits = !in_snapshot(f) && f->ahead.from == f->cursor.position;
+        if (fits && f->ahead.there) {
+                apply_ahead(f);
+                return;
+        }
+        follower_go(f, FOLLOWER_PULLING);
+        if (fits && f->pending)
+                return;
+        drop_ahead(f);
+        pull(f, f->cursor.position);
+}
+
 /* The next step, if there is one. */
 static void advance(struct follower *f)
 {
         bool more = f->more || f->news;
         f->news = false;
         if (!f->own)
-                pull(f);
+                pull_next(f);
         else if (more)
                 submit(f, FOLLOWER_APPLYING, job_apply);
         else
@@ -418,8 +485,7 @@ void followers_stop(struct followers *followers)
                 follower_go(f, FOLLOWER_STOPPED);
                 f->starts = false;
                 loop_timer_clear(f->timer);
-                if (f->pending)
-                        rpc_pending_cancel(TAKE(f->pending));
+                drop_ahead(f);
         }
 }
 
@@ -458,8 +524,10 @@ struct followers *followers_free(struct followers *followers)
 {
         followers_stop(followers);
         for (size_t i = 0; followers && i < followers->n; i++) {
+                loop_post_cancel(followers->items[i].server->options.loop, &followers->items[i]);
                 loop_timer_free(followers->items[i].timer);
-                buf_done(&followers->items[i].answer);
+                buf_done(&followers->items[i].now.answer);
+                buf_done(&followers->items[i].ahead.answer);
         }
         free(followers);
         return NULL;

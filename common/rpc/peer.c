@@ -100,7 +100,7 @@ static int handle_pull_events(struct rpc_call *call, const PullEventsRequest *re
         if (r != 0)
                 return r;
         if (!response->reset)
-                readers_note(call->server->readers, request->consumer, request->after, call->now_us);
+                readers_note(call->server->readers, request->consumer, request->after - request->unsaved, call->now_us);
         if (response->n_events || response->reset || rpc_deadline_near(call))
                 return 0;
         return rpc_later(call, request->after);
