@@ -53,6 +53,11 @@ struct edge_keys *edge_keys_new(struct edge *edge);
 struct edge_keys *edge_keys_free(struct edge_keys *keys);
 bool edge_keys_known(const struct edge_keys *keys); /* a list has come */
 
+/* --- the edge's key (secret.c) --------------------------------------------------------------------------------------- */
+
+/* Makes it if there is none. -EINVAL: no key, or one that others may read. */
+int secret_open(const char *path, char ret_secret[CURVE_KEY_SIZE]) MUST_USE;
+
 /* --- counters (count.c) ---------------------------------------------------------------------------------------------- */
 
 void count_init(struct edge *edge);

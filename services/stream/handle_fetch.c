@@ -134,10 +134,9 @@ int handle_stream_events(struct rpc_call *call, const FetchEventsRequest *reques
 
 /* --- the state behind it -------------------------------------------------------------------------------------------------------- */
 
-/* After which row of the state; and where in the log to go on at the end: as it was when the first page was read, since what
- * the log gives up meanwhile may already have been paged past. */
+/* After which row of the state, in which epoch. */
 struct place {
-        int64_t after, cursor;
+        int64_t after;
         struct str epoch;
 };
 
@@ -150,10 +149,8 @@ static int place_read(struct rpc_call *call, const char *token, struct str filte
         if (r != 0 || !key.n)
                 return r;
         struct str after = str_cut(&key, ' ');
-        struct str cursor = str_cut(&key, ' ');
         ret->epoch = key;
-        r = str_to_i64(after, 0, INT64_MAX, &ret->after);
-        return r == 0 ? str_to_i64(cursor, 0, INT64_MAX, &ret->cursor) : r;
+        return str_to_i64(after, 0, INT64_MAX, &ret->after);
 }
 
 static struct str filter_of(struct rpc_call *call, const struct fetch_ask *ask)
@@ -180,18 +177,16 @@ int handle_fetch_snapshot(struct rpc_call *call, const FetchSnapshotRequest *req
                 r = refused(call, fetch_state(&ask, place.after, &answer, &more), &answer);
         if (r != 0)
                 return r;
-        if (first)
-                place.cursor = answer.position.oldest - 1;
-        else if (!str_is(place.epoch, answer.position.epoch))
+        if (!first && !str_is(place.epoch, answer.position.epoch))
                 return rpc_refuse(call, NUANXIN__PROBLEM__PROBLEM_PAGE_TOKEN_INVALID);
         response->events = (ProtobufCBinaryData){.len = answer.events.n, .data = (uint8_t *)(uintptr_t)answer.events.p};
         if (more) {
-                const char *key = arena_printf(rpc_arena(call), "%" PRId64 " %" PRId64 " %s", answer.through, place.cursor,
-                                               answer.position.epoch);
+                const char *key = arena_printf(rpc_arena(call), "%" PRId64 " %s", answer.through, answer.position.epoch);
                 response->next_page_token = rpc_page_token(call, filter, str_of(key));
                 return 0;
         }
+        /* Where the log begins by now: what it gave up since the first page stands behind the rows that were there then. */
         response->cursor = arena_alloc(rpc_arena(call), LOG_CURSOR_SIZE);
-        log_cursor_write(&answer.position, place.cursor, response->cursor);
+        log_cursor_write(&answer.position, answer.position.oldest - 1, response->cursor);
         return 0;
 }

@@ -92,8 +92,8 @@ class Guest:
 class World(Stack):
     """Two edges on one socket; an agency that may see all about nobody in particular, and some events of that kind."""
 
-    def __init__(self):
-        super().__init__(instances={"edge": 2}, clock=True)
+    def __init__(self, **options):
+        super().__init__(instances={"edge": 2}, clock=True, **options)
 
     def start(self):
         super().start()
@@ -116,15 +116,15 @@ class World(Stack):
             self.call("POST", "/v1/campaigns", {"organization": "43", "title": "宣传月", "startTime": rfc3339(0), "endTime": rfc3339(86400)},
                       token=self.token).ok()
 
-    def all(self, pair=None, **fetch):
+    def all(self, pair=None, cursor="", **fetch):
         """Every event there is for an agency, batch after batch."""
         with self.guest(pair) as g:
-            cursor, events = "", []
+            events = []
             while True:
                 b = g.batch(cursor=cursor, max=1000, **fetch)
                 events += b["events"]
                 cursor = b["cursor"]
-                if int(b["through"]) == int(b["latest"]):
+                if int(b["through"]) and int(b["through"]) == int(b["latest"]):
                     return cursor, events
 
     def edges(self):
@@ -355,6 +355,8 @@ def stopping(s):
         largest = max(s.resident_kb(name) for name in s.edges())
         print(f"# {sent} fetches of readers that do not read: at most {largest} KiB, {small} before; another's batch of 1,000 took "
               f"{quick * 1000:.0f} ms before, {slowest * 1000:.0f} ms at worst")
+        with open(f"/proc/{s.pid('edge-1')}/limits") as f:
+            expect("its limit", [line.split()[3] for line in f if line.startswith("Max data size")], [str(256 * MIB)])
         assert sent > 1000 and largest < MOST_KB, f"{sent} fetches, {largest} KiB"
         assert slowest < 2, f"another's fetch took {slowest:.1f} s"
         assert s.refusals("too-many-fetches") > 0
@@ -443,41 +445,56 @@ class Complete:
             self.process = subprocess.Popen(self.command, stdout=log, stderr=log, env=npm.environment())
         return self
 
+    def resume_at(self, cursor):
+        """As if it had come so far long ago."""
+        if self.program.endswith(".js"):
+            with open(self.kept, "w") as f:
+                f.write(json.dumps({"cursor": cursor, "events": []}) + "\n")
+            return
+        with sqlite3.connect(self.kept) as db:
+            db.executescript("CREATE TABLE position (one INTEGER PRIMARY KEY CHECK (one = 1), cursor TEXT)")
+            db.execute("INSERT INTO position VALUES (1, ?)", (cursor,))
+
     def crash(self):
         assert self.process.poll() is None, f"{self.program} has ended:\n" + open(self.log).read()[-2000:]
         self.process.kill()
         self.process.wait()
 
-    def sequences(self):
-        if self.program.endswith(".js"):
-            with open(self.kept, "rb") as f:
-                lines = f.read().split(b"\n")[:-1]
-            return [int(e["sequence"]) for line in lines for e in json.loads(line)["events"]]
-        with sqlite3.connect(f"file:{self.kept}?mode=ro", uri=True) as db:
-            return [int(n) for (n,) in db.execute("SELECT sequence FROM event ORDER BY rowid")]
-
-    def has_all(self, wanted, seconds=120):
-        def there():
-            try:
-                return len(self.sequences()) >= len(wanted)
-            except (OSError, sqlite3.Error, ValueError):
-                return False
-
+    def events(self):
+        """(sequence, type, subject), as they were kept; none before it has begun."""
         try:
-            wait_until(f"{self.program} has {len(wanted)} events", there, seconds, 0.2)
-        finally:
-            print(f"# {os.path.basename(self.program)}: " + open(self.log).read().strip()[-300:].replace("\n", "; "))
-        got = self.sequences()
+            if self.program.endswith(".js"):
+                with open(self.kept, "rb") as f:
+                    lines = f.read().split(b"\n")[:-1]
+                return [(int(e["sequence"]), e["type"], e.get("subject")) for line in lines for e in json.loads(line)["events"]]
+            with sqlite3.connect(f"file:{self.kept}?mode=ro", uri=True) as db:
+                return [(int(n), t, subject) for n, t, subject in db.execute("SELECT sequence, type, subject FROM event ORDER BY rowid")]
+        except (OSError, sqlite3.OperationalError):
+            return []
+
+    def has(self, what, condition, seconds=120):
+        """Waits until the condition holds of its events."""
+        try:
+            wait_until(f"{self.program} has {what}", lambda: condition(self.events()), seconds, 0.2)
+        except AssertionError as e:
+            raise AssertionError(f"{e}: it has {len(self.events())}, and said: {open(self.log).read()[-500:]}") from None
+
+    def has_all(self, wanted):
+        self.has(f"{len(wanted)} events", lambda events: len(events) >= len(wanted))
+        got = [sequence for sequence, _, _ in self.events()]
         expect(f"events of {self.program}", len(got), len(wanted))
         assert got == wanted, f"{self.program}: {sum(a != b for a, b in zip(got, wanted))} are not those they should be"
 
 
-def complete(s, *programs):
+def programs(s, *names):
+    folder = os.path.join(ROOT, "deploy", "subscribers")
+    return [Complete(s, s.another(), os.path.join(folder, n) if n != "subscriber" else os.path.join(s.bin, "..", "subscribers", n)) for n in names]
+
+
+def complete(s, *names):
     """Each is killed -9 again and again while it catches up and while events come, and so are the edges and the stream."""
-    chance, folder = random.Random(4), os.path.join(ROOT, "deploy", "subscribers")
-    agencies = [s.another() for _ in programs]
-    runs = [Complete(s, a, os.path.join(folder, p) if p != "subscriber" else os.path.join(s.bin, "..", "subscribers", p)).start()
-            for a, p in zip(agencies, programs)]
+    chance = random.Random(4)
+    runs = [run.start() for run in programs(s, *names)]
     for i in range(30):
         time.sleep(chance.uniform(0.1, 0.4))  # when it happens, not whether
         s.happen()
@@ -505,6 +522,43 @@ def subscribers(s):
 @story("the complete subscriber in Node, likewise", missing=npm.missing())
 def subscriber_node(s):
     complete(s, "subscriber.js")
+
+
+@story("who comes too late for the log gets the present state, page by page, and then the log: by hand, and by the subscribers themselves")
+def late(_):
+    with World(stream_options=["--keep-mib=1"]) as s:
+        wait_until("the log has given up its oldest", lambda: int(call(s, "GetLog")["oldest"]) > 20000, 60)
+        epoch = s.all(cursor="snapshot")[0].split(":")[0]
+        codes = {code for (code,) in s.rows("membership", "SELECT code FROM organization")}
+        changed = "nuanxin.membership.v1.OrganizationChanged"
+
+        def knows(events):
+            return {subject for _, type, subject in events if type == changed} == codes
+
+        with s.guest() as g:
+            g.refused("cursor-gone", 410, cursor=f"{epoch}:1")
+            g.refused("cursor-gone", 410, cursor="snapshot:nonsense")
+            pages, cursor, events = 0, "snapshot", []
+            while cursor.startswith("snapshot"):
+                b = g.batch(packed=True, cursor=cursor, max=1000, types=[changed])
+                cursor, pages = b["cursor"], pages + 1
+                events += b["events"]
+            assert pages > 20, f"{pages} pages"
+            events += s.all(cursor=cursor, types=[changed])[1]
+            assert knows([(0, e["type"], e["subject"]) for e in events]), f"{len(events)} events"
+        runs = programs(s, "subscriber", "subscriber.py", *([] if npm.missing() else ["subscriber.js"]))
+        for run in runs:
+            run.resume_at(f"{epoch}:1")
+            run.start()
+            for _ in range(3):
+                run.has("a part", lambda events, n=len(run.events()): len(events) > n or knows(events))
+                run.crash()
+                run.start()
+        s.happen()
+        last = taken_in(s)
+        for run in runs:
+            run.has("all", lambda events: knows(events) and events[-1][0] >= last)
+            run.crash()
 
 
 @story("the complete subscribers have less than sixty lines each")
