@@ -134,6 +134,13 @@ static enum segments_need settle(struct segments *s, struct segment *g, struct s
         return need;
 }
 
+/* It grows no more. */
+static void fit(struct buf *b)
+{
+        if (b->n && b->n < b->cap)
+                b->p = mem_realloc(b->p, b->cap = b->n);
+}
+
 enum segments_need segments_load(struct segments *s, struct segment_ask *ask, const struct segment_row *rows, size_t n,
                                  const struct segment_consents *consents)
 {
@@ -142,6 +149,8 @@ enum segments_need segments_load(struct segments *s, struct segment_ask *ask, co
         unsigned at = (unsigned)(ask->after % SEGMENT_EVENTS);
         for (size_t i = g->end - at; i < n && g->end < SEGMENT_EVENTS; i++)
                 put(s, g, &rows[i], consents->as_of);
+        if (g->end == SEGMENT_EVENTS)
+                fit(&g->bytes);
         segment_count(s, g, sizeof(*g) + g->bytes.cap);
         for (struct segment *old; segments_bytes(s) > s->max_bytes && (old = oldest_but(s, g));)
                 segment_drop(s, old);
