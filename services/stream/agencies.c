@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define SPARE_MOST (2 * 1024 * 1024)
+
 static const struct metric_family sent_family = {
         "nuanxin_stream_events_sent_total", "Events that agencies were given, by transport.", METRIC_COUNTER};
 static const struct metric_family refused_family = {
@@ -31,6 +33,8 @@ struct agencies *agencies_free(struct agencies *a)
         profiles_done(a);
         notes_done(a);
         segments_free(a->segments);
+        while (a->n_spares)
+                buf_done(&a->spares[--a->n_spares]);
         pthread_mutex_destroy(&a->lock);
         free(a);
         return NULL;
@@ -52,6 +56,28 @@ void agencies_count_refused(struct metric_registry *metrics, Nuanxin__Problem pr
 {
         const char *type = contract_problem_of(problem)->type;
         metric_add(metric_new(metrics, &refused_family, "problem=\"%s\"", strrchr(type, ':') + 1), 1);
+}
+
+struct buf agencies_buf_take(struct agencies *a)
+{
+        struct buf buf = {0};
+        pthread_mutex_lock(&a->lock);
+        if (a->n_spares)
+                buf = a->spares[--a->n_spares];
+        pthread_mutex_unlock(&a->lock);
+        return buf;
+}
+
+void agencies_buf_give(struct agencies *a, struct buf *buf)
+{
+        pthread_mutex_lock(&a->lock);
+        bool kept = a->n_spares < SPARES && buf->cap <= SPARE_MOST;
+        if (kept)
+                a->spares[a->n_spares++] = (struct buf){.p = buf->p, .cap = buf->cap};
+        pthread_mutex_unlock(&a->lock);
+        if (!kept)
+                buf_done(buf);
+        *buf = (struct buf){0};
 }
 
 static bool is_signed(const struct signed_batch *s, const char *epoch, int64_t through, const unsigned char *head)

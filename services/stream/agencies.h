@@ -16,6 +16,10 @@ struct agencies *agencies_of(const struct rpc_call *call); /* state.c */
 struct agencies *agencies_in(void *state);                 /* rpc_state's; likewise */
 struct segments *agencies_segments(struct agencies *agencies);
 
+/* A buffer to make an answer in: it has grown already, in the answers before. Give it back. */
+struct buf agencies_buf_take(struct agencies *agencies);
+void agencies_buf_give(struct agencies *agencies, struct buf *buf); /* empties it */
+
 /* --- profiles (profile.c) ----------------------------------------------------------------------------------------------- */
 
 /* An agency as it was at some revision; never changes. */

@@ -10,6 +10,7 @@
 
 #define NOTE_BUCKETS 256
 #define SIGNED       256
+#define SPARES       4
 
 struct kept;
 struct note;
@@ -28,6 +29,8 @@ struct agencies {
         size_t n_profiles;
         struct note *notes[NOTE_BUCKETS];
         struct signed_batch signatures[SIGNED]; /* by through */
+        struct buf spares[SPARES];
+        size_t n_spares;
 };
 
 void profiles_done(struct agencies *agencies);

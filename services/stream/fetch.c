@@ -194,11 +194,12 @@ static int fetch_log(struct fetch *f)
                                  ? ask->looked_through
                                  : f->answer->from,
         };
+        take.out = agencies_buf_take(ask->agencies);
         buf_add_str(&take.out, render_frame(take.format).begin);
         r = take_all(f, &take);
         if (r == 0)
                 finish(f, &take);
-        buf_done(&take.out);
+        agencies_buf_give(ask->agencies, &take.out);
         return r;
 }
 

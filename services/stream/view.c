@@ -77,12 +77,20 @@ bool view_list_allows(struct view_list patterns, const char *type)
         return false;
 }
 
-/* Is code one of the segments of path? */
-static bool path_has(struct str path, const char *code)
+static bool is_code(const char *code, const char *p, size_t n)
 {
-        while (path.n)
-                if (str_is(str_cut(&path, '/'), code))
-                        return *code;
+        for (size_t i = 0; i < n; i++)
+                if (code[i] != p[i])
+                        return false;
+        return !code[n];
+}
+
+/* p: n bytes between slashes. */
+static bool is_one_of(struct view_list codes, const char *p, size_t n)
+{
+        for (size_t i = 0; n && i < codes.n; i++)
+                if (is_code(codes.items[i], p, n))
+                        return true;
         return false;
 }
 
@@ -92,11 +100,12 @@ bool view_in_scope(const struct view_profile *profile, struct str places)
                 return true;
         if (!places.n)
                 return profile->top;
-        while (places.n) {
-                struct str path = str_cut(&places, '\n');
-                for (size_t i = 0; i < profile->organizations.n; i++)
-                        if (path_has(path, profile->organizations.items[i]))
-                                return true;
+        for (size_t at = 0, i = 0; i <= places.n; i++) {
+                if (i < places.n && places.p[i] != '/' && places.p[i] != '\n')
+                        continue;
+                if (is_one_of(profile->organizations, places.p + at, i - at))
+                        return true;
+                at = i + 1;
         }
         return false;
 }
