@@ -76,24 +76,32 @@ def difference(got, wanted):
 
 
 class Exact:
-    """What everybody should have, after `after`, when all has come to rest. `changed`: person → sequence of the notice from
-    which on none of their events may come (of any purpose: their consents are given to one purpose only)."""
+    """What everybody should have, after `after`, when all has come to rest. Who withdraws or is erased after it does so once, and
+    consents to one purpose only."""
 
-    def __init__(self, log, boxes, changed=None, after=0):
-        self.oracle, self.boxes, self.changed, self.after = Oracle(log), boxes, changed or {}, after
+    def __init__(self, log, boxes, after=0):
+        self.oracle, self.boxes, self.after = Oracle(log), boxes, after
         self.by_seq = {e.seq: e for e in log.events}
+        self.notices = {e.person: e for e in log.events if e.seq > after and contract().events[e.type].notice}
 
     def wanted(self, subscriber):
         """{seq: canonical text} of what must have come."""
-        visible = self.oracle.visible(subscriber.agency.profile, subscriber.options.get("types", ()))
-        return {seq: text for seq, text in visible if seq > self.after and not self.fleeting(self.by_seq[seq])}
+        profile, until = subscriber.agency.profile, self.until(subscriber.agency.profile)
+        visible = self.oracle.visible(profile, subscriber.options.get("types", ()))
+        return {seq: text for seq, text in visible if seq > self.after and not self.fleeting(self.by_seq[seq], until)}
 
-    def fleeting(self, e):
-        return e.person in self.changed and not contract().events[e.type].notice
+    def until(self, profile):
+        """person → sequence of the notice from which on none of their events may come."""
+        return {person: e.seq for person, e in self.notices.items() if e.type.endswith("MemberErased") or not profile.statutory}
+
+    @staticmethod
+    def fleeting(e, until):
+        return e.person in until and not contract().events[e.type].notice
 
     def check(self, subscriber):
         """Returns how many came twice."""
         name, wanted, got = subscriber.name, self.wanted(subscriber), subscriber.received()
+        until = self.until(subscriber.agency.profile)
         seqs, twice = [], 0
         for seq, *_ in got:
             if seqs and seq == seqs[-1]:
@@ -112,10 +120,10 @@ class Exact:
                 continue
             assert id in self.boxes.events, f"{name}: event {seq} {type} is of no outbox"
             _, its_type, person = self.boxes.events[id]
-            assert its_type == type and person in self.changed, f"{name}: it may not see event {seq} {type} {event}"
+            assert its_type == type and person in until, f"{name}: it may not see event {seq} {type} {event}"
             if latest[batch] is not None:
-                assert latest[batch] < self.changed[person], (
-                    f"{name}: event {seq} of {person} came in a batch of a log that was at {latest[batch]}; notice {self.changed[person]}")
+                assert latest[batch] < until[person], (
+                    f"{name}: event {seq} of {person} came in a batch of a log that was at {latest[batch]}; notice {until[person]}")
         expected = sorted(wanted)
         kept = sorted(set(kept)) if twice else kept
         assert kept == expected, f"{name}: {difference(kept, expected)}"
