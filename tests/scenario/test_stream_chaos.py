@@ -4,7 +4,7 @@
 fsynced. Two services emit events, every process is killed -9 at random, sixteen agencies read over the four transports, some
 slowly, some standing still, some crashing: each ends with exactly the events that it may see, and every count is right.
 
-NX_LONG=1: 200,000 events (some minutes); else 6,000. NX_EVENTS and NX_SEED set what they say.
+NX_LONG=1: 200,000 events (some minutes); else 4,000. NX_EVENTS and NX_SEED set what they say.
 """
 import collections
 import os
@@ -26,7 +26,7 @@ from support.story import expect, main, story, wait_until  # noqa: E402
 from support.world import list_members, make_members, rfc3339  # noqa: E402
 
 LONG = os.environ.get("NX_LONG") == "1"
-EVENTS = int(os.environ.get("NX_EVENTS", "200000" if LONG else "6000"))
+EVENTS = int(os.environ.get("NX_EVENTS", "200000" if LONG else "4000"))
 RATE = 1500 if LONG else 400  # a second
 SEED = int(os.environ.get("NX_SEED", random.randrange(1 << 30)))
 VILLAGES = ["430102001001", "430103002001", "430202001001", "430302001001"]

@@ -4,18 +4,18 @@
 and with fields withheld, against a log that has every type, over every transport and format. What each may see is worked out
 once more by support/oracle.py.
 """
-import contextlib
 import http.server
 import itertools
 import os
 import re
 import sys
 import threading
+import time
 import uuid
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from support import subscriber  # noqa: E402
-from support.agencies import Agency, cursor, taken_in  # noqa: E402
+from support.agencies import Agency, cursor, log_head, taken_in  # noqa: E402
 from support.exact import Outboxes  # noqa: E402
 from support.oracle import Log, Oracle, Profile, contract  # noqa: E402
 from support.people import person  # noqa: E402
@@ -135,8 +135,9 @@ class World(Stack):
 
     def source_begins_anew(self):
         """As after a restore: the stream says so, and takes the present state in once more."""
+        head = log_head(self)
         self.stopped("activity", "DELETE FROM rpc_epoch", "DELETE FROM rpc_outbox WHERE seq < (SELECT MAX(seq) FROM rpc_outbox)")
-        wait_until("the log tells of it", lambda: any(e.type.endswith("SourceRestarted") for e in Log.of(self).events), 30)
+        wait_until("the log goes on", lambda: log_head(self) > head, 30)
         taken_in(self)
 
 
@@ -167,11 +168,18 @@ class Kept:
         return self.db.execute("SELECT seq, event FROM received ORDER BY n").fetchall()
 
     def receive(self):
-        with contextlib.suppress(Done, subscriber.Over):
-            self.connect()
-            while True:
-                self.step()
-        return self
+        over = time.monotonic() + 60
+        while True:
+            try:
+                self.connect()
+                while True:
+                    self.step()
+            except Done:
+                return self
+            except (subscriber.Over, OSError):
+                if self.o["transport"] == "sse":
+                    return self
+                assert time.monotonic() < over, f"{self.o} has no answer"
 
 
 class OverZeroMQ(Kept, subscriber.ZeroMQ):
