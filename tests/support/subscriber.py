@@ -323,6 +323,9 @@ class Webhook(Subscriber):
         class Server(http.server.ThreadingHTTPServer):
             allow_reuse_address = daemon_threads = True
 
+            def handle_error(self, *_):
+                pass  # whoever sends may be killed at any time
+
         import threading
         self.lock = threading.Lock()
         server = Server(("127.0.0.1", self.o["port"]), Handler)
