@@ -97,11 +97,29 @@ def slow(s):
     service_slow(s, "membership-2")
 
 
+@story("an instance of the stream is killed, and an edge: no request fails, and an agency misses nothing")
+def stream_killed(s):
+    service_killed(s, "stream-1")
+    kill_and_start(s, "edge-1")
+    s.agency.has_all("an instance of the stream and an edge were killed")
+
+
 @only_all("every instance in turn: killed, frozen, cut off, slowed down, restarted; no request fails")
 def every_instance(s):
-    for name in ("membership-1", "membership-2", "activity-1", "activity-2"):
+    for name in ("membership-1", "membership-2", "activity-1", "activity-2", "stream-1", "stream-2"):
         for fault in (service_killed, service_frozen, service_cut, service_slow, service_restarted):
             fault(s, name)
+            s.agency.has_all(f"{name}: {fault.__name__}")
+
+
+@only_all("every edge in turn: killed, frozen, cut off, slowed down, restarted; an agency misses nothing")
+def every_edge(s):
+    for name in ("edge-1", "edge-2"):
+        for what, fault in FAULTS.items():
+            since = time.monotonic()
+            fault(s, name)
+            nothing_failed(s, f"{name} {what}", since)
+            s.agency.has_all(f"{name} was {what}")
 
 
 # --- a gateway -------------------------------------------------------------------------------------------------------
@@ -268,6 +286,8 @@ def ledger(s):
     print(f"# {len(s.steady.acknowledged)} check-ins acknowledged, {s.steady.reads} reads; {len(s.steady.tries)} tries were repeated", flush=True)
     expect("requests that ended badly", s.steady.failed, [])
     check_ledger(s, s.login("admin"), s.steady.acknowledged, s.in_campaign)
+    print(f"# {len(s.agency.sequences)} events read by an agency; {s.agency.again} fetches were repeated", flush=True)
+    s.agency.has_all("all of it")
 
 
 if __name__ == "__main__":
@@ -276,4 +296,4 @@ if __name__ == "__main__":
         print("ok 1 - skipped: several hosts need network namespaces, which this machine does not allow", flush=True)
         sys.exit(0)
     with contextlib.suppress(BrokenPipeError):
-        main(Scene(namespaces=True, instances={"membership": 2, "activity": 2}, databases=Databases, gateway_options=["--rate-scale=100"]))
+        main(Scene(namespaces=True, instances={"membership": 2, "activity": 2, "stream": 2}, edges=2, databases=Databases, gateway_options=["--rate-scale=100"]))

@@ -211,6 +211,7 @@ class Hosts(Stack):
         super().__init__(seed=seed, gateway_options=gateway_options, env=env, engine="sqlite")
         self.namespaces = namespaces
         self.counts = {"membership": 1, "activity": 1, "stream": 1, **(instances or {})}
+        self.edge_key = None
         self.n_edges, self.n_gateways, self.n_redis, self.databases, self.down_after_ms = edges, gateways, redis_nodes, databases, down_after_ms
         self.service_options, self.n_sentinels = list(service_options), sentinels
         self.var = os.path.join(self.folder, "v")
@@ -229,7 +230,8 @@ class Hosts(Stack):
             ip("link set bridge up")
         self.cli("keys", "create")
         self.cli("keys", "curve", "make")
-        self.cli("keys", "edge")
+        if self.n_edges:
+            self.edge_key = json.loads(self.cli("keys", "edge", "--json").stdout)["publicKey"]
         self._start_redis()
         if callable(self.databases):
             self.databases = self.databases(self)
@@ -253,7 +255,8 @@ class Hosts(Stack):
 
     def run_seed(self):
         subprocess.run([os.path.join(BIN, "nuanxin-seed"), "--var", self.var, "--data", os.path.join(ROOT, "deploy/data/hunan-divisions.csv"),
-                        "--redis", self.redis_address, "--redis-auth", self.redis_auth, "--curve", os.path.join(self.var, "curve")],
+                        "--redis", self.redis_address, "--redis-auth", self.redis_auth, "--curve", os.path.join(self.var, "curve"),
+                        *(["--edge", f"{self.host('edge-1').address}:{EDGE_PORT}"] if self.n_edges else [])],
                        check=True, stdout=subprocess.DEVNULL)
         with open(os.path.join(self.var, "credentials.json")) as f:
             self.credentials = json.load(f)

@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Several hosts under a steady load: what stories of faults there share. Every try that did not succeed is kept with its moment."""
+import json
 import os
+import threading
 import time
 import urllib.parse
 
-from .hosts import Hosts
+import zmq
+
+from .hosts import EDGE_PORT, Hosts
 from .load import Load
 from .people import person
 from .postgres import PASSWORD, ROLE, Postgres
@@ -43,6 +47,56 @@ class Steady(Load):
 
     def since(self, moment):
         return [t for t in self.tries if t[1] >= moment]
+
+
+class Agency:
+    """Another agency, on a connection to every edge, which fetches all the time: what it got, in the order in which it got it. A
+    fetch without an answer is sent once more, on connections of its own."""
+
+    def __init__(self, s):
+        self.s, self.cursor, self.sequences, self.again = s, "", [], 0
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _connect(self, context):
+        socket, pair = context.socket(zmq.DEALER), self.s.credentials["agency"]
+        socket.linger, socket.immediate, socket.rcvtimeo, socket.sndtimeo = 0, True, 4000, 4000
+        socket.curve_secretkey, socket.curve_publickey, socket.curve_serverkey = (
+            pair[k].encode() for k in ("secret", "public", "edgeKey"))
+        for i in range(1, self.s.n_edges + 1):
+            socket.connect(f"tcp://{self.s.host(f'edge-{i}').address}:{EDGE_PORT}")
+        return socket
+
+    def _run(self):
+        with zmq.Context() as context:
+            socket = self._connect(context)
+            while not self._end.is_set():
+                try:
+                    socket.send_multipart([b"FETCH", json.dumps({"cursor": self.cursor, "max": 1000, "wait": 1}).encode()])
+                    kind, answer = socket.recv_multipart()
+                except zmq.Again:
+                    socket.close()
+                    socket = self._connect(context)
+                    kind = None
+                if kind == b"BATCH":
+                    batch = json.loads(answer)
+                    self.sequences += [int(e["sequence"]) for e in batch.get("events", [])]
+                    self.cursor = batch["cursor"]
+                else:
+                    self.again += 1
+                    self._end.wait(0.2)
+            socket.close()
+
+    def stop(self):
+        self._end.set()
+        self._thread.join()
+
+    def has_all(self, what):
+        """Everything that has happened until now and that it may see: all that is about nobody."""
+        wanted = [int(n) for n in self.s.databases.primary.sql("SELECT seq FROM log WHERE person IS NULL ORDER BY seq", "stream").split()]
+        wait_until(f"the agency has all after: {what}", lambda: len(self.sequences) >= len(wanted), 60, 0.1)
+        expect("what the agency got, " + what, self.sequences[:len(wanted)] == wanted, True)
 
 
 def urls_of(s, hosts):
@@ -117,12 +171,14 @@ class Scene(Hosts):
         activities = [make_activity(self, self.admin, mode="ONLINE", campaign=self.in_campaign) for _ in range(150 if ALL else 30)]
         pairs = [(a["id"], m["id"]) for a in activities for m in members]
         self.steady = Steady(self, self.api_key, pairs)
+        self.agency = Agency(self)
         self.steady.__enter__()
         self.steady.wait_for(50)
 
     def stop(self):
         if hasattr(self, "steady"):
             self.steady.stop()
+            self.agency.stop()
         try:
             super().stop()
         finally:

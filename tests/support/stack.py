@@ -177,18 +177,13 @@ class Stack:
         if not ready.wait(120) or self.process.poll() is not None or not any(l.startswith("ready ") for l in self.output):
             raise AssertionError("the stack does not start:\n" + "".join(self.output) + self.logs())
         self.edge_endpoint = "tcp://" + self.edge
+        path = os.path.join(self.var, "edge", "edge.key")  # made by the first edge of the stack
+        self.edge_key = json.loads(self.cli("keys", "edge", "--json").stdout)["publicKey"] if os.path.exists(path) else None
         if self.seed:
             with open(os.path.join(self.var, "credentials.json")) as f:
                 self.credentials = json.load(f)
             self.api_key = self.credentials["apiKey"]
             self.campaign = self.credentials["campaign"]
-
-    @property
-    def edge_key(self):
-        """By which agencies know the edge."""
-        import zmq
-        with open(os.path.join(self.var, "edge", "edge.key"), "rb") as f:
-            return zmq.curve_public(f.read().strip()).decode()
 
     def stop(self):
         if self.process:
