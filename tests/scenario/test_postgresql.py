@@ -181,11 +181,11 @@ def late_database():
 def away():
     with Stack(instances=PAIR) as s:
         s.database.stop()
-        r = wait_until("status says so", lambda: (lambda r: r if r.stdout.count("no store") == 4 else None)(s.cli("status", check=False)), 20)
+        r = wait_until("status says so", lambda: (lambda r: r if r.stdout.count("no store") == 6 else None)(s.cli("status", check=False)), 20)
         expect("status of the command", r.returncode, 1)
-        for name in ("activity-1", "activity-2", "membership-1", "membership-2"):
+        for name in (f"{service}-{i}" for service in PAIR for i in (1, 2)):
             assert f"{name} can't read its store" in r.stderr, r.stderr
-        wait_until("all logs say why", lambda: s.logs().count("the database is not reached") >= 4, 20)
+        wait_until("all logs say why", lambda: s.logs().count("the database is not reached") >= 6, 20)
         for line in s.logs().splitlines():
             if "the database is not reached" in line:
                 assert line.count('"') == 4 and "\t" not in line and not line.endswith('why=""'), line
