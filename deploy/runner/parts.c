@@ -88,17 +88,10 @@ static void add_common(struct stack *s, struct part *p)
         }
 }
 
-/* Does it call that service? The two that keep the association's own data do not need the stream. */
+/* Only gateways call the stream: no service needs it. (The edge looks for its sockets itself.) */
 static bool calls(int caller, int service)
 {
-        switch (caller) {
-        case STACK_GATEWAY:
-                return true;
-        case STACK_EDGE:
-                return false; /* it looks for the stream's sockets itself */
-        default:
-                return caller != service && service != STACK_STREAM;
-        }
+        return caller == STACK_GATEWAY || (caller != service && service != STACK_STREAM);
 }
 
 /* The first instances are known to each other without asking the registry, so a start does not wait for it. */
