@@ -79,8 +79,8 @@ int64_t outbound_retry_after_us(const char *value, int64_t now_us)
         time_t date = value[0] >= 'A' && value[0] <= 'Z' ? curl_getdate(value, NULL) : -1;
         if (date < 0)
                 return -1;
-        int64_t wait_us = (int64_t)date * CLOCK_SECOND_US - now_us;
-        if (wait_us > RETRY_MOST_S * CLOCK_SECOND_US)
+        if ((int64_t)date > now_us / CLOCK_SECOND_US + RETRY_MOST_S)
                 return RETRY_MOST_S * CLOCK_SECOND_US;
+        int64_t wait_us = (int64_t)date * CLOCK_SECOND_US - now_us;
         return wait_us > 0 ? wait_us : 0;
 }

@@ -181,6 +181,7 @@ static void retry_after_in_both_forms(void)
         CHECK_INT(outbound_retry_after_us("Sun, 22 Nov 2026 10:05:00 GMT", now_us), 5 * CLOCK_MINUTE_US);
         CHECK_INT(outbound_retry_after_us("Sun, 22 Nov 2026 09:00:00 GMT", now_us), 0);
         CHECK_INT(outbound_retry_after_us("Sun, 22 Nov 2099 09:00:00 GMT", now_us), year_us);
+        CHECK_INT(outbound_retry_after_us("Sun, 22 Nov 3333333 05:22:00 GMT", now_us), year_us); /* found by fuzzing: beyond 64 bits of µs */
         static const char *const none[] = {"", "-1", "-99999999999999999999999", "soon", "1.5", "0x10", " 1", "2026-11-22T10:05:00Z"};
         for (size_t i = 0; i < ARRAY_LEN(none); i++)
                 CHECK_INT(outbound_retry_after_us(none[i], now_us), -1);

@@ -21,7 +21,7 @@
 
 struct server {
         int listener, port, held; /* held: a connection that is kept without an answer */
-        const char *answer;       /* NULL: none; "∞": a body without an end */
+        const char *_Atomic answer; /* NULL: none; "∞": a body without an end */
         pthread_t thread;
         atomic_int connections, requests;
         char last[65536];
@@ -105,18 +105,19 @@ static void server_stop(struct server *s)
 /* --- what names stand for: the library asks here ---------------------------------------------------------------------------- */
 
 static struct {
-        const char *addresses[4]; /* of every name */
-        atomic_int lookups;
-        bool hangs; /* names that begin with "slow" */
+        const char *_Atomic addresses[4]; /* of every name */
+        atomic_bool hangs;                /* names that begin with "slow" */
         sem_t hung;
 } dns;
 
 int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **ret)
 {
         struct addrinfo **last = ret;
+        const char *addresses[ARRAY_LEN(dns.addresses)];
         (void)hints;
         *ret = NULL;
-        atomic_fetch_add(&dns.lookups, 1);
+        for (size_t i = 0; i < ARRAY_LEN(addresses); i++)
+                addresses[i] = dns.addresses[i];
         if (dns.hangs && strncmp(node, "slow", 4) == 0) {
                 struct timespec until;
                 clock_gettime(CLOCK_REALTIME, &until);
@@ -124,12 +125,12 @@ int getaddrinfo(const char *node, const char *service, const struct addrinfo *hi
                 while (sem_timedwait(&dns.hung, &until) < 0 && errno == EINTR)
                         ;
         }
-        for (size_t i = 0; i < ARRAY_LEN(dns.addresses) && dns.addresses[i]; i++) {
+        for (size_t i = 0; i < ARRAY_LEN(addresses) && addresses[i]; i++) {
                 struct sockaddr_storage storage = {0};
                 struct sockaddr_in *in = (struct sockaddr_in *)&storage;
                 struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)&storage;
-                bool v4 = inet_pton(AF_INET, dns.addresses[i], &in->sin_addr) == 1;
-                if (!v4 && inet_pton(AF_INET6, dns.addresses[i], &in6->sin6_addr) != 1)
+                bool v4 = inet_pton(AF_INET, addresses[i], &in->sin_addr) == 1;
+                if (!v4 && inet_pton(AF_INET6, addresses[i], &in6->sin6_addr) != 1)
                         abort();
                 storage.ss_family = v4 ? AF_INET : AF_INET6;
                 in->sin_port = htons((uint16_t)(service ? atoi(service) : 0)); /* at the same place in both */
