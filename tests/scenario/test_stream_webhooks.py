@@ -534,9 +534,10 @@ def leader(s):
 @story("endpoints are listed, shown, and forgotten")
 def by_hand(s):
     with Receiver() as r:
-        out = s.cli("stream", "webhook", "add", s.agency.id, r.url).stdout
+        out = s.cli("stream", "webhook", "add", s.agency.id, r.url, "--set", "endpoint.types=nuanxin.activity.v1.*").stdout
         assert "whsec_" in out and "whpk_" in out, out
-        (id,) = [e["id"] for e in call(s, "ListEndpoints", agency=s.agency.id)["endpoints"] if e["url"] == r.url]
+        ((id, types),) = [(e["id"], e["types"]) for e in call(s, "ListEndpoints", agency=s.agency.id)["endpoints"] if e["url"] == r.url]
+        expect("its types", types, ["nuanxin.activity.v1.*"])
         assert id in s.cli("stream", "webhook", "list").stdout
         assert r.url in s.cli("stream", "webhook", "show", id).stdout
         expect("paused", "PAUSED" in s.cli("stream", "webhook", "pause", id).stdout, True)
