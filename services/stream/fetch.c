@@ -20,6 +20,7 @@ struct fetch {
         struct fetch_answer *answer;
         const struct profile *profile;
         struct view_types wanted;
+        uint64_t epoch;
 };
 
 static int refuse(struct fetch *f, Nuanxin__Problem problem, const char *arg)
@@ -94,18 +95,19 @@ static int tell_some(const struct fetch *f, int64_t *told, bool *ret_more)
         struct segment_change *told_of = ARENA_ARRAY(f->ask->arena, struct segment_change, n + 1);
         for (size_t i = 0; i < n; i++)
                 told_of[i] = (struct segment_change){changes[i].seq, changes[i].person, changes[i].erased};
-        segments_tell(segments, told_of, n, *told);
+        segments_tell(segments, f->epoch, told_of, n, *told);
         return 0;
 }
 
 static int tell(const struct fetch *f)
 {
         struct segments *segments = agencies_segments(f->ask->agencies);
+        segments_enter(segments, f->epoch);
         int64_t told = segments_told(segments), latest = f->answer->position.latest;
         bool more = told < latest;
         int r = 0;
         if (more && (!segments_bytes(segments) || latest - told > STANDING_CHANGES_KEPT / 2)) {
-                segments_forget(segments, latest);
+                segments_forget(segments, f->epoch, latest);
                 return 0;
         }
         while (r == 0 && more)
@@ -175,6 +177,7 @@ static int fetch_log(struct fetch *f)
 {
         const struct fetch_ask *ask = f->ask;
         int r = find_start(f);
+        f->epoch = segments_epoch_of(f->answer->position.epoch);
         if (r == 0)
                 r = tell(f);
         if (r != 0)
@@ -185,6 +188,7 @@ static int fetch_log(struct fetch *f)
                 .profile = &f->profile->view,
                 .allowed = f->profile->allowed,
                 .wanted = f->wanted,
+                .epoch = f->epoch,
                 .latest = f->answer->position.latest,
                 .max_events = ask->max_events,
                 .max_bytes = BYTES_AT_MOST,

@@ -183,13 +183,23 @@ static void show(struct rpc_call *call, const struct subscriber *s, int64_t late
         metric_set(m, latest > s->position ? latest - s->position : 0);
 }
 
+static bool any_acknowledges(const struct note *notes, size_t n)
+{
+        for (size_t i = 0; i < n; i++)
+                if (notes[i].acknowledged > notes[i].receipted)
+                        return true;
+        return false;
+}
+
 int position_tick(struct rpc_call *call, bool *ret_wrote)
 {
         struct subscriber *all = NULL;
         size_t n_all = 0, n_notes;
         int64_t latest, trimmed = 0;
         const struct note *notes = notes_copy(agencies_of(call), rpc_arena(call), &n_notes);
-        int r = log_latest(rpc_db(call), &latest);
+        int r = any_acknowledges(notes, n_notes) ? receipts_lock(call) : 0;
+        if (r == 0)
+                r = log_latest(rpc_db(call), &latest);
         if (r == 0)
                 r = subscribers_load(rpc_db(call), rpc_arena(call), &all, &n_all);
         for (size_t i = 0; r == 0 && i < n_notes; i++)

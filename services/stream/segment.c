@@ -35,10 +35,11 @@ struct segment **segment_bucket(struct segments *s, const struct projection *pro
         return &s->buckets[hash % BUCKETS];
 }
 
-struct segment *segment_find(struct segments *s, const struct projection *projection, EventFormat format, int64_t number)
+struct segment *segment_find(struct segments *s, const struct segment_ask *ask)
 {
-        struct segment *g = *segment_bucket(s, projection, format, number);
-        while (g && (g->number != number || g->projection != projection || g->format != format))
+        int64_t number = ask->after / SEGMENT_EVENTS;
+        struct segment *g = *segment_bucket(s, ask->projection, ask->format, number);
+        while (g && (g->number != number || g->projection != ask->projection || g->format != ask->format || g->epoch != ask->epoch))
                 g = g->next;
         return g;
 }
@@ -200,30 +201,52 @@ static void remember(struct segments *s, const struct segment_change *change)
         snprintf(c->person, sizeof(c->person), "%s", change->person);
 }
 
-void segments_tell(struct segments *s, const struct segment_change *changes, size_t n, int64_t through)
+void segments_tell(struct segments *s, uint64_t epoch, const struct segment_change *changes, size_t n, int64_t through)
 {
         pthread_rwlock_wrlock(&s->lock);
+        bool ours = atomic_load(&s->epoch) == epoch;
         int64_t told = segments_told(s);
-        for (size_t i = 0; i < n; i++) {
+        for (size_t i = 0; ours && i < n; i++) {
                 if (changes[i].seq <= told) /* another thread has told it */
                         continue;
                 apply(s, &changes[i]);
                 remember(s, &changes[i]);
         }
-        if (through > told)
+        if (ours && through > told)
                 atomic_store(&s->told, through);
         pthread_rwlock_unlock(&s->lock);
 }
 
-void segments_forget(struct segments *s, int64_t through)
+static void forget(struct segments *s, int64_t through)
+{
+        drop_those(s, is_any, NULL);
+        s->n_changes = 0;
+        s->ring_from = through;
+        atomic_store(&s->told, through);
+}
+
+void segments_forget(struct segments *s, uint64_t epoch, int64_t through)
 {
         pthread_rwlock_wrlock(&s->lock);
-        if (through > segments_told(s)) {
-                drop_those(s, is_any, NULL);
-                s->n_changes = 0;
-                s->ring_from = through;
-                atomic_store(&s->told, through);
-        }
+        if (atomic_load(&s->epoch) == epoch && through > segments_told(s))
+                forget(s, through);
+        pthread_rwlock_unlock(&s->lock);
+}
+
+uint64_t segments_epoch_of(const char *digits)
+{
+        uint64_t epoch = 0;
+        memcpy(&epoch, digits, strnlen(digits, sizeof(epoch)));
+        return epoch;
+}
+
+void segments_enter(struct segments *s, uint64_t epoch)
+{
+        if (atomic_load(&s->epoch) == epoch)
+                return;
+        pthread_rwlock_wrlock(&s->lock);
+        if (atomic_exchange(&s->epoch, epoch) != epoch)
+                forget(s, 0);
         pthread_rwlock_unlock(&s->lock);
 }
 

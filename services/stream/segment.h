@@ -28,6 +28,11 @@ size_t segments_bytes(const struct segments *segments);
 const struct projection *segments_projection(struct segments *segments, Nuanxin__Privacy most, struct view_list withheld);
 void segments_projection_release(struct segments *segments, const struct projection *projection); /* takes NULL */
 
+/* Of which log it is: eight characters (log_position's epoch). After a restore under a running process nothing that is kept is
+ * true any more. */
+uint64_t segments_epoch_of(const char *digits);
+void segments_enter(struct segments *segments, uint64_t epoch); /* before anything else; what another says is passed over */
+
 /* --- what has changed ------------------------------------------------------------------------------------------------- */
 
 struct segment_change {
@@ -38,9 +43,9 @@ struct segment_change {
 /* Up to where changes have been told. */
 int64_t segments_told(const struct segments *segments);
 /* Those after segments_told() up to `through`, in order; again is no harm. */
-void segments_tell(struct segments *segments, const struct segment_change *changes, size_t n, int64_t through);
+void segments_tell(struct segments *segments, uint64_t epoch, const struct segment_change *changes, size_t n, int64_t through);
 /* Too many changes to tell: nothing is kept. */
-void segments_forget(struct segments *segments, int64_t through);
+void segments_forget(struct segments *segments, uint64_t epoch, int64_t through);
 
 /* --- taking ------------------------------------------------------------------------------------------------------------- */
 
@@ -68,6 +73,7 @@ struct segment_ask {
         EventFormat format;
         const struct view_profile *profile;
         struct view_types allowed, wanted; /* wanted does not hold notices back */
+        uint64_t epoch;                    /* whose it is */
         int64_t latest;                    /* no further than that */
         size_t max_events, max_bytes;      /* bytes: but for the first event */
         size_t max_rows;                   /* looked at */

@@ -30,6 +30,7 @@ struct segment {
         struct segment *next; /* in its bucket */
         const struct projection *projection;
         EventFormat format;
+        uint64_t epoch;
         int64_t number;
         unsigned begin, end; /* rows that are here: contiguous */
         struct row rows[SEGMENT_EVENTS];
@@ -59,6 +60,7 @@ struct segments {
         struct segment *buckets[BUCKETS];
         struct people people;
         struct shared_projection *projections;
+        _Atomic uint64_t epoch;
         _Atomic int64_t told;
         struct change ring[RING];
         size_t n_changes; /* so many were put there; the newest is at (n - 1) % RING */
@@ -68,7 +70,7 @@ struct segments {
 
 /* segment.c */
 struct segment **segment_bucket(struct segments *segments, const struct projection *projection, EventFormat format, int64_t number);
-struct segment *segment_find(struct segments *segments, const struct projection *projection, EventFormat format, int64_t number);
+struct segment *segment_find(struct segments *segments, const struct segment_ask *ask); /* where ask->after + 1 belongs */
 void segment_drop(struct segments *segments, struct segment *segment);
 void segment_count(struct segments *segments, struct segment *segment, size_t bytes); /* it takes so many now */
 /* The newest changes after as_of, the newest first: NULL at their end. Are all of them there? */

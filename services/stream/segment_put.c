@@ -70,7 +70,7 @@ static struct segment *segment_for(struct segments *s, const struct segment_ask 
 {
         int64_t number = ask->after / SEGMENT_EVENTS;
         unsigned at = (unsigned)(ask->after % SEGMENT_EVENTS);
-        struct segment *g = segment_find(s, ask->projection, ask->format, number);
+        struct segment *g = segment_find(s, ask);
         if (g && at >= g->begin && at <= g->end)
                 return g;
         if (g)
@@ -78,6 +78,7 @@ static struct segment *segment_for(struct segments *s, const struct segment_ask 
         g = mem_zalloc(sizeof(*g));
         g->projection = ask->projection;
         g->format = ask->format;
+        g->epoch = ask->epoch;
         g->number = number;
         g->begin = g->end = at;
         struct segment **bucket = segment_bucket(s, ask->projection, ask->format, number);
@@ -112,7 +113,7 @@ static void learn(struct segments *s, const struct segment *g, const struct segm
 static bool catch_up(struct segments *s, const struct segment *g, int64_t as_of)
 {
         const struct change *c;
-        bool whole = segment_changes_reach(s, as_of);
+        bool whole = g->epoch == atomic_load(&s->epoch) && segment_changes_reach(s, as_of);
         for (size_t i = 0; whole && (c = segment_change_at(s, i, as_of)); i++)
                 (void)segment_mark(s, c->person, c->erased);
         for (unsigned i = g->begin; !whole && i < g->end; i++)
@@ -162,7 +163,7 @@ enum segments_need segments_load(struct segments *s, struct segment_ask *ask, co
 enum segments_need segments_learn(struct segments *s, struct segment_ask *ask, const struct segment_consents *consents)
 {
         pthread_rwlock_wrlock(&s->lock);
-        struct segment *g = segment_find(s, ask->projection, ask->format, ask->after / SEGMENT_EVENTS);
+        struct segment *g = segment_find(s, ask);
         ask->own = *consents;
         enum segments_need need = g ? settle(s, g, ask, consents) : segment_take(s, ask);
         pthread_rwlock_unlock(&s->lock);

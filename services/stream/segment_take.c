@@ -122,7 +122,7 @@ enum segments_need segment_take(struct segments *s, struct segment_ask *ask)
                         t.purposes[t.n_purposes++] = word;
         }
         while (go_on) {
-                struct segment *g = segment_find(s, ask->projection, ask->format, ask->after / SEGMENT_EVENTS);
+                struct segment *g = segment_find(s, ask);
                 unsigned at = (unsigned)(ask->after % SEGMENT_EVENTS);
                 if (!g || at < g->begin || at >= g->end)
                         return SEGMENTS_EVENTS;

@@ -95,6 +95,8 @@ struct subscriber {
 int subscriber_save(struct store_conn *db, const struct subscriber *subscriber) MUST_USE; /* unless a later one is there */
 int subscribers_load(struct store_conn *db, struct arena *arena, struct subscriber **ret, size_t *ret_n) MUST_USE;
 
+/* Before anything else of a transaction that acknowledges: others may do so at the same time. */
+int receipts_lock(struct rpc_call *call) MUST_USE;
 int receipt_insert(struct store_conn *db, const char *agency, int64_t notice, int64_t now_us) MUST_USE;
 /* Up to where the log's notices were looked through for an agency, and how many of them it has acknowledged. */
 struct receipt_mark {

@@ -38,6 +38,12 @@ int subscribers_load(struct store_conn *db, struct arena *arena, struct subscrib
         return 0;
 }
 
+int receipts_lock(struct rpc_call *call)
+{
+        static const char sql[] = "LOCK TABLE receipt_mark IN SHARE ROW EXCLUSIVE MODE";
+        return rpc_take_turns(call, sql);
+}
+
 int receipt_insert(struct store_conn *db, const char *agency, int64_t notice, int64_t now_us)
 {
         static const char sql[] = "INSERT INTO receipt (agency, notice, acknowledged_us) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
@@ -58,6 +64,6 @@ int receipt_mark_load(struct store_conn *db, const char *agency, struct receipt_
 int receipt_mark_save(struct store_conn *db, const char *agency, const struct receipt_mark *mark)
 {
         static const char sql[] = "INSERT INTO receipt_mark (agency, seq, receipts) VALUES ($1, $2, $3) ON CONFLICT (agency) "
-                                  "DO UPDATE SET seq = excluded.seq, receipts = excluded.receipts";
+                                  "DO UPDATE SET seq = excluded.seq, receipts = excluded.receipts WHERE receipt_mark.seq < excluded.seq";
         return store_exec(db, sql, NULL, TEXTZ(agency), I64(mark->seq), I64(mark->receipts));
 }

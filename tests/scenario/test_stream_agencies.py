@@ -559,5 +559,43 @@ def positions(s):
     assert "reader" in s.cli("stream", "lag").stdout
 
 
+@story("what the log no longer keeps is found in the snapshot, page by page, by the same rules; and the log goes on where it ends")
+def snapshot(s):
+    consenting, withdrew, gone = (next(s.free) for _ in range(3))
+    for m in (consenting, withdrew, gone):
+        consent(s, m)
+        check_in(s, m)
+    withdraw(s, withdrew)
+    s.call("POST", f"/v1/members/{gone}:erase", WHY, token=s.admin).ok()
+    end = taken_in(s)
+    wait_until("the erased one is gone", lambda: not s.rows("stream", "SELECT 1 FROM rpc_due WHERE kind = 'log.erase'"))
+    cursor = fetch(s.buses["stream-1"], OPERATOR, s.seeded_cursor, maxEvents=1).cursor
+    wait_until("all is signed", lambda: int(json.loads(s.cli("call", "GetLog").stdout)["checkpoint"]) == end, 15)
+    boxes = Outboxes(s)
+    s.advance(31 * 86400)
+    s.admin = s.login("admin")
+    wait_until("the log has let go of it", lambda: s.rows("stream", "SELECT COALESCE(MIN(seq), 1000000) FROM log")[0][0] > end, 60)
+    stored = contract().type("nuanxin.stream.v1.StoredEvent")
+    state = Log([stored.FromString(e) for (e,) in s.rows("stream", "SELECT event FROM log_state ORDER BY seq")], boxes.told(s))
+    for instance in s.buses.values():
+        expect("where to go", instance.refused("cursor-gone", FETCH, {"cursor": cursor}, who(s, CONSENTED)), ["/v1/events:snapshot"])
+    for p, bus in ((CONSENTED, s.buses["stream-1"]), (OPEN, s.buses["stream-2"])):
+        got, page, pages = [], None, 0
+        while not page or page.next_page_token:
+            token = page.next_page_token if page else ""
+            page = bus.call(SNAPSHOT, {"pageToken": token, "maxEvents": 999 if not page else 700}, who(s, p))
+            got += [(int(e["sequence"]), canonical(e)) for e in events_of(page)]
+            pages += 1
+        expect(f"the state that {p} sees", got, Oracle(state).visible(p))
+        assert pages > 3 and about(got, consenting) or p is OPEN
+        expect("of who withdrew", set(about(got, withdrew)), set() if p is OPEN else {"ConsentWithdrawn"})
+        expect("of who was erased", set(about(got, gone)), set() if p is OPEN else {"MemberErased"})
+        bus.refused("page-token-invalid", SNAPSHOT, {"pageToken": token}, who(s, STATUTORY))
+        make_activity(s, s.admin, "430102", open_it=False)
+        latest = taken_in(s)
+        after, last = fetch_all(s, bus, who(s, p), page.cursor)
+        assert after and last.through >= latest, "the log goes on from there"
+
+
 if __name__ == "__main__":
     main(scene())

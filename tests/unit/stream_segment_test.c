@@ -11,7 +11,8 @@
 #include "contract/activity_v1.h"
 #include "contract/membership_v1.h"
 
-#define MIB (1024 * 1024)
+#define MIB   (1024 * 1024)
+#define EPOCH 1
 
 /* --- a log of the test's own ----------------------------------------------------------------------------------------------- */
 
@@ -75,7 +76,7 @@ static void tell(int64_t version)
         for (int64_t i = told + 1; i <= version; i++)
                 if (entries[i].what >= GIVEN && entries[i].what <= ERASED)
                         changes[n++] = (struct segment_change){i, names[entries[i].person], entries[i].what == ERASED};
-        segments_tell(segments, changes, n, version);
+        segments_tell(segments, EPOCH, changes, n, version);
 }
 
 static struct segment_consents consents_of(int64_t first, int64_t last, int64_t version)
@@ -153,6 +154,7 @@ static struct segment_ask ask_of(const struct view_profile *profile)
         return (struct segment_ask){.projection = projection,
                                     .format = NUANXIN__STREAM__V1__EVENT_FORMAT__JSON,
                                     .profile = profile,
+                                    .epoch = EPOCH,
                                     .allowed = allowed,
                                     .wanted = allowed,
                                     .max_events = 1000,
@@ -175,6 +177,7 @@ static void set_up(size_t max_bytes)
 {
         begin_log();
         segments = segments_new(max_bytes);
+        segments_enter(segments, EPOCH);
         projection = segments_projection(segments, NUANXIN__PRIVACY__PERSONAL, (struct view_list){NULL, 0});
         loads = learnt = 0;
 }
@@ -334,7 +337,7 @@ static void what_came_before_all_known_changes_does_not_stay(void)
         for (int i = 0; i < 2; i++)
                 happens(OPENED, 0);
         tell(2);
-        segments_forget(segments, 4); /* so much has happened that nobody told all of it */
+        segments_forget(segments, EPOCH, 4); /* so much has happened that nobody told all of it */
         struct segment_ask old = ask_of(&consented);
         CHECK_TEXT(fetch(&old, 2, 1000), "e1,e2");
         CHECK_INT(segments_bytes(segments), 0);
@@ -348,7 +351,7 @@ static void what_came_before_all_known_changes_does_not_stay(void)
         tell(2);
         for (int i = 0; i < 5000; i++)
                 changes[i] = (struct segment_change){3 + i, i ? "somebody" : names[1], i == 0};
-        segments_tell(segments, changes, 5000, 5002);
+        segments_tell(segments, EPOCH, changes, 5000, 5002);
         old = ask_of(&statutory);
         CHECK_TEXT(fetch(&old, 2, 1000), "e1,e2");
         CHECK_INT(segments_bytes(segments), 0);
@@ -364,7 +367,7 @@ static void consents_may_all_be_forgotten(void)
         happens(OPENED, 0);
         CHECK_TEXT(see(&consented, 0, 2), "e1,e2");
         const struct segment_change all = {.seq = 3, .person = ""};
-        segments_tell(segments, &all, 1, 3);
+        segments_tell(segments, EPOCH, &all, 1, 3);
         struct segment_ask ask = ask_of(&consented);
         ask.latest = 3;
         CHECK_INT(segments_take(segments, &ask), SEGMENTS_CONSENTS);
@@ -441,6 +444,32 @@ static void projections_keep_apart(void)
         segments_projection_release(segments, same);
         CHECK_TEXT(see(&statutory, 0, 1), "e1");
         CHECK_INT(loads, 2);
+        tear_down();
+}
+
+/* A restore, under the feet of who has just asked. */
+static void another_log_has_nothing_of_the_one_before(void)
+{
+        set_up(64 * MIB);
+        happens(CHECKIN, 1);
+        happens(GIVEN, 1);
+        CHECK_TEXT(see(&consented, 0, 2), "e1,e2");
+        segments_enter(segments, 2);
+        CHECK_INT(segments_bytes(segments), 0);
+        CHECK_INT(segments_told(segments), 0);
+        struct segment_ask old = ask_of(&consented);
+        CHECK_TEXT(fetch(&old, 2, 10), "e1,e2"); /* who is still in the old one */
+        tell(2);
+        CHECK_INT(segments_told(segments), 0);
+        CHECK_INT(segments_bytes(segments), 0);
+        buf_done(&old.out);
+        begin_log(); /* the new one: the same person, without consent */
+        happens(OPENED, 1);
+        happens(CHECKIN, 1);
+        struct segment_ask new = ask_of(&consented);
+        new.epoch = 2;
+        CHECK_TEXT(fetch(&new, 2, 10), "e1");
+        buf_done(&new.out);
         tear_down();
 }
 
@@ -533,6 +562,7 @@ int main(void)
                 {"the end of the log grows in place", a_tail_grows_in_place},
                 {"a segment that begins in the middle is filled up", what_begins_in_the_middle_is_filled_up},
                 {"projections are shared while they are equal, and kept apart", projections_keep_apart},
+                {"another log has nothing of the one before", another_log_has_nothing_of_the_one_before},
                 {"whatever is loaded, told and dropped meanwhile, no answer is older than its transaction", no_answer_is_older_than_its_transaction},
         };
         arena = arena_new(65536);
