@@ -57,6 +57,7 @@ BINS     := $(foreach s,$(SERVICES),$(BUILD)/bin/$(if $(filter cli,$s),nuanxin,n
 TOOLS_C  := $(wildcard deploy/*/main.c)
 TOOLS    := $(patsubst deploy/%/main.c,$(BUILD)/bin/nuanxin-%,$(TOOLS_C))
 SUBSCRIBER := $(BUILD)/subscribers/subscriber
+AGENCY_LIB := $(BUILD)/libnuanxin-subscriber.a
 UNIT     := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/*_test.c))
 
 .PHONY: help run demo all test unit hosts chaos lint bench capacity soak fuzz lock deps install clean programs unit-programs print-cppflags
@@ -114,13 +115,18 @@ deps: ## install what building and running needs (apt; says what it does)
 	@deploy/install-deps
 
 install: all ## put binaries and systemd units in place: PREFIX=/usr/local DESTDIR=
-	$(Q)install -d $(addprefix '$(DESTDIR)$(PREFIX)'/,bin lib/systemd/system lib/sysusers.d lib/tmpfiles.d share/doc/nuanxin)
+	$(Q)install -d $(addprefix '$(DESTDIR)$(PREFIX)'/,bin lib/systemd/system lib/sysusers.d lib/tmpfiles.d share/doc/nuanxin/subscribers \
+	    include/nuanxin share/nuanxin)
 	$(Q)install -m 755 $(BINS) '$(DESTDIR)$(PREFIX)/bin/'
 	$(Q)for unit in deploy/systemd/*.service deploy/systemd/*.socket deploy/systemd/*.target; do \
 	    sed 's|/usr/local/|$(PREFIX)/|' $$unit >'$(DESTDIR)$(PREFIX)'/lib/systemd/system/$${unit##*/} || exit 1; done
 	$(Q)install -m 644 deploy/systemd/sysusers.conf '$(DESTDIR)$(PREFIX)/lib/sysusers.d/nuanxin.conf'
 	$(Q)install -m 644 deploy/systemd/tmpfiles.conf '$(DESTDIR)$(PREFIX)/lib/tmpfiles.d/nuanxin.conf'
 	$(Q)install -m 644 README.md deploy/README.zh-CN.md deploy/HOSTS.md deploy/CAPACITY.md deploy/systemd/nuanxin-gateway-tls.conf '$(DESTDIR)$(PREFIX)/share/doc/nuanxin/'
+	$(Q)install -m 644 $(AGENCY_LIB) '$(DESTDIR)$(PREFIX)/lib/'
+	$(Q)install -m 644 common/subscriber/subscriber.h '$(DESTDIR)$(PREFIX)/include/nuanxin/'
+	$(Q)install -m 644 deploy/subscribers/* '$(DESTDIR)$(PREFIX)/share/doc/nuanxin/subscribers/'
+	$(Q)cd proto && find . -name '*.proto' -exec install -D -m 644 '{}' '$(abspath $(DESTDIR)$(PREFIX))/share/nuanxin/proto/{}' ';'
 
 clean: ## remove what was built
 	rm -rf build
@@ -196,12 +202,12 @@ $(BUILD)/common/rpc/%.o: $(wildcard common/rpc/schema/*.sql)
 # For agencies: a library that stands alone, and a complete program on it.
 AGENCY_OBJ := $(addprefix $(BUILD)/,common/subscriber/subscriber.o $(patsubst %,gen/%.pb-c.o,nuanxin/stream/v1/edge io/cloudevents/v1/cloudevents \
 	google/protobuf/any google/protobuf/timestamp))
-$(BUILD)/libnuanxin-subscriber.a: $(AGENCY_OBJ)
+$(AGENCY_LIB): $(AGENCY_OBJ)
 	@rm -f $@
 	$(call say,AR,$@)ar rcsD $@ $^
-$(SUBSCRIBER): deploy/subscribers/subscriber.c $(BUILD)/libnuanxin-subscriber.a
+$(SUBSCRIBER): deploy/subscribers/subscriber.c $(AGENCY_LIB)
 	@mkdir -p $(@D)
-	$(call say,LINK,$@)$(COMPILE) -o $@ $< $(BUILD)/libnuanxin-subscriber.a -lzmq -lprotobuf-c -lsqlite3
+	$(call say,LINK,$@)$(COMPILE) -Icommon/subscriber -o $@ $< $(AGENCY_LIB) -lzmq -lprotobuf-c -lsqlite3
 
 # The tests of json and of the checks on messages have a contract of their own, with every kind of field and rule.
 TESTGEN  := $(BUILD)/tests/gen

@@ -4,7 +4,8 @@
  * cursor, connects again when an edge is silent, and reads the present state when the log keeps nothing that old any more.
  *
  * This file and its .c need nothing of Nuanxin but the messages of proto/: link with libnuanxin-subscriber.a, libzmq and
- * libprotobuf-c. A subscriber belongs to one thread at a time. deploy/subscribers/subscriber.c is a complete program.
+ * libprotobuf-c (`make install` puts them in place, and proto/, which says what an event's data are). A subscriber belongs
+ * to one thread at a time. deploy/subscribers/subscriber.c is a complete program.
  */
 #pragma once
 

@@ -6,8 +6,9 @@
  *   subscriber ENDPOINT[,ENDPOINT…] EDGE_PUBLIC_KEY KEY_FILE DATABASE [TYPE …]
  *
  * KEY_FILE: python3 -c 'import zmq; print(*(k.decode() for k in zmq.curve_keypair()), sep="\n")' >agency.key
- * Its first line, the public key, is what the association registers. Link as common/subscriber/subscriber.h says. */
-#include "common/subscriber/subscriber.h"
+ * Its first line, the public key, is what the association registers. Build (common/subscriber is the library):
+ *   cc -I/usr/local/include/nuanxin subscriber.c -lnuanxin-subscriber -lzmq -lprotobuf-c -lsqlite3 -o subscriber */
+#include "subscriber.h"
 #include <sqlite3.h>
 #include <stdio.h>
 

@@ -148,11 +148,13 @@ static bool is_empty(ProtobufCBinaryData events)
         return events.len == 0 || str_is(str_bytes(events.data, events.len), "[]");
 }
 
-static void on_events(struct fetch *f, const FetchEventsResponse *events)
+/* waited: as long as it was to. A stream that answers at once, again and again, is not asked so. */
+static void on_events(struct fetch *f, const FetchEventsResponse *events, bool waited)
 {
         Batch batch = NUANXIN__STREAM__V1__BATCH__INIT;
         int64_t left_us = f->until_us - clock_monotonic_us();
-        if (is_empty(events->events) && left_us > 0) {
+        bool moved = strcmp(f->cursor, events->cursor) != 0;
+        if (is_empty(events->events) && left_us > 0 && (moved || waited)) {
                 f->cursor = arena_strdup(f->arena, events->cursor); /* it has come further, though nothing was for it */
                 ask(f);
                 return;
@@ -193,7 +195,7 @@ static void on_answer(void *arg, const struct rpc_result *result)
         else if (f->asked.snapshot)
                 on_page(f, (const FetchSnapshotResponse *)message);
         else
-                on_events(f, (const FetchEventsResponse *)message);
+                on_events(f, (const FetchEventsResponse *)message, result->timing.total_us > CLOCK_SECOND_US / 10);
 }
 
 /* --- asking the stream --------------------------------------------------------------------------------------------------- */
@@ -270,22 +272,11 @@ static int admit(struct edge *e, const struct agency *agency, struct grammar_ref
         return -EAGAIN;
 }
 
-/* name: "AGENCY/KEY". */
-static void on_fetch(struct edge *e, uint64_t connection, const char *name, struct arena **arena, const struct grammar_fetch *asked,
-                     int wrong, struct grammar_refusal *refusal)
-{
-        struct str key = str_of(name), id = str_cut(&key, '/');
-        struct agency *agency = agencies_get(e->agencies, id);
-        if (!agency_joined_by(agency, connection)) {
-                bus_door_cut(e->door, connection);
-        } else if (wrong < 0 || admit(e, agency, refusal) < 0) {
-                say_refused(agency, refusal);
-                send_refusal(e, connection, asked, refusal);
-        } else {
-                fetch_start(e, agency, connection, key.p, TAKE(*arena), asked);
-        }
-}
+static const struct grammar_refusal key_revoked = {.problem = NUANXIN__PROBLEM__PROBLEM_AGENCY_KEY_REVOKED};
+static const struct grammar_refusal id_chosen = {.problem = NUANXIN__PROBLEM__PROBLEM_MALFORMED_REQUEST,
+                                                 .args = {"Leave ZMQ_ROUTING_ID as it is."}};
 
+/* name: "AGENCY/KEY". */
 void fetches_message(struct edge *e, uint64_t connection, const char *name, const struct str *parts, size_t n)
 {
         _cleanup_(arena_freep) struct arena *arena = arena_new(2048);
@@ -293,14 +284,20 @@ void fetches_message(struct edge *e, uint64_t connection, const char *name, cons
         struct grammar_refusal refusal;
         metric_add(e->count.fetches, 1);
         int r = grammar_read(arena, parts, n, &asked, &refusal);
-        if (name && name[0]) {
-                on_fetch(e, connection, name, &arena, &asked, r, &refusal);
+        if (!name || !name[0]) {
+                send_refusal(e, connection, &asked, name ? &key_revoked : &id_chosen);
                 return;
         }
-        refusal = name ? (struct grammar_refusal){.problem = NUANXIN__PROBLEM__PROBLEM_AGENCY_KEY_REVOKED} :
-                         (struct grammar_refusal){.problem = NUANXIN__PROBLEM__PROBLEM_MALFORMED_REQUEST,
-                                                  .args = {"Leave ZMQ_ROUTING_ID as it is."}};
-        send_refusal(e, connection, &asked, &refusal);
+        struct str key = str_of(name), id = str_cut(&key, '/');
+        struct agency *agency = agencies_get(e->agencies, id);
+        if (!agency_joined_by(agency, connection)) {
+                bus_door_cut(e->door, connection);
+        } else if (r < 0 || admit(e, agency, &refusal) < 0) {
+                say_refused(agency, &refusal);
+                send_refusal(e, connection, &asked, &refusal);
+        } else {
+                fetch_start(e, agency, connection, key.p, TAKE(arena), &asked);
+        }
 }
 
 void fetches_gone(struct edge *e, uint64_t connection)

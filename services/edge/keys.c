@@ -61,11 +61,15 @@ static void on_list(void *arg, const struct rpc_result *result)
         }
         const ListEdgeKeysResponse *list = (const ListEdgeKeysResponse *)message;
         k->missed = false;
-        if (!k->known || list->revision != k->revision)
+        bool changed = !k->known || list->revision != k->revision;
+        if (changed)
                 let_in(k, list);
         k->known = true;
         k->revision = list->revision;
-        ask(k);
+        if (changed || result->timing.total_us > TRY_AGAIN_US)
+                ask(k);
+        else
+                loop_timer_set(k->timer, TRY_AGAIN_US); /* it did not wait: it is not asked again and again */
 }
 
 static void ask(void *arg)

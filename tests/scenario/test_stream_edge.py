@@ -19,9 +19,10 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from support import npm  # noqa: E402
 from support.agencies import Agency, call, taken_in  # noqa: E402
 from support.oracle import Profile, contract  # noqa: E402
+from support.people import person  # noqa: E402
 from support.stack import ROOT, Stack  # noqa: E402
 from support.story import expect, main, story, wait_until  # noqa: E402
-from support.world import rfc3339  # noqa: E402
+from support.world import make_members, rfc3339  # noqa: E402
 
 MIB = 1 << 20
 MOST_KB = 128 * 1024  # more than it needs, less than what is thrown at it
@@ -527,7 +528,12 @@ def subscriber_node(s):
 @story("who comes too late for the log gets the present state, page by page, and then the log: by hand, and by the subscribers themselves")
 def late(_):
     with World(stream_options=["--keep-mib=1"]) as s:
-        wait_until("the log has given up its oldest", lambda: int(call(s, "GetLog")["oldest"]) > 20000, 60)
+        def oldest():
+            """Where the log begins, once it has cut all that is too much."""
+            taken_in(s)
+            return wait_until("the log is small", lambda: (n := call(s, "GetLog")) and int(n["bytes"]) <= MIB and int(n["oldest"]), 60)
+
+        began = oldest()
         epoch = s.all(cursor="snapshot")[0].split(":")[0]
         codes = {code for (code,) in s.rows("membership", "SELECT code FROM organization")}
         changed = "nuanxin.membership.v1.OrganizationChanged"
@@ -538,13 +544,15 @@ def late(_):
         with s.guest() as g:
             g.refused("cursor-gone", 410, cursor=f"{epoch}:1")
             g.refused("cursor-gone", 410, cursor="snapshot:nonsense")
-            pages, cursor, events = 0, "snapshot", []
-            while cursor.startswith("snapshot"):
-                b = g.batch(packed=True, cursor=cursor, max=1000, types=[changed])
-                cursor, pages = b["cursor"], pages + 1
-                events += b["events"]
+            b = g.batch(packed=True, cursor="snapshot", max=1000, types=[changed])
+            pages, events = 1, b["events"]
+            make_members(s, s.token, [person(i, "430102") for i in range(3000)])
+            assert oldest() > began + 1000, "the log has not cut anything meanwhile"
+            while b["cursor"].startswith("snapshot"):
+                b = g.batch(packed=True, cursor=b["cursor"], max=1000, types=[changed])
+                pages, events = pages + 1, events + b["events"]
             assert pages > 20, f"{pages} pages"
-            events += s.all(cursor=cursor, types=[changed])[1]
+            events += s.all(cursor=b["cursor"], types=[changed])[1]
             assert knows([(0, e["type"], e["subject"]) for e in events]), f"{len(events)} events"
         runs = programs(s, "subscriber", "subscriber.py", *([] if npm.missing() else ["subscriber.js"]))
         for run in runs:
