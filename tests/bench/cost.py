@@ -10,7 +10,9 @@ import os
 import random
 import time
 
-from bench import parts, processes
+from bench import parts, processes, streams
+from support.agencies import Agency, taken_in
+from support.oracle import Profile
 from support.people import person
 from support.story import wait_until
 from support.world import make_activity
@@ -20,6 +22,7 @@ costs = []  # a row a load and pace
 growth = []  # bytes a row of each table, by engine
 ACCOUNTS = 40  # that sign in with a password: each may do so 20 times at once
 IMPORTED = 20000
+EVENTS = 500  # that an agency fetches at once
 
 
 def followed(s):
@@ -162,6 +165,23 @@ class Loads:
 LOADS = ("member_read", "organization_page", "counts_read", "checkin", "registration", "exchange", "login")
 
 
+def agencies_read(s):
+    """Four agencies, each under terms of its own, read the log from its beginning over ZeroMQ, over and over."""
+    reader, head = streams.built("stream_agencies"), taken_in(s, 300)
+    types = ["nuanxin.membership.v1.*", "nuanxin.activity.v1.*"]
+    agencies = [Agency(s, Profile(f"reader-{i}", types=types, statutory=["oversight"], organizations=["43"], privacy="personal" if i % 2 else "",
+                                  withheld=["nuanxin.activity.v1.CheckinRecorded.way"] if i > 1 else [])) for i in range(4)]
+    keys = "".join(" ".join(a.curve) + "\n" for a in agencies)
+
+    def load():
+        began, n = time.monotonic(), 0
+        while time.monotonic() < began + parts.SECONDS:
+            n += sum(streams.said([reader, "catchup", s.edge_endpoint, s.edge_key, "json", str(EVENTS), str(head)], keys)["each"])
+        return {"rate": n / EVENTS / (time.monotonic() - began), "done": n / EVENTS}
+
+    return load
+
+
 def part_cost():
     for engine in ENGINES:
         measure_all(engine)
@@ -191,6 +211,7 @@ def measure_all(engine):
                 row = measure(s, lambda: parts.wrk(s.port, path, parts.SECONDS * (3 if name == "login" else 1), order, connections, rate), unloaded)
                 rate = row["rate"] / 2
                 note(name, pace, row)
+        note("agency_fetch", "most", measure(s, agencies_read(s), unloaded))
         sizes = {f"{service}.{t}": {"rows": n, "bytes": size / n} for service in processes.SERVICES
                  for t, (n, size) in processes.tables(s, service).items() if n >= 1000}
         redis, connections = processes.redis_info(s), processes.connections(s)
