@@ -9,7 +9,8 @@
  *
  * A check-in is its attendance, stored answer, audit row and event, and per group what the counts come to: a row for
  * each activity and for each organisation up the tree, and the cursor. A member is its row, its sealed row and its
- * event. An event of the log is its row, and per group the log's end and the cursor. Organisations come all in one transaction, 31,691 of them in a fresh store each time, with their events.
+ * event. An event of the log is its row, and per group the log's end and the cursor. Organisations come all in one
+ * transaction, 31,691 of them in a fresh store each time, with their events.
  */
 #include "common/base/clock.h"
 #include "common/base/id.h"
