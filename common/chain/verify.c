@@ -123,7 +123,8 @@ static void meet_notice(struct chain_check *c, const struct chain_row *row)
                 n++;
         if (n && c->notices[n - 1] == row->seq && !row->is_notice)
                 tell(c, CHAIN_ERASED, row->seq, row->seq, row->seq);
-        memmove(c->notices, c->notices + n, (c->n_notices - n) * sizeof(c->notices[0]));
+        if (n)
+                memmove(c->notices, c->notices + n, (c->n_notices - n) * sizeof(c->notices[0]));
         c->n_notices -= n;
 }
 

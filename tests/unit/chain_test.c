@@ -20,7 +20,7 @@
 
 struct row {
         int64_t seq, event_seq, erased_by;
-        char event[24], salt[CHAIN_SALT_SIZE];
+        char event[32], salt[CHAIN_SALT_SIZE];
         unsigned char leaf[CHAIN_SIZE], head[CHAIN_SIZE];
         bool is_notice, misfiled;
 };
