@@ -11,7 +11,7 @@
 
 #include "services/stream/agencies.h"
 #include "services/stream/state.h"
-#include "services/stream/webhook_look.h"
+#include "services/stream/webhook_figures.h"
 
 #include "common/base/log.h"
 #include "common/contract/contract.h"
@@ -28,23 +28,6 @@
 #define AGAIN_US    (CLOCK_SECOND_US / 2)   /* after a job that failed */
 #define REMEMBER_US (10 * CLOCK_SECOND_US)  /* how often it is written down that there was nothing for it */
 #define GRACE_US    (5 * CLOCK_SECOND_US)   /* for what is under way when this instance ends or leads no longer */
-#define BEHIND_US   CLOCK_HOUR_US           /* what is said in the log too */
-
-static const struct metric_family attempts_family = {
-        "nuanxin_webhook_attempts_total", "Requests sent to webhooks, and events that never can be, by outcome.", METRIC_COUNTER};
-static const struct metric_family took_family = {
-        "nuanxin_webhook_attempt_seconds", "Time until a webhook answered, or did not.", METRIC_HISTOGRAM};
-static const struct metric_family under_way_family = {
-        "nuanxin_webhook_under_way", "Requests to webhooks under way.", METRIC_GAUGE};
-static const struct metric_family endpoints_family = {
-        "nuanxin_webhook_endpoints", "Webhook endpoints, by state.", METRIC_GAUGE};
-static const struct metric_family behind_family = {
-        "nuanxin_webhook_behind", "Events in the log after an endpoint's position.", METRIC_GAUGE};
-static const struct metric_family behind_seconds_family = {
-        "nuanxin_webhook_behind_seconds",
-        "Age of the first event in the log after an endpoint's position; alert on it.", METRIC_GAUGE};
-static const struct metric_family failures_family = {
-        "nuanxin_webhook_failures_total", "Jobs of the webhook worker that failed and were tried again.", METRIC_COUNTER};
 
 enum hook_state {
         HOOK_IDLE,     /* until news, or its time */
@@ -91,7 +74,7 @@ struct webhook_worker {
         struct survey surveys[2]; /* the newest, and the one before or under way */
         unsigned newest;
         struct job survey_job;
-        struct metric *outcomes[5], *dead, *took, *under_way, *by_state[4], *failures;
+        struct webhook_figures figures;
 };
 
 static void consider(struct hook *h);
@@ -154,7 +137,7 @@ static void on_settled(void *arg, int result)
         bool sent = h->look.result == LOOK_SEND;
         if (result != 0) {
                 bool passes = result == STORE_E_RETRY || result == STORE_E_UNAVAILABLE || result == -EAGAIN;
-                metric_add(w->failures, 1);
+                metric_add(w->figures.failures, 1);
                 if (!passes)
                         log_error("what came of a delivery cannot be written down", "endpoint=%s error=%d", h->id, result);
                 hook_go(h, HOOK_WAITING);
@@ -164,11 +147,11 @@ static void on_settled(void *arg, int result)
         }
         if (sent) {
                 rpc_worker_release(w->host);
-                metric_add(w->outcomes[h->settle.outcome], 1);
+                metric_add(w->figures.outcomes[h->settle.outcome], 1);
         }
         if (sent && h->settle.outcome == WEBHOOK_DONE && h->look.attempt.kind == WEBHOOK_DELIVERY)
                 agencies_count_sent(w->agencies, rpc_worker_metrics(w->host), "webhook", 1);
-        metric_add(w->dead, h->look.result == LOOK_DEAD);
+        metric_add(w->figures.dead, h->look.result == LOOK_DEAD);
         say(h);
         rest(h, true, sent && h->look.attempt.kind == WEBHOOK_DELIVERY ? h->look.spacing_us : 0);
 }
@@ -202,8 +185,8 @@ static void on_answer(void *arg, const struct outbound_result *result)
         a->retry_after_us = outbound_retry_after_us(result->fields[0], utc_now(w));
         a->allowed_origin = arena_strdup(h->look.arena, result->fields[1]);
         a->allowed_rate = arena_strdup(h->look.arena, result->fields[2]);
-        metric_add(w->under_way, -1);
-        metric_observe(w->took, a->took_us);
+        metric_add(w->figures.under_way, -1);
+        metric_observe(w->figures.took, a->took_us);
         settle(h);
 }
 
@@ -221,14 +204,14 @@ static void send_request(struct hook *h)
         hook_go(h, HOOK_SENDING);
         h->look.attempt.began_us = utc_now(w);
         rpc_worker_hold(w->host);
-        metric_add(w->under_way, 1);
+        metric_add(w->figures.under_way, 1);
         h->sending = outbound_send(w->outbound, &request, on_answer, h);
 }
 
 static void give_up_sending(struct hook *h)
 {
         outbound_cancel(TAKE(h->sending));
-        metric_add(h->worker->under_way, -1);
+        metric_add(h->worker->figures.under_way, -1);
         rpc_worker_release(h->worker->host);
         hook_go(h, HOOK_IDLE);
 }
@@ -301,7 +284,7 @@ static void on_looked(void *arg, int result)
                 go_on(h);
                 return;
         }
-        metric_add(w->failures, result != 0);
+        metric_add(w->figures.failures, result != 0);
         if (result != 0 && result != STORE_E_RETRY && result != STORE_E_UNAVAILABLE)
                 log_error("what is next for an endpoint cannot be found", "endpoint=%s error=%d", h->id, result);
         rest(h, true, AGAIN_US);
@@ -354,51 +337,6 @@ static struct survey *other(struct webhook_worker *w)
         return &w->surveys[!w->newest];
 }
 
-static void show(struct webhook_worker *w, const struct endpoint_standing *item, int64_t behind, int64_t since_us)
-{
-        struct metric_registry *metrics = rpc_worker_metrics(w->host);
-        int64_t age_us = since_us ? utc_now(w) - since_us : 0;
-        metric_set(metric_new(metrics, &behind_family, "agency=\"%s\",endpoint=\"%s\"", item->agency, item->id), behind);
-        metric_set(metric_new(metrics, &behind_seconds_family, "agency=\"%s\",endpoint=\"%s\"", item->agency, item->id),
-                   age_us > 0 ? age_us / CLOCK_SECOND_US : 0);
-}
-
-/* What this instance shows while it does not lead: nothing, since another shows it. */
-static void show_none(struct webhook_worker *w)
-{
-        for (size_t i = 0; i < newest(w)->n; i++)
-                show(w, &newest(w)->items[i], 0, 0);
-        for (int state = WEBHOOK_ACTIVE; state <= WEBHOOK_DISABLED; state++)
-                metric_set(w->by_state[state], 0);
-        newest(w)->n = 0;
-}
-
-/* Both lists are in rising order of their ids. */
-static void show_all(struct webhook_worker *w)
-{
-        const struct survey *before = other(w), *now = newest(w);
-        int64_t by_state[4] = {0};
-        size_t k = 0;
-        for (size_t i = 0; i < now->n; i++) {
-                struct endpoint_standing *item = &now->items[i];
-                while (k < before->n && strcmp(before->items[k].id, item->id) < 0)
-                        show(w, &before->items[k++], 0, 0); /* deleted */
-                bool knew = k < before->n && strcmp(before->items[k].id, item->id) == 0;
-                bool said = knew && before->items[k].said;
-                k += knew;
-                item->said = item->since_us && utc_now(w) - item->since_us > BEHIND_US;
-                if (item->said && !said)
-                        log_warn("an endpoint falls behind", "endpoint=%s agency=%s events=%lld", item->id, item->agency,
-                                 (long long)item->behind);
-                show(w, item, item->behind, item->since_us);
-                by_state[item->state]++;
-        }
-        while (k < before->n)
-                show(w, &before->items[k++], 0, 0);
-        for (int state = WEBHOOK_ACTIVE; state <= WEBHOOK_DISABLED; state++)
-                metric_set(w->by_state[state], by_state[state]);
-}
-
 static struct hook *hook_new(struct webhook_worker *w, const char *id)
 {
         struct hook *h = mem_zalloc(sizeof(*h));
@@ -439,7 +377,7 @@ static void on_surveyed(void *arg, int result)
         if (!w->runs)
                 return;
         if (result != 0) {
-                metric_add(w->failures, 1);
+                metric_add(w->figures.failures, 1);
                 w->survey_at_us = clock_monotonic_us() + AGAIN_US;
                 arm(w, AGAIN_US);
                 return;
@@ -447,7 +385,7 @@ static void on_surveyed(void *arg, int result)
         w->newest = !w->newest;
         for (size_t i = 0; i < newest(w)->n_agencies; i++)
                 position_note(w->agencies, newest(w)->agencies[i].agency, "webhook", newest(w)->agencies[i].position, true, utc_now(w));
-        show_all(w);
+        webhook_figures_show(&w->figures, other(w), newest(w), utc_now(w));
         attend(w);
 }
 
@@ -503,12 +441,7 @@ static void on_grace(void *arg)
 
 static void *worker_make(struct rpc_worker *host, void *state)
 {
-        static const char *const outcomes[] = {[WEBHOOK_DONE] = "done", [WEBHOOK_RETRY] = "retry", [WEBHOOK_ENDED] = "ended",
-                                               [WEBHOOK_GONE] = "gone", [WEBHOOK_PASSED] = "passed"};
-        static const char *const states[] = {[WEBHOOK_ACTIVE] = "active", [WEBHOOK_PAUSED] = "paused",
-                                             [WEBHOOK_DISABLED] = "disabled"};
         struct webhook_worker *w = mem_zalloc(sizeof(*w));
-        struct metric_registry *metrics = rpc_worker_metrics(host);
         w->host = host;
         w->agencies = ((struct stream_state *)state)->agencies;
         w->options = &((struct stream_state *)state)->options->webhook;
@@ -528,14 +461,7 @@ static void *worker_make(struct rpc_worker *host, void *state)
         w->timer_at_us = INT64_MAX;
         for (size_t i = 0; i < ARRAY_LEN(w->surveys); i++)
                 w->surveys[i].arena = arena_new(4096);
-        for (size_t i = 0; i < ARRAY_LEN(outcomes); i++)
-                w->outcomes[i] = metric_new(metrics, &attempts_family, "outcome=\"%s\"", outcomes[i]);
-        w->dead = metric_new(metrics, &attempts_family, "outcome=\"dead\"");
-        for (int i = WEBHOOK_ACTIVE; i <= WEBHOOK_DISABLED; i++)
-                w->by_state[i] = metric_new(metrics, &endpoints_family, "state=\"%s\"", states[i]);
-        w->took = metric_new(metrics, &took_family, "%s", "");
-        w->under_way = metric_new(metrics, &under_way_family, "%s", "");
-        w->failures = metric_new(metrics, &failures_family, "%s", "");
+        webhook_figures_init(&w->figures, rpc_worker_metrics(host));
         return w;
 }
 
@@ -553,7 +479,7 @@ static void worker_stop(void *arg)
 {
         struct webhook_worker *w = arg;
         w->runs = false;
-        show_none(w);
+        webhook_figures_hide(&w->figures, newest(w));
         loop_timer_set(w->grace, GRACE_US);
 }
 
