@@ -20,6 +20,7 @@
 #define PULL_LIMIT    1000
 #define PULL_WAIT_MS  10000
 #define PULL_DEADLINE (20 * CLOCK_SECOND_US)
+#define ANSWER_KEPT   65536
 #define REST_LEAST    (CLOCK_SECOND_US / 10)
 #define REST_SHORT    (CLOCK_SECOND_US / 2) /* others were in the way, or the store away */
 #define REST_MOST     (10 * CLOCK_SECOND_US)
@@ -368,6 +369,8 @@ static void on_pulled(void *arg, const struct rpc_result *result)
                         rest(f, REST_MOST, "a consumer could not pull its events", result->error ? result->error : (int)result->problem);
                 return;
         }
+        if (f->ahead.answer.cap > ANSWER_KEPT && result->payload.n <= ANSWER_KEPT)
+                buf_done(&f->ahead.answer); /* the large ones are over */
         f->ahead.answer.n = 0;
         buf_add_str(&f->ahead.answer, result->payload);
         f->ahead.there = true;

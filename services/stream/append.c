@@ -4,11 +4,15 @@
  */
 #include "services/stream/append.h"
 
+#include "common/rpc/server.h"
 #include "services/stream/checkpoint.h"
 #include "services/stream/keep.h"
 #include "services/stream/store.h"
 
 #include <stdio.h>
+
+static const struct metric_family latest_family = {
+        "nuanxin_log_latest", "Newest sequence of the log, as this instance took it in.", METRIC_GAUGE};
 
 static struct str pack(struct rpc_call *call, const struct log_new *e, int64_t seq)
 {
@@ -82,5 +86,6 @@ int log_append(struct rpc_call *call, const struct log_new *events, size_t n, in
                 r = checkpoint_ask(call);
         if (r == 0)
                 r = keep_ask(call, bytes_before, end.bytes);
+        metric_set(metric_new(rpc_metrics(call), &latest_family, "%s", ""), end.seq);
         return r == 0 ? rpc_news(call, end.seq) : r;
 }

@@ -30,6 +30,9 @@ int checkpoint_ask(struct rpc_call *call)
 static const struct metric_family unwritten_family = {
         "nuanxin_log_unsigned_total", "Times that checkpoints of the log could not be written.", METRIC_COUNTER};
 
+static const struct metric_family signed_family = {
+        "nuanxin_log_signed", "Newest sequence of the log that this instance has signed a checkpoint of.", METRIC_GAUGE};
+
 static void add_line(struct rpc_call *call, struct buf *lines, enum checkpoint_kind kind, const struct log_end *end, int64_t seq,
                      const unsigned char head[CHAIN_SIZE])
 {
@@ -106,6 +109,8 @@ int checkpoint_now(struct rpc_call *call, struct log_mark *mark)
                 r = add_news(call, &lines, &end, mark);
         if (r == 0)
                 r = append(call, buf_str(&lines));
+        if (r == 0)
+                metric_set(metric_new(rpc_metrics(call), &signed_family, "%s", ""), mark->checkpoint);
         buf_done(&lines);
         return r;
 }

@@ -228,6 +228,9 @@ def unsigned(s):
         wait_until("it is counted", lambda: sum(s.metric(f"stream-{n + 1}", "nuanxin_log_unsigned_total")
                                                 for n in range(SEVERAL.get("stream", 1))) > 0, 10)
         expect("signed", int(log(s)["checkpoint"]), kept)
+        figures = [(s.metric(f"stream-{n + 1}", "nuanxin_log_latest"), s.metric(f"stream-{n + 1}", "nuanxin_log_signed"))
+                   for n in range(SEVERAL.get("stream", 1))]
+        assert any(came == latest and done < latest for came, done in figures), figures
     finally:
         os.unlink(folder)
         os.rename(folder + ".away", folder)
