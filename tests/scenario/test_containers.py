@@ -21,6 +21,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from support.hosts import enter_namespaces  # noqa: E402
 from support.pods import NET, USER, Engine  # noqa: E402
 from support.postgres import PASSWORD, ROLE, Postgres  # noqa: E402
+from support.reading import fetch_at_edge  # noqa: E402
 from support.stack import BIN, ROOT  # noqa: E402
 from support.story import expect, main, story, wait_until  # noqa: E402
 
@@ -236,16 +237,8 @@ def streams(call, endpoint, server_key):
     call("CreateAgencyKey", {"agency": "insurer", "publicKey": public.decode()})
 
     def fetched():
-        with zmq.Context() as context, context.socket(zmq.DEALER) as s:
-            s.linger, s.rcvtimeo = 0, 5000
-            s.curve_publickey, s.curve_secretkey, s.curve_serverkey = public, secret, server_key
-            s.connect(endpoint)
-            s.send_multipart([b"FETCH", b'{"wait": 3}'])
-            try:
-                kind, answer = s.recv_multipart()
-            except zmq.Again:
-                return None
-            return [e["subject"] for e in json.loads(answer).get("events", [])] if kind == b"BATCH" else None
+        kind, answer = fetch_at_edge(endpoint, server_key, public, secret, 5, wait=3) or ("nothing", None)
+        return [e["subject"] for e in answer.get("events", [])] if kind == "BATCH" else None
 
     expect("what it gets", wait_until("the edge lets it in", fetched, 30), ["43"])
 

@@ -6,6 +6,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from support.people import csv_of, person  # noqa: E402
+from support.reading import fetch_at_edge, key_of  # noqa: E402
 from support.stack import Stack  # noqa: E402
 from support.story import expect, main, story, wait_until  # noqa: E402
 from support.world import make_activity, make_members  # noqa: E402
@@ -70,6 +71,32 @@ def again(s):
     wait_until("one attended", lambda: s.call("GET", f"/v1/activities/{activity['id']}", token=s.api_key).ok()["counts"]["attended"] == 1, 5)
 
 
+@story("another agency reads what happened, by HTTP and by ZeroMQ: of people only those who consent to its purpose")
+def agency(s):
+    admin, types = s.login("admin"), "nuanxin.activity.v1.CheckinRecorded"
+    members = make_members(s, admin, [person(i, "430102001001") for i in (200, 201)])
+    s.call("POST", f"/v1/members/{members[0]['id']}/consents", {"purpose": "accident-insurance", "version": "2026-01"}, token=admin).ok()
+    activity = make_activity(s, admin, organization="430102", mode="ONLINE")
+    for m in reversed(members):
+        s.call("POST", f"/v1/activities/{activity['id']}/checkins", {"online": m["id"]}, token=s.api_key).ok()
+    insurer = s.credentials["agency"]
+    ways = {"HTTP": lambda at: s.call("GET", f"/v1/events?cursor={at}&types={types}&wait=1", token=key_of(s)).ok(),
+            "ZeroMQ": lambda at: fetch_at_edge(s.edge_endpoint, s.edge_key, insurer["public"], insurer["secret"], cursor=at, types=[types], wait=1)[1]}
+    for way, fetch in ways.items():
+        cursor, seen = "", []
+
+        def reads():
+            nonlocal cursor
+            batch = fetch(cursor)
+            cursor = batch["cursor"]
+            seen.extend(e["data"]["member"] for e in batch.get("events", []))
+            return seen
+
+        wait_until(f"the check-in is read by {way}", reads, 20)
+        expect("of whom", seen, [members[0]["id"]])
+    s.cli("stream", "verify")
+
+
 @story("bad input is answered with a pointer for each violation, in the reader's language")
 def bad_input(s):
     admin = s.login("admin")
@@ -83,7 +110,7 @@ def bad_input(s):
 @story("the operator's command sees the instances, and who did what")
 def operator(s):
     status = s.cli("status").stdout
-    for name in ("membership-1", "activity-1"):
+    for name in ("membership-1", "activity-1", "stream-1"):
         assert name in status, status
     assert "CreateAccount" in s.cli("audit").stdout
 
