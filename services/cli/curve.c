@@ -212,7 +212,7 @@ static int role_make(struct cli *cli, const char *role)
 static int run_make(struct cli *cli, const struct command *command, const char *const *operands, size_t n_operands)
 {
         const char *roles[ROLES_MAX];
-        bool fresh[ROLES_MAX] = {false};
+        bool fresh[ROLES_MAX] = {false}, changed[ROLES_MAX] = {false};
         size_t n = all_roles(roles), made = 0;
         (void)command, (void)operands, (void)n_operands;
         int r = folder_make(folder_of(cli));
@@ -224,8 +224,10 @@ static int run_make(struct cli *cli, const struct command *command, const char *
                 }
         for (size_t i = 0; i < n && r == 0; i++)
                 for (size_t k = 0; k < n && r == 0; k++)
-                        if (usually_calls(roles[i], roles[k]) && (fresh[i] || fresh[k]))
+                        if (usually_calls(roles[i], roles[k]) && (fresh[i] || fresh[k])) {
+                                changed[i] = changed[k] = true;
                                 r = let_in(cli, roles[i], roles[k]);
+                        }
         if (r)
                 return r;
         if (cli->json)
@@ -233,7 +235,7 @@ static int run_make(struct cli *cli, const struct command *command, const char *
         else
                 printf("%s: %zu roles made, %zu were there\n", folder_of(cli), made, n - made);
         for (size_t i = 0; i < n; i++)
-                if (fresh[i])
+                if (changed[i])
                         say_copy(cli, roles[i]);
         return 0;
 }

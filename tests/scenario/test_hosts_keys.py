@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who may call whom between hosts: by configured keys, whatever Redis says. Real processes on addresses of their own."""
 import contextlib
+import glob
 import os
 import shutil
 import socket
@@ -184,9 +185,37 @@ def rotation(s):
 
 
 
+@story("a service that is new, and a door: their keys are made beside those that are there, and every folder that changed is named")
+def new_role(s):
+    at = os.path.join(s.folder, "other-curve")
+    make = lambda: s.cli("--curve", at, "keys", "curve", "make").stdout
+    make()
+    kept = public_in(at, "membership")
+    for role in ("stream", "edge"):
+        shutil.rmtree(os.path.join(at, role))
+        for path in glob.glob(os.path.join(at, "*", "*", role + ".pub")):
+            os.unlink(path)
+    said = make()
+    assert said.startswith(f"{at}: 2 roles made, 4 were there\n"), said
+    expect("what is to be copied", sorted(os.path.basename(line.split()[1]) for line in said.splitlines()[1:]),
+           ["activity", "edge", "gateway", "membership", "operator", "stream"])
+    expect("membership's key", public_in(at, "membership"), kept)
+    names = lambda role, which: sorted(f[:-4] for f in os.listdir(os.path.join(at, role, which)))
+    expect("whom the stream lets in", names("stream", "callers"), ["edge", "gateway", "operator"])
+    expect("whom the edge calls", (names("edge", "callers"), names("edge", "services")), ([], ["stream"]))
+    expect("whom the stream follows", names("stream", "services"), ["activity", "membership"])
+    assert "stream" in names("membership", "callers") and "stream" not in names("membership", "services")
+    expect("again", make(), f"{at}: 0 roles made, 6 were there\n")
+
+
+def public_in(folder, role):
+    with open(os.path.join(folder, role, "self.key"), "rb") as f:
+        return zmq.curve_public(f.read().strip())
+
+
 @story("in all of this nobody of ours asked for more than its role may")
 def within_roles(s):
-    for name in ("membership-1", "activity-1"):
+    for name in ("membership-1", "activity-1", "stream-1"):
         assert not s.part(name).said("role may not ask"), name
 
 
