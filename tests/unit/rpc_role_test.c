@@ -11,8 +11,8 @@
 
 typedef Nuanxin__Internal__V1__Envelope Envelope;
 
-static const char *const roles[] = {"gateway", "copy", "operator"};
-enum { GATEWAY, COPY, OPERATOR, ROLES };
+static const char *const roles[] = {"gateway", "copy", "operator", "edge"};
+enum { GATEWAY, COPY, OPERATOR, EDGE, ROLES };
 #define KIND(name) NUANXIN__INTERNAL__V1__PRINCIPAL__KIND__##name
 
 /* A service, and a caller of each role; or one without roles. */
@@ -200,16 +200,32 @@ static void test_gateway(void)
         stage_free(s);
 }
 
+/* It is what strangers reach: whoever has broken into it may fetch as agencies do, and see who may connect. */
+static void test_edge(void)
+{
+        static const int others[] = {KIND(OPERATOR), KIND(SERVICE), KIND(ANONYMOUS), KIND(ACCOUNT), KIND(MEMBER), KIND(CLIENT)};
+        struct stage *s = stage_new(true);
+        for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+                CHECK_INT(ask(s, EDGE, others[i], &internal_v1_pull_events), DENIED);
+                CHECK_INT(ask(s, EDGE, others[i], &internal_v1_get_status), DENIED);
+        }
+        CHECK_INT(refused(s), 12);
+        CHECK_INT(ask(s, EDGE, KIND(AGENCY), &internal_v1_pull_events), DENIED); /* by who it is */
+        CHECK_INT(refused(s), 12);
+        stage_free(s);
+}
+
 static void test_others(void)
 {
         struct stage *s = stage_new(true);
         CHECK_INT(ask(s, COPY, KIND(SERVICE), &internal_v1_list_audit), 0);
         CHECK_INT(ask(s, COPY, KIND(OPERATOR), &internal_v1_get_status), DENIED);
         CHECK_INT(ask(s, COPY, KIND(ACCOUNT), &internal_v1_get_status), DENIED);
-        CHECK_INT(refused(s), 2);
+        CHECK_INT(ask(s, COPY, KIND(AGENCY), &internal_v1_get_status), DENIED);
+        CHECK_INT(refused(s), 3);
         CHECK_INT(ask(s, OPERATOR, KIND(OPERATOR), &internal_v1_get_status), 0);
         CHECK_INT(ask(s, OPERATOR, KIND(SERVICE), &internal_v1_get_status), DENIED);
-        CHECK_INT(refused(s), 3);
+        CHECK_INT(refused(s), 4);
         CHECK_INT(ask(s, COPY, KIND(SERVICE), &internal_v1_pull_events), 0);
         stage_free(s);
 }
@@ -227,6 +243,7 @@ int main(void)
 {
         static const struct check_case cases[] = {
                 {"a gateway speaks for people, and as a service only where it must; never as an operator", test_gateway},
+                {"the edge speaks for agencies, and for nobody else", test_edge},
                 {"a service speaks as a service, the operator as an operator", test_others},
                 {"in a folder of their own there are no roles", test_without_roles},
         };
