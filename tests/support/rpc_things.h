@@ -48,7 +48,8 @@ struct world {
         size_t n_sent, n_got, awaited;
         bool late, drained;
         /* What the tiny service does to test code. */
-        _Atomic int runs, failures_left, unfollowed_left;
+        _Atomic int runs, failures_left, unfollowed_left, ticks;
+        _Atomic int64_t noted, waited_past;
         sem_t released; /* posted: what is "stuck" goes on, now and later */
 };
 
@@ -103,6 +104,20 @@ static inline int thing_tell(struct rpc_call *call, int64_t *ret_n)
         if (r == 0)
                 r = thing_count(call, WORLD_TALE, ret_n);
         return r == 0 ? rpc_news(call, *ret_n) : r;
+}
+
+/* What reads noted becomes a thing. */
+static inline int world_tick(struct rpc_call *call, bool *ret_wrote)
+{
+        static const char sql[] = "INSERT INTO thing (name, n) VALUES ('noted', $1) ON CONFLICT (name) DO UPDATE SET n = excluded.n";
+        struct world *w = rpc_state(call);
+        int64_t noted = w->noted, stored = 0;
+        w->ticks++;
+        int r = thing_count(call, "noted", &stored);
+        if (r != 0 || stored == noted)
+                return r;
+        *ret_wrote = true;
+        return store_exec(rpc_db(call), sql, NULL, I64(noted));
 }
 
 static inline int world_news(struct store_conn *db, int64_t *ret_position)
@@ -238,11 +253,13 @@ static inline int await(struct rpc_call *call, const Ask *ask, Told *told)
         rpc_require_nothing(call);
         if (strcmp(ask->key, "soon") == 0)
                 rpc_wait_at_most(call, 200000);
+        w->waited_past = rpc_waited_past(call);
+        int64_t until = strcmp(ask->key, "second") == 0 ? 2 : 1;
         int r = thing_count(call, ask->topic, &told->position);
-        if (r != 0 || told->position || rpc_deadline_near(call))
+        if (r != 0 || told->position >= until || rpc_deadline_near(call))
                 return r;
         if (strcmp(ask->topic, WORLD_TALE) == 0)
-                return rpc_later_news(call, 0);
+                return rpc_later_news(call, told->position);
         return rpc_later(call, 0);
 }
 
@@ -363,4 +380,5 @@ static const struct rpc_service world_service = {.name = "test",
                                                  .snapshots = world_snapshots,
                                                  .due = world_due,
                                                  .news = world_news,
+                                                 .tick = world_tick,
                                                  .organization_path = world_path};

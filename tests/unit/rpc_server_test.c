@@ -328,6 +328,26 @@ static void test_waits_for_own_news(void)
         world_wait(w);
         CHECK_INT(world_position(w, &w->got[waiting]), 1);
         CHECK_INT(w->runs, 5);
+        /* It knows past what it has waited. */
+        CHECK_INT(w->waited_past, 0);
+        waiting = world_send(w, &(struct question){.method = AWAIT, .topic = WORLD_TALE, .key = "second"});
+        world_send(w, &(struct question){.method = PUT, .key = "tell"});
+        world_wait(w);
+        CHECK_INT(world_position(w, &w->got[waiting]), 2);
+        CHECK_INT(w->waited_past, 1);
+        world_done(w);
+}
+
+/* What reads note is stored each second; without anything new nothing is written. */
+static void test_tick(void)
+{
+        struct world *w = begin();
+        w->noted = 7;
+        CHECK(world_until(w, "SELECT n FROM thing WHERE name = 'noted'", 7));
+        int ticks = w->ticks;
+        w->noted = 8;
+        CHECK(world_until(w, "SELECT n FROM thing WHERE name = 'noted'", 8));
+        CHECK(w->ticks > ticks && w->ticks < ticks + 5);
         world_done(w);
 }
 
@@ -502,6 +522,7 @@ int main(void)
                 {"a consumer of the own outbox sees each event once", test_own_consumer},
                 {"a consumer that fails tries again, and applies once", test_consumer_tries_again},
                 {"a read that waits for the service's own news is woken by nothing else", test_waits_for_own_news},
+                {"what reads noted is stored each second", test_tick},
                 {"a read waits for news at a standby too", test_standby_waits_too},
                 {"draining finishes what is in hand", test_drain},
                 {"expired answers are swept", test_expired_answers_go},

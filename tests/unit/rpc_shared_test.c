@@ -153,6 +153,21 @@ static void test_own_news_everywhere(void)
         pair_done(&p);
 }
 
+/* Whoever leads. */
+static void test_tick_everywhere(void)
+{
+        struct pair p = pair_new();
+        CHECK(world_until(p.a, "SELECT COUNT(*) FROM rpc_lease", 1));
+        for (int i = 1; i <= 2; i++) {
+                struct world *notes = i == 1 ? p.a : p.b, *other = i == 1 ? p.b : p.a;
+                other->noted = notes->noted = 10 * i; /* else they would write in turn */
+                CHECK(world_until(notes, "SELECT n FROM thing WHERE name = 'noted'", 10 * i));
+        }
+        CHECK(world_until(p.a, "SELECT COUNT(*) FROM thing", 1));
+        CHECK(p.a->ticks > 0 && p.b->ticks > 0);
+        pair_done(&p);
+}
+
 /* As another schema of the same database would, or anybody who may connect to it. */
 static void test_false_news(void)
 {
@@ -471,6 +486,7 @@ int main(void)
                 {"events have no gap, and stand in their thing's order", test_order},
                 {"news wake reads on every instance", test_news_everywhere},
                 {"a service's own news wake reads on every instance", test_own_news_everywhere},
+                {"what reads noted is stored by every instance", test_tick_everywhere},
                 {"news of what is not there wake nobody over and over", test_false_news},
                 {"a leader that ends hands over at once", test_handed_over},
                 {"a lease from before the database's clock was set back holds up nobody", test_clock_set_back},
