@@ -43,6 +43,12 @@ void mem_rest(void)
         malloc_trim(0);
 }
 
+void mem_keep(int n)
+{
+        mallopt(M_MMAP_THRESHOLD, n / 4);
+        mallopt(M_TRIM_THRESHOLD, n);
+}
+
 void mem_one_heap(void)
 {
         mallopt(M_ARENA_MAX, 1);

@@ -45,5 +45,8 @@ char *mem_strndup(const char *s, size_t n); /* adds the NUL */
 void mem_freep(void *pointer_to_pointer);
 /* Gives what is free back to the system: for a thread that has been idle for a while. */
 void mem_rest(void);
+/* For a process that makes and frees hundreds of KiB all the time: what is free is kept for the next, up to n bytes of it,
+ * until mem_rest. Else each is had from the system anew, page by page. */
+void mem_keep(int n);
 /* Before the first thread: one heap for all of them. Our threads share little, but few heaps stay small. */
 void mem_one_heap(void);

@@ -12,6 +12,8 @@ static const struct metric_family event_bytes = {"nuanxin_edge_event_bytes_total
                                                  METRIC_COUNTER};
 static const struct metric_family refusals = {"nuanxin_edge_refusals_total", "Fetches refused, by the type of problem.",
                                               METRIC_COUNTER};
+static const struct metric_family asked_again = {"nuanxin_edge_asked_again_total",
+                                                 "Fetches for which the stream was asked again, being busy or away.", METRIC_COUNTER};
 static const struct metric_family undelivered = {"nuanxin_edge_undelivered_total",
                                                  "Answers whose connection had gone or took no more.", METRIC_COUNTER};
 static const struct metric_family strangers = {"nuanxin_edge_strangers_total",
@@ -35,6 +37,7 @@ void count_init(struct edge *e)
         e->count.fetches = metric_new(r, &fetches, "%s", "");
         e->count.batches = metric_new(r, &batches, "%s", "");
         e->count.event_bytes = metric_new(r, &event_bytes, "%s", "");
+        e->count.asked_again = metric_new(r, &asked_again, "%s", "");
         e->count.undelivered = metric_new(r, &undelivered, "%s", "");
         e->count.strangers = metric_new(r, &strangers, "%s", "");
         e->count.connections = metric_new(r, &connections, "%s", "");

@@ -31,7 +31,7 @@ struct edge {
         struct edge_keys *keys;
         bool draining;
         struct {
-                struct metric *fetches, *batches, *event_bytes, *undelivered, *strangers, *cuts[BUS_DOOR_CUTS], **refusals;
+                struct metric *fetches, *batches, *event_bytes, *asked_again, *undelivered, *strangers, *cuts[BUS_DOOR_CUTS], **refusals;
                 struct metric *connections, *unspoken, *unsent_bytes, *in_flight, *keys;
         } count;
 };

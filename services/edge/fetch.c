@@ -2,10 +2,12 @@
  *
  * A fetch from its frames to its answer: read, credits, asking the stream, and asking again while there is no news and its
  * time is not over. The stream is asked to wait for a moment only, so that a fetch whose agency has gone does not hold its
- * credit for long.
+ * credit for long. A stream that is busy or away is asked again, ever more slowly, before the agency hears of it: credits
+ * bound how many fetches can wait so.
  */
 #include "services/edge/edge.h"
 
+#include "common/base/id.h"
 #include "common/base/log.h"
 #include "contract/internal_v1.h"
 
@@ -15,6 +17,9 @@
 
 #define WAIT_EACH_S     5
 #define ANSWER_WITHIN_US (10 * CLOCK_SECOND_US) /* beyond its wait */
+#define PATIENCE_US      (5 * CLOCK_SECOND_US) /* with a stream that is not there, beyond the wait */
+#define PAUSE_LEAST_US   (20 * 1000)
+#define PAUSES_MOST      5 /* it doubles so often */
 #define COME_AGAIN_MS   1000
 #define DRAINING_MS     100
 #define SAY_EVERY_US    (10 * CLOCK_SECOND_US) /* of refusals to one agency */
@@ -31,6 +36,8 @@ struct fetch {
         const char *cursor;  /* where it has come */
         int64_t until_us;
         struct rpc_pending *pending;
+        struct loop_timer *pause; /* until the stream is asked again */
+        unsigned pauses;
 };
 
 TAILQ_HEAD(fetch_list, fetch);
@@ -53,6 +60,7 @@ static void fetch_end(struct fetch *f)
         all->n--;
         f->agency->in_flight--;
         agencies_settle(e->agencies, f->agency);
+        loop_timer_free(f->pause);
         arena_free(f->arena);
         free(f);
 }
@@ -131,71 +139,110 @@ static void on_refusal(struct fetch *f, const struct rpc_result *result)
         fetch_refuse(f, &refusal);
 }
 
-static void deliver(struct fetch *f, Batch *batch, ProtobufCBinaryData events)
+static void deliver(struct fetch *f, Batch *batch, struct str events)
 {
         struct edge *e = f->edge;
         struct buf out = {0};
         batch->id = f->asked.fetch->id;
-        grammar_write_batch(&out, f->asked.form, batch, str_bytes(events.data, events.len));
+        grammar_write_batch(&out, f->asked.form, batch, events);
         metric_add(e->count.batches, 1);
-        metric_add(e->count.event_bytes, (int64_t)events.len);
+        metric_add(e->count.event_bytes, (int64_t)events.n);
         send_answer(e, f->connection, f->asked.form, GRAMMAR_BATCH, &out);
         fetch_end(f);
 }
 
-static bool is_empty(ProtobufCBinaryData events)
+static bool is_empty(struct str events)
 {
-        return events.len == 0 || str_is(str_bytes(events.data, events.len), "[]");
+        return !events.n || str_is(events, "[]");
 }
 
 /* waited: as long as it was to. A stream that answers at once, again and again, is not asked so. */
-static void on_events(struct fetch *f, const FetchEventsResponse *events, bool waited)
+static void on_batch(struct fetch *f, const FetchEventsResponse *answer, struct str events, bool waited)
 {
         Batch batch = NUANXIN__STREAM__V1__BATCH__INIT;
         int64_t left_us = f->until_us - clock_monotonic_us();
-        bool moved = strcmp(f->cursor, events->cursor) != 0;
-        if (is_empty(events->events) && left_us > 0 && (moved || waited)) {
-                f->cursor = arena_strdup(f->arena, events->cursor); /* it has come further, though nothing was for it */
+        bool moved = strcmp(f->cursor, answer->cursor) != 0;
+        if (is_empty(events) && left_us > 0 && (moved || waited)) {
+                f->cursor = arena_strdup(f->arena, answer->cursor); /* it has come further, though nothing was for it */
                 ask(f);
                 return;
         }
-        batch.cursor = events->cursor;
-        batch.from = events->from;
-        batch.through = events->through;
-        batch.head = events->head;
-        batch.signature = events->signature;
-        batch.latest = events->latest;
-        deliver(f, &batch, events->events);
+        batch.cursor = answer->cursor;
+        batch.from = answer->from;
+        batch.through = answer->through;
+        batch.head = answer->head;
+        batch.signature = answer->signature;
+        batch.latest = answer->latest;
+        deliver(f, &batch, events);
 }
 
-static void on_page(struct fetch *f, const FetchSnapshotResponse *page)
+static void on_page(struct fetch *f, const FetchSnapshotResponse *page, struct str events)
 {
         Batch batch = NUANXIN__STREAM__V1__BATCH__INIT;
         batch.cursor = page->next_page_token[0] ? grammar_page_cursor(f->arena, page->next_page_token) : page->cursor;
-        deliver(f, &batch, page->events);
+        deliver(f, &batch, events);
+}
+
+static void on_events(struct fetch *f, const struct rpc_result *result)
+{
+        struct arena *arena = f->edge->fetches->arena;
+        const struct contract_message *type =
+                f->asked.snapshot ? &stream_v1_fetch_snapshot_response_msg : &stream_v1_fetch_events_response_msg;
+        uint32_t field = protobuf_c_message_descriptor_get_field_by_name(type->pb, "events")->id;
+        ProtobufCMessage *message;
+        struct buf rest = {0};
+        struct str events;
+        int r = grammar_cut_events(result->payload, field, &rest, &events);
+        if (r == 0)
+                r = message_unpack(arena, type, rest.p, rest.n, &message);
+        buf_done(&rest);
+        if (r < 0)
+                fetch_refuse(f, &(struct grammar_refusal){.problem = NUANXIN__PROBLEM__PROBLEM_INTERNAL});
+        else if (f->asked.snapshot)
+                on_page(f, (const FetchSnapshotResponse *)message, events);
+        else
+                on_batch(f, (const FetchEventsResponse *)message, events, result->timing.total_us > CLOCK_SECOND_US / 10);
+}
+
+static void on_pause_over(void *arg)
+{
+        struct fetch *f = arg;
+        if (f->gone)
+                fetch_end(f);
+        else
+                ask(f);
+}
+
+/* Busy, or away: is there time to ask again? */
+static bool ask_again_later(struct fetch *f)
+{
+        uint32_t random;
+        int64_t pause_us = PAUSE_LEAST_US << (f->pauses < PAUSES_MOST ? f->pauses : PAUSES_MOST);
+        if (clock_monotonic_us() + pause_us > f->until_us + PATIENCE_US)
+                return false;
+        if (!f->pause)
+                f->pause = loop_timer_new(f->edge->loop, on_pause_over, f);
+        id_random(&random, sizeof(random));
+        f->pauses++;
+        loop_timer_set(f->pause, pause_us / 2 + random % pause_us);
+        return true;
 }
 
 static void on_answer(void *arg, const struct rpc_result *result)
 {
         struct fetch *f = arg;
-        struct arena *arena = f->edge->fetches->arena;
-        const struct contract_message *type =
-                f->asked.snapshot ? &stream_v1_fetch_snapshot_response_msg : &stream_v1_fetch_events_response_msg;
-        ProtobufCMessage *message;
         f->pending = NULL;
-        arena_reset(arena);
+        arena_reset(f->edge->fetches->arena);
         if (f->gone || result->error == -ECANCELED)
                 fetch_end(f);
+        else if ((result->error || result->problem == NUANXIN__PROBLEM__PROBLEM_UNAVAILABLE) && ask_again_later(f))
+                metric_add(f->edge->count.asked_again, 1);
         else if (result->error)
                 fetch_come_again(f, COME_AGAIN_MS);
         else if (result->problem != NUANXIN__PROBLEM__PROBLEM_NONE)
                 on_refusal(f, result);
-        else if (message_unpack(arena, type, result->payload.p, result->payload.n, &message) < 0)
-                fetch_refuse(f, &(struct grammar_refusal){.problem = NUANXIN__PROBLEM__PROBLEM_INTERNAL});
-        else if (f->asked.snapshot)
-                on_page(f, (const FetchSnapshotResponse *)message);
         else
-                on_events(f, (const FetchEventsResponse *)message, result->timing.total_us > CLOCK_SECOND_US / 10);
+                on_events(f, result);
 }
 
 /* --- asking the stream --------------------------------------------------------------------------------------------------- */

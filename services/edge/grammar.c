@@ -124,6 +124,70 @@ static void write_json_open(struct buf *out, const Batch *batch)
         buf_add_str(out, type->fields[type->n_fields - 1].json_key);
 }
 
+static bool take_varint(struct str *in, uint64_t *ret_value)
+{
+        uint64_t value = 0;
+        for (unsigned shift = 0; shift < 64 && in->n; shift += 7) {
+                uint8_t byte = (uint8_t)in->p[0];
+                *in = (struct str){in->p + 1, in->n - 1};
+                value |= (uint64_t)(byte & 0x7f) << shift;
+                if (byte < 0x80) {
+                        *ret_value = value;
+                        return true;
+                }
+        }
+        return false;
+}
+
+/* A field's number and kind, and the bytes of its value. */
+static bool take_field(struct str *in, uint64_t *ret_tag, struct str *ret_value)
+{
+        uint64_t n;
+        if (!take_varint(in, ret_tag))
+                return false;
+        struct str value = *in;
+        switch (*ret_tag & 7) {
+        case PROTOBUF_C_WIRE_TYPE_VARINT:
+                if (!take_varint(in, &n))
+                        return false;
+                n = value.n - in->n;
+                break;
+        case PROTOBUF_C_WIRE_TYPE_64BIT:
+                n = 8;
+                break;
+        case PROTOBUF_C_WIRE_TYPE_32BIT:
+                n = 4;
+                break;
+        case PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED:
+                if (!take_varint(&value, &n))
+                        return false;
+                break;
+        default:
+                return false;
+        }
+        if (n > value.n)
+                return false;
+        *ret_value = (struct str){value.p, (size_t)n};
+        *in = (struct str){value.p + n, value.n - (size_t)n};
+        return true;
+}
+
+int grammar_cut_events(struct str packed, uint32_t field, struct buf *rest, struct str *ret_events)
+{
+        *ret_events = (struct str){0};
+        while (packed.n) {
+                uint64_t tag;
+                struct str value, whole = packed;
+                if (!take_field(&packed, &tag, &value))
+                        return -EBADMSG;
+                if (tag == (field << 3 | PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED))
+                        *ret_events = value;
+                else
+                        buf_add(rest, whole.p, whole.n - packed.n);
+        }
+        return 0;
+}
+
 static void add_varint(struct buf *out, uint64_t value)
 {
         for (; value >= 0x80; value >>= 7)

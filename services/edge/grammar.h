@@ -44,6 +44,10 @@ size_t grammar_head(struct grammar_form form, const char *word, struct str out[2
 void grammar_write_batch(struct buf *out, struct grammar_form form, const Batch *batch, struct str events);
 void grammar_write_refusal(struct buf *out, const struct grammar_fetch *to, const struct grammar_refusal *refusal);
 
+/* The stream's answer without its events, which are large and are passed on as they are: appends the other fields to `rest`,
+ * packed as they were. -EBADMSG. */
+int grammar_cut_events(struct str packed, uint32_t field, struct buf *rest, struct str *ret_events) MUST_USE;
+
 /* Where the snapshot goes on, as a cursor. */
 #define GRAMMAR_SNAPSHOT "snapshot"
 char *grammar_page_cursor(struct arena *arena, const char *page);

@@ -19,6 +19,7 @@
 #define LOOK_US           CLOCK_SECOND_US
 #define DRAIN_LOOK_US     (20 * 1000ll)
 #define DRAIN_LONGEST_US  (5 * CLOCK_SECOND_US)
+#define KEPT_BYTES        (32 << 20) /* of memory, while there is something to do */
 #define LENT_FD           3 /* sd_listen_fds(3) */
 #define STRANGERS_SAID_US CLOCK_SECOND_US
 
@@ -28,6 +29,8 @@ struct process {
         struct loop_signal *signals[2];
         struct loop_timer *look, *drain, *watchdog;
         int64_t watchdog_us, drain_until_us, stranger_said_us;
+        int64_t fetches; /* when we last looked, */
+        bool busy;       /* and whether there were new ones then */
         char endpoint[128], public_key[CURVE_KEY_SIZE];
 };
 
@@ -127,10 +130,17 @@ static void look_for_streams(struct process *p)
                 closedir(dir);
 }
 
+/* Memory is kept for the next batch until nothing was asked for a second. */
 static void on_look(void *arg)
 {
         struct process *p = arg;
-        look_for_streams(p);
+        int64_t fetches = metric_get(p->edge->count.fetches);
+        if (p->edge->bus_folder)
+                look_for_streams(p);
+        if (p->busy && fetches == p->fetches)
+                mem_rest();
+        p->busy = fetches != p->fetches;
+        p->fetches = fetches;
         loop_timer_set(p->look, LOOK_US);
 }
 
@@ -228,6 +238,7 @@ static int run(struct process *p)
         signal(SIGPIPE, SIG_IGN);
         limit_resources(e);
         mem_one_heap();
+        mem_keep(KEPT_BYTES);
         contract_init();
         e->loop = loop_new();
         e->metrics = metric_registry_new();
@@ -243,8 +254,7 @@ static int run(struct process *p)
                 return fail("can't open the admin port; give --admin a free loopback address", e->admin, r, NULL);
         e->keys = edge_keys_new(e);
         p->look = loop_timer_new(e->loop, on_look, p);
-        if (e->bus_folder)
-                loop_timer_set(p->look, 0);
+        loop_timer_set(p->look, 0);
         if (watchdog && str_to_i64(str_of(watchdog), 1000, INT64_MAX, &p->watchdog_us) == 0) {
                 p->watchdog_us /= 2;
                 p->watchdog = loop_timer_new(e->loop, on_watchdog, p);

@@ -81,6 +81,8 @@ static const struct rpc_service stream = {
         .notes = &position_notes,
 };
 
+#define KEPT_BYTES (32 << 20) /* of memory: batches are made and sent all the time */
+
 static struct stream_options options = {.checkpoints = "var/checkpoints", .keep_days = 30, .keep_mib = 10240, .segment_mib = 64};
 
 static const struct config_option own_options[] = {
@@ -113,6 +115,7 @@ static int start(void **ret_state, const char **ret_error)
                 *ret_error = "--webhook-origin: give a name of the DNS";
                 return -EINVAL;
         }
+        mem_keep(KEPT_BYTES);
         *ret_state = stream_state_new(&options);
         return 0;
 }

@@ -44,7 +44,7 @@ def built(name, libraries=None):
 
 
 def said(command, stdin=""):
-    r = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=600)
+    r = subprocess.run(command, input=stdin, capture_output=True, text=True, errors="replace", timeout=600)
     assert r.returncode == 0, f"{' '.join(command)}: {r.stderr[-1000:]}"
     return json.loads(r.stdout.splitlines()[-1])
 

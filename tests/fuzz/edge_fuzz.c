@@ -57,6 +57,17 @@ static void answer_batch(struct arena *arena, const struct grammar_fetch *fetch,
                 check_readable(arena, fetch->form, &stream_v1_batch_msg, buf_str(out));
 }
 
+/* The same bytes as an answer of the stream's. */
+static void check_cut(struct str packed)
+{
+        struct buf rest = {0};
+        struct str events;
+        if (grammar_cut_events(packed, 1, &rest, &events) == 0 &&
+            (rest.n + events.n > packed.n || (events.n && (events.p < packed.p || events.p + events.n > packed.p + packed.n))))
+                abort();
+        buf_done(&rest);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -66,6 +77,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         struct grammar_refusal refusal = {0};
         struct buf out = {0};
         size_t n = cut(data, size, parts);
+        for (size_t i = 0; i < n; i++)
+                check_cut(parts[i]);
         int r = grammar_read(arena, parts, n, &fetch, &refusal);
         if (!fetch.fetch || (r != 0 && (r != -EBADMSG || refusal.problem == NUANXIN__PROBLEM__PROBLEM_NONE)))
                 abort();

@@ -196,6 +196,37 @@ static void packed_batches_hold_the_streams_packed_events(void)
         buf_done(&out);
 }
 
+static void an_answer_is_taken_apart_without_copying_its_events(void)
+{
+        FetchEventsResponse answer = NUANXIN__STREAM__V1__FETCH_EVENTS_RESPONSE__INIT;
+        struct buf packed = {0}, rest = {0};
+        struct str events;
+        ProtobufCMessage *message = NULL;
+        char body[70000];
+        memset(body, 'e', sizeof(body));
+        answer.cursor = (char *)"1f2e3d4c:44";
+        answer.through = 44;
+        answer.latest = INT64_MAX;
+        answer.events = (ProtobufCBinaryData){.len = sizeof(body), .data = (uint8_t *)body};
+        message_pack_buf(&packed, &answer);
+        CHECK_INT(grammar_cut_events(buf_str(&packed), 6, &rest, &events), 0);
+        CHECK(str_eq(events, str_bytes(body, sizeof(body))));
+        CHECK(events.p > packed.p && events.p < packed.p + packed.n);
+        arena_reset(arena);
+        CHECK_INT(message_unpack(arena, &stream_v1_fetch_events_response_msg, rest.p, rest.n, &message), 0);
+        const FetchEventsResponse *read = (const FetchEventsResponse *)message;
+        CHECK_TEXT(read->cursor, "1f2e3d4c:44");
+        CHECK_INT(read->through, 44);
+        CHECK(read->latest == INT64_MAX);
+        CHECK_INT(read->events.len, 0);
+        for (size_t n = packed.n - 11; n > packed.n - 40000; n -= 777) /* cut anywhere within its events */
+                CHECK_INT(grammar_cut_events(str_bytes(packed.p, n), 6, &rest, &events), -EBADMSG);
+        CHECK_INT(grammar_cut_events((struct str){0}, 6, &rest, &events), 0);
+        CHECK_INT(events.n, 0);
+        buf_done(&packed);
+        buf_done(&rest);
+}
+
 static void answers_begin_as_the_fetch_did(void)
 {
         struct str head[2];
@@ -217,6 +248,7 @@ int main(void)
                  refusals_name_the_problem_in_the_language_and_form_of_the_fetch},
                 {"batches carry the stream's events as they are", batches_carry_the_streams_events_as_they_are},
                 {"packed batches hold the stream's packed events", packed_batches_hold_the_streams_packed_events},
+                {"an answer is taken apart without copying its events", an_answer_is_taken_apart_without_copying_its_events},
                 {"answers begin as the fetch did", answers_begin_as_the_fetch_did},
         };
         arena = arena_new(4096);
