@@ -103,7 +103,8 @@ def speaks():
             own = {"gateway": ["--http", f"127.0.0.1:{free_port()}"], "edge": ["--listen", f"tcp://127.0.0.1:{free_port()}"]}.get(
                 name, ["--store", f"sqlite:{at}/a.db", "--keys", at + "/keys"])
             own += {"stream": ["--checkpoints", at], "edge": ["--key", at + "/edge.key"]}.get(name, [])
-            p = subprocess.Popen([os.path.join(BIN, f"nuanxin-{name}"), "--bus", at, "--redis", f"unix:{at}/none", *own],
+            own += ["--redis", f"unix:{at}/none"] if name != "edge" else []
+            p = subprocess.Popen([os.path.join(BIN, f"nuanxin-{name}"), "--bus", at, *own],
                                  env={**os.environ, "NOTIFY_SOCKET": manager.path, "WATCHDOG_USEC": "400000"},
                                  stderr=subprocess.DEVNULL)
             manager.until("READY=1")
