@@ -94,7 +94,7 @@ def agency(s):
 
         wait_until(f"the check-in is read by {way}", reads, 20)
         expect("of whom", seen, [members[0]["id"]])
-    s.cli("stream", "verify")
+    s.cli("stream", "verify", *(["--store", s.store_url("stream")] if s.database else []))
 
 
 @story("bad input is answered with a pointer for each violation, in the reader's language")
