@@ -145,6 +145,8 @@ static void put_things(struct world *w, const char *prefix, int n)
         for (int i = 0; i < n; i++) {
                 snprintf(name, sizeof(name), "%s%04d", prefix, i);
                 world_send(w, &(struct question){.method = PUT, .topic = name});
+                if (i % 100 == 99) /* more at once would be shed by a service that is slow */
+                        world_wait(w);
         }
         world_wait(w);
         world_number(w, "SELECT MAX(seq) FROM rpc_outbox"); /* by now all have their positions */
