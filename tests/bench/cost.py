@@ -142,12 +142,12 @@ class Loads:
         return self.file("counts", rows), "random", 64
 
     def checkin(self):
-        rows = [("POST", f"/v1/activities/{a}/checkins", t, '{"online":"%s"}' % m["id"]) for a in self.activities(20000) for m, t in self.members()]
+        rows = [("POST", f"/v1/activities/{a}/checkins", t, '{"online":"%s"}' % m["id"]) for a in self.activities(60000) for m, t in self.members()]
         return self.file("checkin", rows), "once", 64
 
     def registration(self):
         rows = [("POST", f"/v1/activities/{a}/registrations", t, '{"member":"%s"}' % m["id"])
-                for a in self.activities(20000) for m, t in self.members()]
+                for a in self.activities(60000) for m, t in self.members()]
         return self.file("registration", rows), "once", 64
 
     def exchange(self):

@@ -351,10 +351,9 @@ def part_with_stream():
     with parts.stack("sqlite") as s, parts.stack("sqlite", instances={"stream": 0, "edge": 0}) as bare:
         worlds = [parts.World(x) for x in (s, bare)]
         agency = Agency(s, Profile("waiting", types=["nuanxin.activity.v1.*"], statutory=["oversight"]))
-        per_round = 1 + 40000 * SECONDS // parts.SESSIONS  # more than can be done
 
         def check_in(world):
-            return parts.wrk(world.s.port, parts.write_requests("with", parts.checkin_rows(world, per_round)), SECONDS, "once")
+            return parts.wrk(world.s.port, parts.write_requests("with", parts.checkin_rows(world, parts.most_rows(SECONDS))), SECONDS, "once")
 
         def alone():
             return check_in(worlds[1])
