@@ -6,6 +6,9 @@
  *
  * One batch is applied at a time. As soon as a job knows how far its batch goes, the next is asked for: it comes, or waits at
  * the source for news, while this one is written. What was asked for ahead counts only if the job commits.
+ *
+ * While events come in a stream, each batch would hold the few that came during the one before, at the price of a transaction
+ * here and of a read there. So the next is then asked for a moment later: it brings more, and leaves more to the requests.
  */
 #include "common/rpc/follower.h"
 #include "common/rpc/write_lane.h"
@@ -21,6 +24,9 @@
 #define PULL_WAIT_MS  10000
 #define PULL_DEADLINE (20 * CLOCK_SECOND_US)
 #define ANSWER_KEPT   65536
+#define STREAM_LEAST  16              /* events in a batch: they come in a stream … */
+#define STREAM_MOST   (PULL_LIMIT / 2) /* … that is followed closely enough */
+#define GATHER_US     (CLOCK_SECOND_US / 100)
 #define REST_LEAST    (CLOCK_SECOND_US / 10)
 #define REST_SHORT    (CLOCK_SECOND_US / 2) /* others were in the way, or the store away */
 #define REST_MOST     (10 * CLOCK_SECOND_US)
@@ -51,7 +57,7 @@ struct cursor {
 
 enum follower_state {
         FOLLOWER_LOADING,  /* a job reads its cursor */
-        FOLLOWER_PULLING,  /* a call to the source is under way */
+        FOLLOWER_PULLING,  /* a call to the source is under way, or begins when the timer fires */
         FOLLOWER_APPLYING, /* a job applies a batch */
         FOLLOWER_IDLE,     /* own outbox: nothing to do until news */
         FOLLOWER_RESTING,  /* after a failure: until the timer fires, then LOADING */
@@ -91,6 +97,7 @@ struct follower {
         bool starts;          /* as soon as the lane gives the job of before the stop back */
         int64_t head;
         _Atomic int64_t settled_us; /* until then nothing is missing here */
+        size_t n_events;    /* in the batch in hand */
         size_t n_unknown;   /* events of the batch whose type this build does not know */
         bool unknown_said;
         struct pulled now, ahead;      /* what is applied; what was asked for meanwhile */
@@ -119,6 +126,7 @@ static void follower_go(struct follower *f, enum follower_state state)
 static void load(struct follower *f);
 static void advance(struct follower *f);
 static void ask_ahead(void *arg);
+static void pull(struct follower *f, int64_t after);
 
 static void drop_ahead(struct follower *f)
 {
@@ -141,9 +149,13 @@ static void rest(struct follower *f, int64_t most_us, const char *why, int error
         loop_timer_set(f->timer, wait);
 }
 
-static void on_rested(void *arg)
+static void on_timer(void *arg)
 {
-        load(arg);
+        struct follower *f = arg;
+        if (f->state == FOLLOWER_RESTING)
+                load(f);
+        else if (f->state == FOLLOWER_PULLING && !f->pending)
+                pull(f, f->cursor.position);
 }
 
 /* --- in the write lane: the cursor ------------------------------------------------------------------------------ */
@@ -225,6 +237,7 @@ static int take_events(struct follower *f, struct rpc_call *call, const PullEven
         if (response->n_events)
                 f->next.position = response->events[response->n_events - 1]->seq;
         f->more = f->next.position < response->head;
+        f->n_events = response->n_events;
         if (!f->own && strcmp(f->cursor.epoch, response->epoch) == 0) {
                 atomic_store(&f->ahead_from, f->next.position);
                 loop_post(f->server->options.loop, ask_ahead, f);
@@ -280,7 +293,7 @@ static int job_apply(struct rpc_call *call, void *arg)
                        : message_unpack(call->arena, type, f->now.answer.p, f->now.answer.n, &response);
         f->next = f->cursor;
         f->more = false;
-        f->n_unknown = 0;
+        f->n_events = f->n_unknown = 0;
         if (r != 0)
                 return r;
         r = in_snapshot(f) ? take_page(f, call, (PullSnapshotResponse *)response)
@@ -420,11 +433,16 @@ static void pull(struct follower *f, int64_t after)
         buf_done(&request);
 }
 
+static bool in_stream(const struct follower *f)
+{
+        return f->n_events >= STREAM_LEAST && f->n_events < STREAM_MOST;
+}
+
 /* The job knows how far its batch goes; it may have ended, or run again, meanwhile. */
 static void ask_ahead(void *arg)
 {
         struct follower *f = arg;
-        if (f->state == FOLLOWER_APPLYING && f->in_lane && !f->pending && !f->ahead.there && !in_snapshot(f))
+        if (f->state == FOLLOWER_APPLYING && !in_stream(f) && f->in_lane && !f->pending && !f->ahead.there && !in_snapshot(f))
                 pull(f, atomic_load(&f->ahead_from));
 }
 
@@ -440,7 +458,10 @@ static void pull_next(struct follower *f)
         if (fits && f->pending)
                 return;
         drop_ahead(f);
-        pull(f, f->cursor.position);
+        if (in_stream(f))
+                loop_timer_set(f->timer, GATHER_US);
+        else
+                pull(f, f->cursor.position);
 }
 
 /* The next step, if there is one. */
@@ -502,7 +523,7 @@ static void follower_init(struct follower *f, struct rpc_server *server, struct 
         f->client = client;
         f->consumer = consumer;
         f->own = strcmp(consumer->source, server->service->name) == 0;
-        f->timer = loop_timer_new(server->options.loop, on_rested, f);
+        f->timer = loop_timer_new(server->options.loop, on_timer, f);
         f->position_now = metric_new(metrics, &position_family, "consumer=\"%s\"", consumer->name);
         f->head_now = metric_new(metrics, &head_family, "consumer=\"%s\"", consumer->name);
         f->failed = metric_new(metrics, &failures_family, "consumer=\"%s\"", consumer->name);

@@ -10,6 +10,7 @@
 #include <inttypes.h>
 
 #define AT_ONCE 200
+#define SPAN    (1ll << 22) /* of the log, looked through at once */
 
 enum erase_phase { ERASE_LOG, ERASE_STATE };
 
@@ -57,35 +58,49 @@ static int erase_one(struct rpc_call *call, const struct log_raw *row, const str
         return r == 0 ? log_erase(rpc_db(call), row->seq, step->by) : r;
 }
 
-static int erase_some(struct rpc_call *call, const char *member, const struct erase_step *step, const struct log_raw *rows, size_t n)
+static int erase_some(struct rpc_call *call, const char *member, const struct erase_step *step, struct log_mark *mark,
+                      const struct log_raw *rows, size_t n)
 {
-        struct log_mark mark;
-        int r = log_mark_load(rpc_db(call), &mark);
-        int64_t freed = mark.freed;
+        int64_t freed = mark->freed;
+        int r = 0;
         for (size_t i = 0; r == 0 && i < n; i++) {
                 r = goes(call, &rows[i], member);
                 if (r == 1)
-                        r = erase_one(call, &rows[i], step, &mark);
+                        r = erase_one(call, &rows[i], step, mark);
         }
-        return r == 0 && mark.freed != freed ? log_mark_save(rpc_db(call), &mark) : r;
+        return r == 0 && mark->freed != freed ? log_mark_save(rpc_db(call), mark) : r;
+}
+
+static int go_on(struct rpc_call *call, const char *member, struct erase_step *step, int64_t through)
+{
+        step->after = through;
+        if (through + 1 < step->by)
+                return add_step(call, member, step);
+        if (step->phase == ERASE_STATE)
+                return 0;
+        step->phase = ERASE_STATE;
+        step->after = 0;
+        return add_step(call, member, step);
 }
 
 int due_erase(struct rpc_call *call, const char *member, struct str payload)
 {
         struct erase_step step;
+        struct log_mark mark;
         struct log_raw *rows;
         size_t n;
-        int64_t person = log_person_hash(str_of(member));
+        int64_t person = log_person_hash(str_of(member)), before;
         int r = read_step(payload, &step);
-        if (r == 0 && step.phase == ERASE_LOG)
-                r = log_read_person(rpc_db(call), rpc_arena(call), person, step.after, step.by, AT_ONCE, &rows, &n);
-        else if (r == 0)
-                r = state_read_person(rpc_db(call), rpc_arena(call), person, step.after, step.by, AT_ONCE, &rows, &n);
         if (r == 0)
-                r = erase_some(call, member, &step, rows, n);
-        if (r != 0 || (n < AT_ONCE && step.phase == ERASE_STATE))
+                r = log_mark_load(rpc_db(call), &mark);
+        if (r != 0)
                 return r;
-        step.after = n < AT_ONCE ? 0 : rows[n - 1].seq;
-        step.phase = n < AT_ONCE ? ERASE_STATE : step.phase;
-        return add_step(call, member, &step);
+        if (step.phase == ERASE_LOG && step.after < mark.cut)
+                step.after = mark.cut;
+        before = step.phase == ERASE_LOG && step.by - step.after > SPAN ? step.after + SPAN : step.by;
+        read_person_fn *read = step.phase == ERASE_LOG ? log_read_person : state_read_person;
+        r = read(rpc_db(call), rpc_arena(call), person, step.after, before, AT_ONCE, &rows, &n);
+        if (r == 0)
+                r = erase_some(call, member, &step, &mark, rows, n);
+        return r == 0 ? go_on(call, member, &step, n == AT_ONCE ? rows[n - 1].seq : before - 1) : r;
 }

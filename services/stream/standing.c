@@ -40,10 +40,7 @@ static int add_rows(struct rpc_call *call, const char *person, const struct log_
         return r;
 }
 
-typedef int (*read_person)(struct store_conn *db, struct arena *arena, int64_t person, int64_t after, int64_t before, size_t limit,
-                           struct log_raw **ret_rows, size_t *ret_n);
-
-static int add_all(struct rpc_call *call, const char *person, read_person read, struct buf *places)
+static int add_all(struct rpc_call *call, const char *person, read_person_fn *read, struct buf *places)
 {
         struct log_raw *rows;
         size_t n = AT_ONCE;

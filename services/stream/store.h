@@ -69,13 +69,13 @@ int log_read_raw(struct store_conn *db, struct arena *arena, int64_t after, size
                  size_t *ret_n) MUST_USE;
 int log_delete_through(struct store_conn *db, int64_t seq) MUST_USE;
 
-/* The events of a person (or of another with the same hash), after `after` and before `before`. */
-int log_read_person(struct store_conn *db, struct arena *arena, int64_t person, int64_t after, int64_t before, size_t limit,
-                    struct log_raw **ret_rows, size_t *ret_n) MUST_USE;
+/* The events of a person (or of another with the same hash), after `after` and before `before`, in their order. */
+typedef int read_person_fn(struct store_conn *db, struct arena *arena, int64_t person, int64_t after, int64_t before, size_t limit,
+                           struct log_raw **ret_rows, size_t *ret_n) MUST_USE;
+read_person_fn log_read_person;
 int log_erase(struct store_conn *db, int64_t seq, int64_t by) MUST_USE;
 
 /* The state. subject: with what the type tells apart besides. */
 int state_put(struct store_conn *db, const char *type, const char *subject, int64_t seq, int64_t person, struct str event) MUST_USE;
-int state_read_person(struct store_conn *db, struct arena *arena, int64_t person, int64_t after, int64_t before, size_t limit,
-                      struct log_raw **ret_rows, size_t *ret_n) MUST_USE;
+read_person_fn state_read_person;
 int state_delete(struct store_conn *db, int64_t seq) MUST_USE;

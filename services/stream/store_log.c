@@ -277,8 +277,12 @@ int log_read_raw(struct store_conn *db, struct arena *arena, int64_t after, size
 int log_read_person(struct store_conn *db, struct arena *arena, int64_t person, int64_t after, int64_t before, size_t limit,
                     struct log_raw **ret_rows, size_t *ret_n)
 {
-        static const char sql[] = "SELECT " RAW_COLUMNS " FROM log WHERE person = $1 AND seq > $2 AND seq < $3 "
-                                  "ORDER BY seq LIMIT $4";
+        /* The index is in parts (001_log.sql). Those from the first row after $2 on, to the one with $3 or the last. */
+        static const char sql[] =
+                "WITH RECURSIVE part (n) AS (SELECT n FROM (SELECT seq / 8192 AS n FROM log WHERE seq > $2 ORDER BY seq LIMIT 1) AS first "
+                "UNION ALL SELECT n + 1 FROM part WHERE n < $3 / 8192 AND n < (SELECT MAX(seq) FROM log) / 8192) "
+                "SELECT " RAW_COLUMNS " FROM part CROSS JOIN log WHERE log.seq / 8192 = part.n AND person = $1 "
+                "AND seq > $2 AND seq < $3 ORDER BY seq LIMIT $4";
         _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
         int r = store_query(db, sql, &rows, I64(person), I64(after), I64(before), I64((int64_t)limit));
         return r == 0 ? read_raw(rows, arena, limit, ret_rows, ret_n) : r;

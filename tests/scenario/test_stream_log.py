@@ -354,6 +354,7 @@ def source_restored(s):
     before = taken_in(s)
     with stopped(s):
         s.execute("membership", "DELETE FROM rpc_epoch", "DELETE FROM rpc_outbox WHERE seq < (SELECT MAX(seq) FROM rpc_outbox)")
+    wait_until("the gateway ends all sessions", lambda: "all sessions end" in s.log_of("gateway-1"))
     s.admin = s.login("admin")
 
     def again():

@@ -198,6 +198,44 @@ static void test_erased(void)
         fixture_done(&f);
 }
 
+static void add_row(struct fixture *f, int64_t seq, int64_t person)
+{
+        static const unsigned char sum[CHAIN_SIZE];
+        const struct store_value values[LOG_COLUMNS] = {I64(seq), person ? I64(person) : SQLNULL(), I64(1), BYTES("event", 5), BYTES("salt", 4),
+                                                        BYTES(sum, CHAIN_SIZE), BYTES(sum, CHAIN_SIZE)};
+        CHECK_INT(log_insert(f->db, values, 1), 0);
+}
+
+/* Whose index is in parts. */
+static void test_person(void)
+{
+        static const struct { int64_t after, before; size_t limit; const char *found; } cases[] = {
+                {0, INT64_MAX, 10, "8191 8192 16383 16384 100000 "}, {0, INT64_MAX, 3, "8191 8192 16383 "},
+                {8191, INT64_MAX, 2, "8192 16383 "},                  {8191, 16384, 10, "8192 16383 "},
+                {16384, 99999, 10, ""},                               {99999, 100001, 10, "100000 "},
+                {100000, INT64_MAX, 10, ""},                          {8190, 8192, 10, "8191 "},
+        };
+        struct fixture f = fixture_new();
+        struct log_raw *raw;
+        size_t n = 1;
+        CHECK_INT(log_read_person(f.db, f.arena, 7, 0, INT64_MAX, 10, &raw, &n), 0);
+        CHECK_INT(n, 0);
+        for (int64_t seq = 8190; seq < 8194; seq++) {
+                add_row(&f, seq, seq == 8191 || seq == 8192 ? 7 : seq == 8190 ? 8 : 0);
+                add_row(&f, seq + 8192, seq == 8191 || seq == 8192 ? 7 : 9);
+        }
+        add_row(&f, 100000, 7);
+        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+                struct buf found = {0};
+                CHECK_INT(log_read_person(f.db, f.arena, 7, cases[i].after, cases[i].before, cases[i].limit, &raw, &n), 0);
+                for (size_t k = 0; k < n; k++)
+                        buf_printf(&found, "%lld ", (long long)raw[k].seq);
+                CHECK_TEXT(arena_strndup(f.arena, found.n ? found.p : "", found.n), cases[i].found);
+                buf_done(&found);
+        }
+        fixture_done(&f);
+}
+
 /* --- where it begins and ends ------------------------------------------------------------------------------------------- */
 
 static void test_position(void)
@@ -280,6 +318,7 @@ int main(void)
                 {"two epochs have two names in cursors", test_epoch_digits},
                 {"rows are read in order, within each bound", test_reading},
                 {"an erased row keeps its place and its head", test_erased},
+                {"a person's events are found in every part of the log", test_person},
                 {"where the log begins and ends, empty, full and cut", test_position},
                 {"the state has each subject once, by the newest, in the log's order", test_state},
         };
