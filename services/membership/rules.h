@@ -5,34 +5,8 @@
 #pragma once
 
 #include "common/base/arena.h"
+#include "common/people/people.h"
 #include "contract/membership_v1.h"
-
-/* --- numbers of persons --------------------------------------------------------------------------------- */
-
-#define ID_NUMBER_SIZE 19 /* 18 characters and the NUL */
-/* 身份证号 after GB 11643-1999: 17 digits (region, date of birth, sequence) and the check character; a small x is
- * made large, spaces at the ends are dropped. today: "YYYY-MM-DD"; nobody is born later. -EINVAL. */
-int id_number_parse(struct str text, const char *today, char ret_number[ID_NUMBER_SIZE]) MUST_USE;
-char id_number_check_character(const char *digits17);
-void id_number_mask(const char *number, char out[ID_NUMBER_SIZE]); /* "4****************X" */
-
-#define PHONE_SIZE 12 /* 11 digits and the NUL */
-/* A mobile number of the mainland: spaces, hyphens and a leading +86, 0086 or 86 are dropped. -EINVAL. */
-int phone_parse(struct str text, char ret_phone[PHONE_SIZE]) MUST_USE;
-void phone_mask(const char *phone, char out[PHONE_SIZE]); /* "138****5678" */
-
-/* --- names and dates ------------------------------------------------------------------------------------ */
-
-#define NAME_MAX_CHARACTERS 50
-/* A name without the spaces around it (also U+3000); not empty, no control characters, not too long. Rare
- * characters and the dots of minority names are kept as they are. -EINVAL. */
-int name_parse(struct str text, struct str *ret_name) MUST_USE;
-
-#define DATE_SIZE 11 /* "YYYY-MM-DD" and the NUL */
-/* Also "YYYY/M/D" as spreadsheets write it. Years 1900 to 2199. -EINVAL. */
-int date_parse(struct str text, char ret_date[DATE_SIZE]) MUST_USE;
-/* The day in China (UTC+8). */
-void date_of(int64_t us, char out[DATE_SIZE]);
 
 /* --- members -------------------------------------------------------------------------------------------- */
 
