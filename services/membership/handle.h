@@ -40,6 +40,7 @@ int snapshot_organizations(struct rpc_call *call, const char *key, unsigned limi
 int snapshot_members(struct rpc_call *call, const char *key, unsigned limit);
 int snapshot_erasures(struct rpc_call *call, const char *key, unsigned limit);
 int snapshot_consents(struct rpc_call *call, const char *key, unsigned limit);
+int snapshot_accounts(struct rpc_call *call, const char *key, unsigned limit);
 
 int handle_get_organization(struct rpc_call *call, const GetOrganizationRequest *request,
                             Organization *response);

@@ -5,6 +5,8 @@
  */
 #include "services/membership/handle.h"
 
+#include "common/rpc/server.h"
+
 #include <stdio.h>
 
 #define LISTED_MAX 1000
@@ -45,16 +47,30 @@ static int find_to_change(struct rpc_call *call, const char *id, struct account 
         return r == 0 ? grants_within(call, "account.write", id) : r;
 }
 
+/* What the account may do now; also of a new one. */
+static int fill_rights(struct rpc_call *call, const struct account *a, AccountRightsChanged *out)
+{
+        nuanxin__membership__v1__account_rights_changed__init(out);
+        out->account = a->id;
+        out->generation = (uint64_t)a->generation;
+        out->disabled = a->disabled;
+        return grants_fill(call, a->id, &out->grants, &out->n_grants);
+}
+
+static int emit_rights(struct rpc_call *call, const struct account *a)
+{
+        AccountRightsChanged event;
+        int r = fill_rights(call, a, &event);
+        return r == 0 ? rpc_emit(call, &membership_v1_account_rights_changed_msg, &event, a->id, a->organization) : r;
+}
+
 /* Keeps the change, ends the sessions, and answers. */
 static int save_account(struct rpc_call *call, struct account *a, Account *response)
 {
-        AccountRightsChanged event = NUANXIN__MEMBERSHIP__V1__ACCOUNT_RIGHTS_CHANGED__INIT;
         a->generation++;
         int r = account_update(rpc_db(call), a);
-        event.account = a->id;
-        event.generation = (uint64_t)a->generation;
         if (r == 0)
-                r = rpc_emit(call, &membership_v1_account_rights_changed_msg, &event, a->id, a->organization);
+                r = emit_rights(call, a);
         return r == 0 ? account_fill(call, a, response) : r;
 }
 
@@ -110,6 +126,8 @@ int handle_create_account(struct rpc_call *call, const CreateAccountRequest *req
                 return rpc_about(call, "/account/login", rpc_refuse(call, PROBLEM(LOGIN_TAKEN)));
         if (r == 0)
                 r = role_grants_set(rpc_db(call), a.id, grants, asked->n_grants);
+        if (r == 0)
+                r = emit_rights(call, &a);
         rpc_audit_subject(call, a.id, a.organization);
         return r == 0 ? account_fill(call, &a, response) : r;
 }
@@ -253,4 +271,23 @@ int handle_set_account_password(struct rpc_call *call, const SetAccountPasswordR
                 return rpc_refuse(call, PROBLEM(BAD_CREDENTIALS)); /* it was changed in between */
         a.password = new->hash;
         return save_account(call, &a, response);
+}
+
+/* --- for those who start late --------------------------------------------------------------------------- */
+
+int snapshot_accounts(struct rpc_call *call, const char *key, unsigned limit)
+{
+        struct arena *arena = rpc_arena(call);
+        struct account *accounts = ARENA_ARRAY(arena, struct account, limit);
+        AccountRightsChanged event;
+        size_t n = 0;
+        int r = account_states(rpc_db(call), arena, key, limit, accounts, &n);
+        for (size_t i = 0; i < n && r == 0; i++) {
+                const struct account *a = &accounts[i];
+                r = fill_rights(call, a, &event);
+                if (r == 0)
+                        r = rpc_snapshot_add(call, &membership_v1_account_rights_changed_msg, &event, a->id, a->organization,
+                                             a->id);
+        }
+        return r;
 }

@@ -88,6 +88,7 @@ static const struct rpc_snapshot snapshots[] = {
         {.topic = "member", .page = snapshot_members},
         {.topic = "erasure", .page = snapshot_erasures},
         {.topic = "consent", .page = snapshot_consents},
+        {.topic = "account", .page = snapshot_accounts},
         {0},
 };
 

@@ -142,6 +142,9 @@ int account_update(struct store_conn *db,
 int account_list(struct store_conn *db, struct arena *arena, struct str path, const char *after_path,
                  const char *after_id, int64_t limit, struct account *out, char **out_paths,
                  size_t *ret_n) MUST_USE;
+/* In the order of their ids, after that one. */
+int account_states(struct store_conn *db, struct arena *arena, const char *after, int64_t limit, struct account *out,
+                   size_t *ret_n) MUST_USE;
 
 struct client {
         char *id, *name, *organization, *key_hash;

@@ -119,6 +119,23 @@ int account_list(struct store_conn *db, struct arena *arena, struct str path, co
         return r;
 }
 
+int account_states(struct store_conn *db, struct arena *arena, const char *after, int64_t limit, struct account *out,
+                   size_t *ret_n)
+{
+        static const char sql[] =
+            "SELECT " ACCOUNT_COLUMNS " FROM account a WHERE a.id > $1 ORDER BY a.id LIMIT $2";
+        _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
+        size_t n = 0;
+        int r = store_query(db, sql, &rows, TEXTZ(after), I64(limit));
+        while (r == 0 && (r = store_next(rows)) == 1) {
+                read_account(rows, arena, &out[n++]);
+                r = 0;
+        }
+        if (r == 0)
+                *ret_n = n;
+        return r;
+}
+
 /* --- clients -------------------------------------------------------------------------------------------- */
 
 static void read_client(const struct store_rows *rows, struct arena *arena, struct client *c)
