@@ -175,6 +175,12 @@ bool rpc_allows(const struct rpc_call *call, const char *permission, struct str 
         return holds(call->principal, access_permission_id(permission), path);
 }
 
+bool rpc_grant_allows(int role, const char *organization, const char *permission, struct str path)
+{
+        int id = access_permission_id(permission);
+        return id >= 0 && contract_role_has(role, id) && path_has(path, organization);
+}
+
 /* --- scopes ----------------------------------------------------------------------------------------------------- */
 
 static size_t scope_add(const char *codes[64], size_t n, const char *code)

@@ -84,6 +84,8 @@ int rpc_require_somewhere(struct rpc_call *call) MUST_USE;
 void rpc_require_nothing(struct rpc_call *call);
 /* May the caller use this permission ("member.reveal") at path? For masking and the like; refuses nothing. */
 bool rpc_allows(const struct rpc_call *call, const char *permission, struct str path);
+/* Of anybody's grant (a role at an organisation, "*": everywhere), as events tell of it: does it hold this permission at path? */
+bool rpc_grant_allows(int role, const char *organization, const char *permission, struct str path);
 /* The organisation codes at which the caller holds the method's permission (empty: none; everywhere: {"*"}). For
  * lists without a given organisation. n ≤ 64. */
 size_t rpc_scope(struct rpc_call *call, const char *codes[64]);

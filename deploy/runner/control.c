@@ -176,7 +176,7 @@ static void on_scale(struct client *c, struct str line)
                 char name[64];
                 snprintf(name, sizeof(name), "%.*s", (int)item.n, item.p);
                 if (i < 0) {
-                        refuse(c, i == -1 ? "%s: " SCALED_WORDS : "%s: give a number from 1 to %d; none only of stream and edge", name,
+                        refuse(c, i == -1 ? "%s: " SCALED_WORDS : "%s: give a number from 1 to %d; none only of care, stream and edge", name,
                                MAX_INSTANCES);
                         return;
                 }

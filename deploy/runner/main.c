@@ -13,8 +13,8 @@
 #include <stdlib.h>
 
 static const char about[] =
-        "Runs the whole stack on this machine: a private Redis, membership, activity, the stream of events, the gateway, and\n"
-        "the edge where agencies connect.\n"
+        "Runs the whole stack on this machine: a private Redis, membership, activity, care, the stream of events, the gateway,\n"
+        "and the edge where agencies connect.\n"
         "The first run makes a keyring, imports the organisations and writes credentials.json into --var;\n"
         "later runs keep the data. The last line before it waits is `ready http://ADDRESS`. Ctrl-C stops it.\n"
         "\n"
@@ -29,7 +29,7 @@ int main(int argc, char **argv)
                 {"var", "FOLDER", "data, sockets, logs, credentials (default: var)", CONFIG_TEXT, &o.var, 0, 0},
                 {"data", "CSV", "organisations of the first run (default: deploy/data/hunan-divisions.csv)", CONFIG_TEXT, &o.data, 0, 0},
                 {"edge", "ADDRESS", "where agencies connect by ZeroMQ (default: 1000 ports above --http)", CONFIG_TEXT, &o.edge, 0, 0},
-                {"instances", "NAME=N", "instances of membership, activity, stream, gateway or edge (default: one each); may be repeated", CONFIG_LIST, &o.instances, 0, 0},
+                {"instances", "NAME=N", "instances of membership, activity, care, stream, gateway or edge (default: one each); may be repeated", CONFIG_LIST, &o.instances, 0, 0},
                 {"store", "URL", "where the services store, e.g. 'postgresql:///nuanxin_SERVICE?host=/run/postgresql': SERVICE becomes each one's name (default: sqlite:VAR/store/SERVICE.db)", CONFIG_TEXT, &o.store, 0, 0},
                 {"redis", "ADDRESS", "use this Redis instead of a private one: unix:PATH or HOST:PORT", CONFIG_TEXT, &o.redis, 0, 0},
                 {"gateway-option", "OPTION", "passed on to the gateway, e.g. --gateway-option=--threads=1", CONFIG_LIST, &o.gateway_options, 0, 0},

@@ -10,7 +10,7 @@
 
 #define WATCHDOG_US (5 * CLOCK_SECOND_US)
 
-const char *const scaled_names[N_SCALED] = {"membership", "activity", "stream", "gateway", "edge"};
+const char *const scaled_names[N_SCALED] = {"membership", "activity", "care", "stream", "gateway", "edge"};
 
 int parts_read(struct str item, int *ret_n)
 {

@@ -272,7 +272,7 @@ static int read_options(struct stack *s)
         for (size_t i = 0; i < s->o->instances.n; i++) {
                 int scaled = parts_read(str_of(s->o->instances.items[i]), &n);
                 if (scaled < 0) {
-                        SAY("--instances %s: " SCALED_WORDS ", with N from 1 to %d; none only of stream and edge",
+                        SAY("--instances %s: " SCALED_WORDS ", with N from 1 to %d; none only of care, stream and edge",
                             s->o->instances.items[i], MAX_INSTANCES);
                         return -EINVAL;
                 }

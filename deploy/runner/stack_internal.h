@@ -11,7 +11,7 @@
 
 #include <limits.h>
 
-#define MAX_PARTS     48
+#define MAX_PARTS     64
 #define MAX_ARGS      48
 #define MAX_INSTANCES 8 /* of one name */
 #define GIVE_UP_AFTER 3 /* starts in a row that ended without being ready */
@@ -22,7 +22,7 @@ enum stack_state { STACK_STARTING, STACK_SEEDING, STACK_RUNNING, STACK_STOPPING 
 /* The order of stopping: those that take requests first, what they stand on last. */
 enum rank { RANK_DOOR, RANK_SERVICE, RANK_REDIS, N_RANKS };
 /* What there may be several of: the services, each before those that follow it, then the doors. */
-enum { STACK_MEMBERSHIP, STACK_ACTIVITY, STACK_STREAM, STACK_GATEWAY, STACK_EDGE, N_SCALED };
+enum { STACK_MEMBERSHIP, STACK_ACTIVITY, STACK_CARE, STACK_STREAM, STACK_GATEWAY, STACK_EDGE, N_SCALED };
 
 struct part {
         struct child *child; /* NULL: the place is free */
@@ -59,12 +59,12 @@ struct stack {
 /* --- parts.c ----------------------------------------------------------------------------------------------------- */
 
 extern const char *const scaled_names[N_SCALED];
-#define SCALED_WORDS "give membership=N, activity=N, stream=N, gateway=N or edge=N"
+#define SCALED_WORDS "give membership=N, activity=N, care=N, stream=N, gateway=N or edge=N"
 
 /* Nobody else needs them: there may be none. */
 static inline int least_of(int scaled)
 {
-        return scaled == STACK_STREAM || scaled == STACK_EDGE ? 0 : 1;
+        return scaled == STACK_CARE || scaled == STACK_STREAM || scaled == STACK_EDGE ? 0 : 1;
 }
 
 /* "membership=3" (whole item): its index, with least_of to MAX_INSTANCES; -1: no such name; -2: no such number. */

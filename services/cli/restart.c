@@ -25,7 +25,7 @@ static void add(struct names *names, const char *name)
  * who writes, so that a renewed one takes over. */
 static void add_services(struct cli *cli, struct names *names)
 {
-        static const char *const order[] = {"stream", "activity", "membership"};
+        static const char *const order[] = {"stream", "activity", "care", "membership"};
         struct rpc_instance found[MAX_INSTANCES];
         size_t n = operator_instances(cli->op, found, MAX_INSTANCES);
         for (size_t s = 0; s < ARRAY_LEN(order); s++)

@@ -21,7 +21,7 @@ from tests.support import postgres  # noqa: E402
 
 # What goes through all of a table, since it is about all of it. A text that begins so:
 WHOLE = (
-    "DELETE FROM campaign_count", "DELETE FROM activity_count", "DELETE FROM member", "DELETE FROM count_",
+    "DELETE FROM campaign_count", "DELETE FROM activity_count", "DELETE FROM member", "DELETE FROM consent", "DELETE FROM account", "DELETE FROM count_",
     "DELETE FROM standing WHERE purpose <>",  # its source begins anew
     "INSERT INTO campaign_count (campaign, organization, on_site, online) WITH RECURSIVE",  # rebuilds
     "INSERT INTO activity_count (activity, registered, waiting, on_site, online) SELECT",

@@ -91,20 +91,20 @@ class Callers:
 
 @story("instances of every kind come and go under steady calls, and none of the calls fails")
 def up_and_down(s):
-    once = {"membership": (1, 1), "activity": (1, 1), "stream": (1, 1), "gateway": (1, 1), "edge": (1, 1)}
+    once = {"membership": (1, 1), "activity": (1, 1), "care": (0, 0), "stream": (1, 1), "gateway": (1, 1), "edge": (1, 1)}
     expect("at first", numbers(s), once)
     with Callers(s) as callers:
         scale(s, "membership=3")
         expect("membership", (numbers(s)["membership"], running(s, "membership")), ((3, 3), [1, 2, 3]))
         callers.goes_on()
-        scale(s, "gateway=3", "activity=2", "stream=2", "edge=2")
-        expect("all", numbers(s), {"membership": (3, 3), "activity": (2, 2), "stream": (2, 2), "gateway": (3, 3), "edge": (2, 2)})
+        scale(s, "gateway=3", "activity=2", "care=2", "stream=2", "edge=2")
+        expect("all", numbers(s), {"membership": (3, 3), "activity": (2, 2), "care": (2, 2), "stream": (2, 2), "gateway": (3, 3), "edge": (2, 2)})
         callers.goes_on()
         scale(s, "gateway=1")
         expect("gateways", running(s, "gateway"), [1])
         callers.goes_on()
-        scale(s, "stream=0", "edge=0")
-        expect("none of what others can do without", (running(s, "stream"), running(s, "edge")), ([], []))
+        scale(s, "care=0", "stream=0", "edge=0")
+        expect("none of what others can do without", [running(s, name) for name in ("care", "stream", "edge")], [[], [], []])
         callers.goes_on()
         scale(s, "membership=1", "activity=1", "stream=1", "edge=1")
         expect("at last", numbers(s), once)
@@ -160,8 +160,8 @@ def at_the_door(s):
 @story("without operands it says what there is; wrong ones change nothing and are one clear line")
 def words(s):
     lines = [line.split() for line in scale(s).splitlines()]
-    expect("the table", lines, [["NAME", "INSTANCES", "READY", "MOST"], *([name, "1", "1", "8"] for name in ("membership", "activity", "stream", "gateway", "edge"))])
-    for wrong, wanted in ((["membreship=2"], "membreship=2: give membership=N, activity=N, stream=N"), (["membership"], "from 1 to 8"),
+    expect("the table", lines, [["NAME", "INSTANCES", "READY", "MOST"], *([name, n, n, "8"] for name, n in (("membership", "1"), ("activity", "1"), ("care", "0"), ("stream", "1"), ("gateway", "1"), ("edge", "1")))])
+    for wrong, wanted in ((["membreship=2"], "membreship=2: give membership=N, activity=N, care=N, stream=N"), (["membership"], "from 1 to 8"),
                           (["membership=0"], "from 1 to 8"), (["membership=9"], "from 1 to 8"), (["membership=2x"], "from 1 to 8"),
                           (["membership=2", "redis=2"], "redis=2: give"), (["a b"], "give names and numbers")):
         line = scale(s, *wrong, status=1)
@@ -220,7 +220,7 @@ def socket_of_its_own(s):
 
 @story("all are restarted one after the other under steady calls, or those that are named, and none of the calls fails")
 def restarted(s):
-    order = ["stream", "activity", "membership", "gateway", "edge"]
+    order = ["stream", "activity", "care", "membership", "gateway", "edge"]
     scale(s, *(f"{n}=2" for n in order))
     names = [f"{n}-{i}" for n in order for i in (1, 2)]
     before = {n: s.pid(n) for n in names}

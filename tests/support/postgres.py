@@ -130,7 +130,7 @@ class Postgres:
             self.start()
             if not primary and not self.sql(f"SELECT 1 FROM pg_roles WHERE rolname = '{ROLE}'"):
                 self.sql(f"CREATE ROLE {ROLE} LOGIN PASSWORD '{PASSWORD}'")
-                for name in ("membership", "activity", "stream"):
+                for name in ("membership", "activity", "care", "stream"):
                     self.database(name)
         except BaseException:
             self.close()

@@ -34,6 +34,8 @@ BIN = os.environ.get("NUANXIN_BIN", os.path.join(ROOT, "build", "bin"))
 
 # On PostgreSQL stories of a rush go through two instances, which both write.
 SEVERAL = {"membership": 2, "activity": 2, "stream": 2} if ENGINE == "postgresql" else {}
+# The stories of care begin with this; the others do without that service.
+CARE = {"care": 2 if ENGINE == "postgresql" else 1}
 
 
 def free_ports(n):
@@ -112,7 +114,7 @@ class Stack:
     def __init__(self, instances=None, own_redis=False, clock=False, seed=True, gateway_options=(), env=None, var=None, engine=None, bin=None,
                  stream_options=(), edge_options=()):
         self.engine, self.database, self.bin = engine or ENGINE, None, bin or BIN
-        self.instances, self.own_redis, self.seed = instances or {}, own_redis, seed
+        self.instances, self.own_redis, self.seed = {"care": 0, **(instances or {})}, own_redis, seed
         self.options, self.env = {"gateway": gateway_options, "stream": stream_options, "edge": edge_options}, dict(env or {})
         self.folder = var or tempfile.mkdtemp(prefix="nxt", dir="/tmp")
         self.keep = bool(var)
