@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The chain over the log: leaves, heads, what is signed of them, and checkpoints in a folder outside the store. The
- * service writes it, `nuanxin stream verify` reads it.
+ * A chain over rows in their order (the log's events, the ledger's transfers): leaves, heads, what is signed of them, and
+ * checkpoints in a folder outside the store. The service writes it, `nuanxin stream verify` and `ledger verify` read it. The log's:
  *
  *   leaf(n) = SHA-256(salt(n) ‖ event(n))      event: a nuanxin.stream.v1.StoredEvent, packed; salt: 16 random bytes
  *   head(n) = SHA-256(head(n - 1) ‖ leaf(n))   head(0): 32 zero bytes
@@ -45,6 +45,26 @@ struct checkpoint {
 };
 void checkpoint_sign(struct checkpoint *checkpoint, const struct signing_key *key);
 bool checkpoint_is_genuine(const struct checkpoint *checkpoint, const unsigned char public[SIGNING_PUBLIC_SIZE]);
+
+/* How far a chain goes, as its store says, and what of it was signed last. */
+struct chain_tail {
+        const char *epoch; /* of the store */
+        int64_t begun;     /* after which row that began */
+        int64_t seq;       /* the last */
+};
+struct chain_mark {
+        char epoch[40];
+        int64_t checkpoint, checkpoint_us; /* time: 0: nothing yet */
+};
+typedef int (*chain_head_fn)(void *arg, int64_t seq, unsigned char ret_head[CHAIN_SIZE]); /* 0, or what checkpoints_continue returns */
+
+/* Adds the lines that are missing: where the epoch began, each thousandth row, the last. *mark becomes what is then signed.
+ * After some hundreds of lines *ret_more says that it has not come to the end. */
+int checkpoints_continue(struct buf *lines, const struct chain_tail *tail, struct chain_mark *mark, const struct signing_key *key,
+                         int64_t now_us, chain_head_fn head_at, void *arg, bool *ret_more) MUST_USE;
+/* Adds one, signed. */
+void checkpoint_add(struct buf *lines, enum checkpoint_kind kind, const char *epoch, int64_t seq, const unsigned char head[CHAIN_SIZE],
+                    const struct signing_key *key, int64_t now_us);
 
 /* One line of JSON (nuanxin.stream.v1.Checkpoint), with its end. */
 void checkpoint_write(struct buf *out, const struct checkpoint *checkpoint);

@@ -313,38 +313,38 @@ const struct chain_counts *chain_check_counts(const struct chain_check *c)
                 return;                                   \
         } while (0)
 
-void chain_finding_text(const struct chain_finding *f, char out[CHAIN_FINDING_MAX])
+void chain_finding_text(const struct chain_finding *f, const char *what, char out[CHAIN_FINDING_MAX])
 {
         const long long seq = f->seq, through = f->through, other = f->other;
         switch (f->fault) {
         case CHAIN_MISSING:
                 if (seq == through)
-                        SAY("event %lld is missing", seq);
-                SAY("events %lld to %lld are missing", seq, through);
+                        SAY("%s %lld is missing", what, seq);
+                SAY("%ss %lld to %lld are missing", what, seq, through);
         case CHAIN_ALTERED:
-                SAY("event %lld was altered", seq);
+                SAY("%s %lld was altered", what, seq);
         case CHAIN_LEAF:
-                SAY("event %lld: its leaf was altered", seq);
+                SAY("%s %lld: its leaf was altered", what, seq);
         case CHAIN_MOVED:
-                SAY("row %lld holds event %lld: rows were put in another order", seq, other);
+                SAY("row %lld holds %s %lld: rows were put in another order", seq, what, other);
         case CHAIN_BROKEN:
-                SAY("event %lld does not follow from the one before it", seq);
+                SAY("%s %lld does not follow from the one before it", what, seq);
         case CHAIN_MISFILED:
-                SAY("event %lld is filed under another person than it is about", seq);
+                SAY("%s %lld is filed under another person than it is about", what, seq);
         case CHAIN_ERASED:
-                SAY("event %lld: erasures rest on %lld, which is no notice of one", seq, other);
+                SAY("%s %lld: erasures rest on %lld, which is no notice of one", what, seq, other);
         case CHAIN_REWRITTEN:
-                SAY("event %lld: another head was signed here; events after %lld were made anew", seq, other);
+                SAY("%s %lld: another head was signed here; %ss after %lld were made anew", what, seq, what, other);
         case CHAIN_START:
-                SAY("what stood up to event %lld is gone, and no cut was signed there", seq);
+                SAY("what stood up to %s %lld is gone, and no cut was signed there", what, seq);
         case CHAIN_CUT_OFF:
-                SAY("the log ends at event %lld, but was signed up to %lld: those behind it are missing", seq, through);
+                SAY("the log ends at %s %lld, but was signed up to %lld: those behind it are missing", what, seq, through);
         case CHAIN_END:
                 SAY("the last row is %lld; the store says that the log ends at %lld, with another head", seq, other);
         case CHAIN_FORGED:
-                SAY("the checkpoint at event %lld was not signed by this key", seq);
+                SAY("the checkpoint at %s %lld was not signed by this key", what, seq);
         case CHAIN_NEWER:
-                SAY("the checkpoint at event %lld is of a newer epoch than the store, which is an old copy", seq);
+                SAY("the checkpoint at %s %lld is of a newer epoch than the store, which is an old copy", what, seq);
         }
-        SAY("event %lld", seq);
+        SAY("%s %lld", what, seq);
 }

@@ -27,9 +27,9 @@ struct chain_finding {
         enum chain_fault fault;
         int64_t seq, through, other;
 };
-/* A line for a person. */
+/* A line for a person. what: stands in the chain: "event". */
 #define CHAIN_FINDING_MAX 240
-void chain_finding_text(const struct chain_finding *finding, char out[CHAIN_FINDING_MAX]);
+void chain_finding_text(const struct chain_finding *finding, const char *what, char out[CHAIN_FINDING_MAX]);
 
 struct chain_row {
         int64_t seq;

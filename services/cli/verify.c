@@ -182,7 +182,7 @@ static void on_found(void *arg, const struct chain_finding *finding)
 {
         struct verify *v = arg;
         char text[CHAIN_FINDING_MAX];
-        chain_finding_text(finding, text);
+        chain_finding_text(finding, "event", text);
         if (v->said++ < SAID_MOST && !v->cli->json)
                 printf("%s\n", text);
         else if (v->said <= SAID_MOST)

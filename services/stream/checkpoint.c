@@ -12,8 +12,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#define APART    1000
-#define AT_ONCE  500 /* lines of one piece of work, if it was long in coming */
 #define AGAIN_US (5 * CLOCK_SECOND_US)
 #define SAY_US   CLOCK_MINUTE_US
 #define WHILE_US (7 * CLOCK_SECOND_US / 10) /* with the look for due work that comes then, a second at most */
@@ -33,55 +31,26 @@ static const struct metric_family unwritten_family = {
 static const struct metric_family signed_family = {
         "nuanxin_log_signed", "Newest sequence of the log that this instance has signed a checkpoint of.", METRIC_GAUGE};
 
-static void add_line(struct rpc_call *call, struct buf *lines, enum checkpoint_kind kind, const struct log_end *end, int64_t seq,
-                     const unsigned char head[CHAIN_SIZE])
+static int head_at(void *call, int64_t seq, unsigned char ret_head[CHAIN_SIZE])
 {
-        struct stream_state *state = rpc_state(call);
-        struct checkpoint c = {.kind = kind, .seq = seq, .time_us = rpc_now(call)};
-        snprintf(c.epoch, sizeof(c.epoch), "%s", end->epoch);
-        memcpy(c.head, head, CHAIN_SIZE);
-        checkpoint_sign(&c, stream_key(state, rpc_keyring(call)));
-        checkpoint_write(lines, &c);
-}
-
-/* Those a thousand events apart, from *seq on, which becomes the last that is signed; and the end, if it comes that far. */
-static int add_heads(struct rpc_call *call, struct buf *lines, const struct log_end *end, int64_t *seq)
-{
-        int r = 0;
-        for (int n = 0; r == 0 && n < AT_ONCE && *seq < end->seq; n++) {
-                unsigned char head[CHAIN_SIZE];
-                int64_t next = (*seq / APART + 1) * APART;
-                *seq = next < end->seq ? next : end->seq;
-                r = log_head_at(rpc_db(call), *seq, head);
-                if (r == 0)
-                        add_line(call, lines, CHECKPOINT_HEAD, end, *seq, head);
-        }
-        return r;
-}
-
-static int add_beginning(struct rpc_call *call, struct buf *lines, const struct log_end *end)
-{
-        unsigned char head[CHAIN_SIZE];
-        int r = log_head_at(rpc_db(call), end->begun, head);
-        if (r == 0)
-                add_line(call, lines, CHECKPOINT_BEGIN, end, end->begun, head);
-        return r;
+        return log_head_at(rpc_db(call), seq, ret_head);
 }
 
 /* Writes *mark as it is then. */
 static int add_news(struct rpc_call *call, struct buf *lines, const struct log_end *end, struct log_mark *mark)
 {
-        bool begins = strcmp(end->epoch, mark->epoch) != 0;
-        int64_t seq = begins ? end->begun : mark->checkpoint;
-        int r = begins ? add_beginning(call, lines, end) : 0;
-        if (r == 0)
-                r = add_heads(call, lines, end, &seq);
-        if (r != 0 || !lines->n)
+        const struct signing_key *key = stream_key(rpc_state(call), rpc_keyring(call));
+        const struct chain_tail tail = {.epoch = end->epoch, .begun = end->begun, .seq = end->seq};
+        struct chain_mark as_signed = {.checkpoint = mark->checkpoint, .checkpoint_us = mark->checkpoint_us};
+        bool more = false;
+        snprintf(as_signed.epoch, sizeof(as_signed.epoch), "%s", mark->epoch);
+        int r = checkpoints_continue(lines, &tail, &as_signed, key, rpc_now(call), head_at, call, &more);
+        if (r != 0)
                 return r;
-        mark->checkpoint = seq;
-        mark->checkpoint_us = rpc_now(call);
-        snprintf(mark->epoch, sizeof(mark->epoch), "%s", end->epoch);
-        return seq < end->seq ? rpc_due_add(call, DUE_CHECKPOINT, "", rpc_now(call), (struct str){0}) : 0;
+        mark->checkpoint = as_signed.checkpoint;
+        mark->checkpoint_us = as_signed.checkpoint_us;
+        snprintf(mark->epoch, sizeof(mark->epoch), "%s", as_signed.epoch);
+        return more ? rpc_due_add(call, DUE_CHECKPOINT, "", rpc_now(call), (struct str){0}) : 0;
 }
 
 static int append(struct rpc_call *call, struct str lines)
@@ -121,7 +90,8 @@ int checkpoint_cut(struct rpc_call *call, const struct log_mark *mark)
         struct buf lines = {0};
         int r = log_end_load(rpc_db(call), &end);
         if (r == 0)
-                add_line(call, &lines, CHECKPOINT_CUT, &end, mark->cut, mark->cut_head);
+                checkpoint_add(&lines, CHECKPOINT_CUT, end.epoch, mark->cut, mark->cut_head,
+                               stream_key(rpc_state(call), rpc_keyring(call)), rpc_now(call));
         if (r == 0)
                 r = append(call, buf_str(&lines));
         buf_done(&lines);

@@ -138,7 +138,7 @@ static void check_found(const struct model *m, enum chain_fault fault, int64_t s
         bool right = m->n_found == 1 && m->found[0].fault == fault && m->found[0].seq == seq;
         CHECK(right);
         for (size_t i = 0; !right && i < m->n_found; i++) {
-                chain_finding_text(&m->found[i], text);
+                chain_finding_text(&m->found[i], "event", text);
                 printf("#   %s (fault %d)\n", text, (int)m->found[i].fault);
         }
 }
