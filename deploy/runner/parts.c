@@ -132,6 +132,10 @@ static struct part *add_service(struct stack *s, int scaled, int number)
         arg(p, store_of(s, p->arena, scaled_names[scaled]));
         arg(p, "--keys");
         arg(p, s->keys);
+        if (scaled == STACK_CARE) {
+                arg(p, "--checkpoints");
+                arg(p, arena_printf(p->arena, "%s/ledger", s->var));
+        }
         if (scaled == STACK_STREAM) {
                 arg(p, "--checkpoints");
                 arg(p, arena_printf(p->arena, "%s/checkpoints", s->var));

@@ -72,7 +72,7 @@ static int check_space(const char *path)
 
 int prepare_folder(const char *var, char ret_path[PATH_MAX])
 {
-        static const char *const folders[] = {"bus", "store", "log", "redis", "checkpoints", "edge"};
+        static const char *const folders[] = {"bus", "store", "log", "redis", "checkpoints", "ledger", "edge"};
         char path[PATH_MAX];
         bool is_new = access(var, F_OK) < 0;
         int r = make_folder(var);

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What this service follows: membership's events, for its projection of organisations, members, consents and accounts.
+ * What this service follows: membership's events, for its projection of organisations, members, consents and accounts; and its
+ * own, for the ledger's chain.
  * What a person's erasure, or the loss of an account's rights, means here happens in the transaction that learns of it.
  */
 #include "handle.h"
 
 #include "contract/membership_v1.h"
+#include "ledger_chain.h"
 #include "store_recipient.h"
 
 /* --- membership ---------------------------------------------------------------------------------------------------- */
@@ -103,5 +105,6 @@ const struct rpc_consumer care_consumers[] = {
          .topics = membership_topics,
          .apply = apply_membership,
          .reset = reset_membership},
+        {.source = "care", .name = "care.ledger", .apply = ledger_chain_apply, .reset = ledger_chain_reset},
         {0},
 };

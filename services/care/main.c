@@ -5,23 +5,29 @@
  */
 #include "common/service/service.h"
 #include "handle.h"
+#include "handle_ledger.h"
 #include "handle_recipient.h"
+#include "ledger_chain.h"
+#include "state.h"
 
 static const char about[] =
         "Serves those whom programmes are for: recipients, what they are granted and why, and the ledger that pays it.\n"
         "\n"
         "Needs a store of its own, the keyring (what is sensitive about a person is sealed under a key of their own, which\n"
-        "the keyring wraps), and membership's events: it keeps the tree of organisations, members, their consents and what\n"
+        "the keyring wraps; it signs the ledger's chain), a folder outside the store for the ledger's checkpoints, best on\n"
+        "another disk, and membership's events: it keeps the tree of organisations, members, their consents and what\n"
         "accounts may from them, and goes on without membership once it has them.\n"
         "\n"
-        "Limits: a recipient has at most 100 flags.\n";
+        "Limits: a recipient has at most 100 flags; 100 transfers at once; a trace tells at most 1,000 parts.\n";
 
 /* --- schema: a file a room --------------------------------------------------------------------------------------- */
 
 STORE_SCHEMA(care_schema_001, "services/care/schema/001_core.sql");
+STORE_SCHEMA(care_schema_003, "services/care/schema/003_ledger.sql");
 
 static const struct store_migration migrations[] = {
         {"care/001_core", care_schema_001},
+        {"care/003_ledger", care_schema_003},
         {0},
 };
 
@@ -38,6 +44,25 @@ static const struct rpc_method methods[] = {
         CARE_V1_ADD_FLAG(handle_add_flag),
         CARE_V1_LIFT_FLAG(handle_lift_flag),
         CARE_V1_LIST_FLAGS(handle_list_flags),
+        /* the ledger */
+        CARE_V1_CREATE_FUND(handle_create_fund),
+        CARE_V1_GET_FUND(handle_get_fund),
+        CARE_V1_RECORD_DONOR_CONSENT(handle_record_donor_consent),
+        CARE_V1_OPEN_LEDGER_ACCOUNT(handle_open_ledger_account),
+        CARE_V1_GET_LEDGER_ACCOUNT(handle_get_ledger_account),
+        CARE_V1_LIST_LEDGER_ACCOUNTS(handle_list_ledger_accounts),
+        CARE_V1_CREATE_TRANSFERS(handle_create_transfers),
+        CARE_V1_LIST_TRANSFERS(handle_list_transfers),
+        CARE_V1_TRACE_TRANSFER(handle_trace_transfer),
+        CARE_V1_GET_LEDGER_STATE(handle_get_ledger_state),
+        {0},
+};
+
+/* --- what falls due ---------------------------------------------------------------------------------------------- */
+
+static const struct rpc_due_kind due[] = {
+        {DUE_EXPIRE, due_expire},
+        {DUE_LEDGER_CHECKPOINT, due_ledger_checkpoint},
         {0},
 };
 
@@ -46,10 +71,31 @@ static const struct rpc_service care = {
         .methods = methods,
         .migrations = migrations,
         .consumers = care_consumers,
+        .due = due,
         .organization_path = organization_path,
 };
 
+static struct care_options options = {.checkpoints = "var/ledger"};
+
+static const struct config_option own_options[] = {
+        {"checkpoints", "FOLDER", "signed checkpoints of the ledger, outside its store (default: var/ledger)", CONFIG_TEXT, &options.checkpoints, 0, 0},
+        {0},
+};
+
+static int start(void **ret_state, const char **ret_error)
+{
+        (void)ret_error;
+        *ret_state = care_state_new(&options);
+        return 0;
+}
+
+static void stop(void *state)
+{
+        care_state_free(state);
+}
+
 int main(int argc, char **argv)
 {
-        return service_main(&(struct service_spec){.rpc = &care, .about = about}, argc, argv);
+        static const struct service_spec spec = {.rpc = &care, .about = about, .options = own_options, .start = start, .stop = stop};
+        return service_main(&spec, argc, argv);
 }

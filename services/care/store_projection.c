@@ -36,6 +36,7 @@ int organization_load(struct store_conn *db, struct arena *arena, struct str cod
 /* Tables whose rows have their organisation's path beside its code: $1 the code, $2 the new path. */
 static const char *const followers[] = {
         "UPDATE recipient SET path = $2 WHERE organization = $1",
+        "UPDATE ledger_account SET path = $2 WHERE organization = $1",
 };
 
 int organization_save(struct store_conn *db, struct arena *arena, const struct organization *o)
