@@ -175,7 +175,7 @@ def refusals():
         refusal("is no address and port; give e.g. HTTP=127.0.0.1:8080", "--var", at + "/v", "--http", "127.0.0.1:99999")
         refusal("is no address and port", "--var", at + "/v", "--http", "8080")
         refusal("no such address", "--var", at + "/v", "--http", "192.0.2.1:8080")
-        refusal("give membership=N, activity=N, stream=N, gateway=N or edge=N", *var, "--instances", "actvity=2")
+        refusal("give membership=N, activity=N, care=N, stream=N, gateway=N or edge=N", *var, "--instances", "actvity=2")
         refusal("say SERVICE where its name goes", *var, "--store", "postgresql:///nuanxin")
         refusal("No such file or directory; make the folder above it", "--var", at + "/none/v")
         long = os.path.join(at, "x" * 80)
