@@ -9,9 +9,10 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from support.callers import (CSV, ELSEWHERE, FOR_AGENCIES, FOR_MEMBERS, HIDDEN, PASSWORD, SOMEWHERE, Target,  # noqa: E402
-                             make_callers, requests, sign_in, stores)
+                             make_callers, requests, sign_in)
 from support.stack import Stack  # noqa: E402
 from support.story import expect, main, story, wait_until  # noqa: E402
+from support.traces import stores  # noqa: E402
 
 HERE, THERE = "430102", "430103"  # two counties of one city
 

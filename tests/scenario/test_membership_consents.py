@@ -5,10 +5,10 @@ import os
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from support.callers import stores  # noqa: E402
 from support.people import person  # noqa: E402
 from support.stack import SEVERAL, Stack  # noqa: E402
 from support.story import expect, main, story, wait_until  # noqa: E402
+from support.traces import stores  # noqa: E402
 
 VILLAGE = "430102001001"
 WHY = {"purpose": "本人书面申请"}

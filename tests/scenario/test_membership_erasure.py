@@ -5,10 +5,10 @@ import os
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from support.callers import stores  # noqa: E402
 from support.people import id_number, person  # noqa: E402
 from support.stack import Stack  # noqa: E402
 from support.story import expect, main, story, wait_until  # noqa: E402
+from support.traces import files_with  # noqa: E402
 from support.world import list_members, make_activity, make_members  # noqa: E402
 
 VILLAGE = "430102001001"
@@ -31,23 +31,6 @@ def make(s, number, **fields):
 
 def own_session(s, member):
     return s.call("POST", "/v1/sessions:exchange", {"member": member}, token=s.api_key).ok()["token"]
-
-
-def files_with(s, secrets):
-    """Which file of the stack, of any process, still has one of these."""
-    found = []
-    for folder, _, names in os.walk(s.var):
-        for name in names:
-            path = os.path.join(folder, name)
-            if os.path.isfile(path):
-                with open(path, "rb") as f:
-                    content = f.read()
-                found += [(path, what) for what, secret in secrets.items() if secret in content]
-    # Of a database server's files a row that is gone leaves when it is vacuumed, and the log when it is recycled.
-    for (service, table), rows in stores(s).items() if s.engine == "postgresql" else ():
-        content = b"\0".join(v if isinstance(v, bytes) else str(v).encode() for row in rows for v in row)
-        found += [(f"{service}: {table}", what) for what, secret in secrets.items() if secret in content]
-    return found
 
 
 @story("who is erased leaves no trace in any file but the id, and every count stays right")

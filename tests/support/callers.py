@@ -246,9 +246,3 @@ def make_callers(s, admin, target):
         wait_until(f"{name} is nobody", lambda: s.call("GET", "/v1/activities", token=token).status == 401)
         callers.append(Caller(name, token, dead=True))
     return callers
-
-
-def stores(s):
-    """Every table of every service's store: {(service, table): [row, ...]}."""
-    return {(service, table): s.rows(service, f'SELECT * FROM "{table}"') for service in ("membership", "activity", "stream")
-            for table in s.tables(service)}
