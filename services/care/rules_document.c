@@ -437,7 +437,7 @@ static uint64_t ending(const ProgrammeDocument *d)
                 for (size_t i = 0; i < d->n_stages; i++)
                         for (size_t k = 0; k < d->stages[i]->n_actions; k++) {
                                 const char *to = d->stages[i]->actions[k]->to;
-                                size_t next = stage_index(d, to);
+                                size_t next = strcmp(to, "returned") == 0 ? 0 : stage_index(d, to); /* resubmitted, it begins anew */
                                 if (is_closing(to) || (next < d->n_stages && set >> next & 1))
                                         set |= UINT64_C(1) << i;
                         }
