@@ -5,6 +5,7 @@
  */
 #include "common/service/service.h"
 #include "handle.h"
+#include "handle_programme.h"
 #include "handle_ledger.h"
 #include "handle_recipient.h"
 #include "ledger_chain.h"
@@ -23,10 +24,12 @@ static const char about[] =
 /* --- schema: a file a room --------------------------------------------------------------------------------------- */
 
 STORE_SCHEMA(care_schema_001, "services/care/schema/001_core.sql");
+STORE_SCHEMA(care_schema_002, "services/care/schema/002_programme.sql");
 STORE_SCHEMA(care_schema_003, "services/care/schema/003_ledger.sql");
 
 static const struct store_migration migrations[] = {
         {"care/001_core", care_schema_001},
+        {"care/002_programme", care_schema_002},
         {"care/003_ledger", care_schema_003},
         {0},
 };
@@ -34,6 +37,15 @@ static const struct store_migration migrations[] = {
 /* --- requests ---------------------------------------------------------------------------------------------------- */
 
 static const struct rpc_method methods[] = {
+        /* programmes and calendars */
+        CARE_V1_CREATE_PROGRAMME_VERSION(handle_create_programme_version),
+        CARE_V1_ACTIVATE_PROGRAMME_VERSION(handle_activate_programme_version),
+        CARE_V1_GET_PROGRAMME(handle_get_programme),
+        CARE_V1_LIST_PROGRAMMES(handle_list_programmes),
+        CARE_V1_EVALUATE_PROGRAMME(handle_evaluate_programme),
+        CARE_V1_SET_WORK_CALENDAR(handle_set_work_calendar),
+        CARE_V1_GET_WORK_CALENDAR(handle_get_work_calendar),
+
         /* recipients */
         CARE_V1_CREATE_RECIPIENT(handle_create_recipient),
         CARE_V1_GET_RECIPIENT(handle_get_recipient),

@@ -416,7 +416,8 @@ static int64_t amount_of_terms(struct work *w)
         for (size_t i = 0; i < w->d->n_terms; i++)
                 amount += term_amount(w, w->d->terms[i]); /* eight of at most 10^28 */
         if (amount > AMOUNT_MOST) {
-                fail(w, TOO_MUCH, "It comes to more than can be granted at once; check the figures.", "金额超出一次可批准的范围，请核对填报内容。");
+                fail(w, TOO_MUCH, "It comes to more than can be granted at once; check the figures.", "金额超出一次可批准的范围，请核对填报内容。")
+                        ->wanted = arena_printf(w->arena, "amount AT_MOST %" PRId64, AMOUNT_MOST);
                 return 0;
         }
         return (int64_t)amount;
@@ -512,7 +513,7 @@ void evaluate(struct arena *arena, const ProgrammeDocument *d, Fact *const *fact
         bool cut_to_nothing = ret->n_failures > conditions_failed;
         int64_t amount = amount_of_terms(&w);
         if (d->n_terms && !amount && !cut_to_nothing && ret->n_failures == conditions_failed)
-                fail(&w, NOTHING_DUE, "By these facts nothing is due.", "按填报内容计算，无可发放金额。");
+                fail(&w, NOTHING_DUE, "By these facts nothing is due.", "按填报内容计算，无可发放金额。")->wanted = "amount AT_LEAST 1";
         amount = ask_amount_caps(&w, outcome->uses, amount);
 
         outcome->eligible = !ret->n_failures;

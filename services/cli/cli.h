@@ -33,6 +33,7 @@ struct command {
 extern const struct command commands_peer[];   /* status, audit */
 extern const struct command commands_data[];   /* org, member */
 extern const struct command commands_people[]; /* account, client, session */
+extern const struct command commands_programme[]; /* programme, calendar */
 extern const struct command commands_webhook[]; /* stream webhook, stream redrive */
 extern const struct command commands_keys[];
 extern const struct command commands_curve[];  /* keys curve */

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * programme, calendar: the care service's programmes as files, a version a file, and the official working days.
+ */
+#include "contract/care_v1.h"
+#include "services/cli/cli.h"
+
+#include <stdio.h>
+
+#define MOST_BYTES (1u << 20)
+
+/* services/care/programmes/hospital-care.json → hospital-care; NULL after a line. */
+static const char *name_of(struct cli *cli, const char *path)
+{
+        const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path, *dot = strrchr(name, '.');
+        if (dot && dot > name && strcmp(dot, ".json") == 0)
+                return arena_strndup(cli->arena, name, (size_t)(dot - name));
+        fprintf(stderr, "%s: the file's name is the programme's id and .json\n", path);
+        return NULL;
+}
+
+static int read_json(struct cli *cli, const char *path, const struct contract_message *type, ProtobufCMessage **ret)
+{
+        struct violations violations = {0};
+        struct str json;
+        int r = cli_read_file(cli, path, MOST_BYTES, &json);
+        if (r)
+                return r;
+        if (transcode_from_json(cli->arena, type, json, &violations, ret) == 0)
+                return 0;
+        fprintf(stderr, "%s does not fit:\n", path);
+        for (size_t i = 0; i < violations.n; i++)
+                fprintf(stderr, "  %s: %s\n", violations.items[i].pointer, violations.items[i].detail);
+        return 1;
+}
+
+/* --set document.organization=44 comes after the file. */
+static int set_given(struct cli *cli, const char *method, void *request)
+{
+        int r = 0;
+        for (size_t i = 0; r == 0 && i < cli->sets.n; i++) {
+                struct str value = str_of(cli->sets.items[i]), path = str_cut(&value, '=');
+                r = cli_set_field(cli, method, request, path, value);
+        }
+        return r;
+}
+
+static void put_programme(const struct cli *cli, const Programme *p, bool first)
+{
+        if (cli->json) {
+                printf("%s", first ? "" : ",\n");
+                show_json(&care_v1_programme_msg, p);
+        } else {
+                printf("%s %d  %s  %s\n", p->id, p->version, p->current ? "holds" : p->activate_time ? "held" : "draft", p->document->title_zh);
+        }
+}
+
+static int put_one(struct cli *cli, const char *path, bool first)
+{
+        CreateProgrammeVersionRequest *q = message_new(cli->arena, &care_v1_create_programme_version_request_msg);
+        ProtobufCMessage *document = NULL;
+        void *response;
+        q->programme = (char *)name_of(cli, path);
+        int r = q->programme ? read_json(cli, path, &care_v1_programme_document_msg, &document) : 2;
+        q->document = (ProgrammeDocument *)document;
+        if (r == 0)
+                r = set_given(cli, "CreateProgrammeVersion", q);
+        if (r == 0)
+                r = cli_call(cli, "CreateProgrammeVersion", NULL, q, &response);
+        if (r) {
+                fprintf(stderr, "%s was not taken\n", path);
+                return r;
+        }
+        put_programme(cli, response, first);
+        return 0;
+}
+
+static int run_put(struct cli *cli, const struct command *command, const char *const *operands, size_t n)
+{
+        int r = 0;
+        (void)command;
+        if (cli->json)
+                putchar('[');
+        for (size_t i = 0; r == 0 && i < n; i++)
+                r = put_one(cli, operands[i], i == 0);
+        if (cli->json)
+                printf("]\n");
+        return r;
+}
+
+static void print_programme(void *arg, const void *row)
+{
+        const Programme *p = row;
+        (void)arg;
+        printf("%-24s %4d  %-6s %s  %s\n", p->id, p->version, p->document->organization, p->document->title_zh, p->document->title);
+}
+
+static int run_list(struct cli *cli, const struct command *command, const char *const *operands, size_t n)
+{
+        void *q = cli_request(cli, "ListProgrammes");
+        (void)command, (void)operands, (void)n;
+        return q ? cli_list(cli, "ListProgrammes", q, NULL, print_programme, NULL) : 2;
+}
+
+/* The document as a file has it: what `programme put` takes. */
+static int run_show(struct cli *cli, const struct command *command, const char *const *operands, size_t n)
+{
+        void *response, *q = cli_request(cli, command->method);
+        int r = q ? 0 : 2;
+        for (size_t i = 0; r == 0 && i < n; i++)
+                r = cli_set_field(cli, command->method, q, str_of(command->fields[i]), str_of(operands[i]));
+        if (r == 0)
+                r = cli_call(cli, command->method, NULL, q, &response);
+        if (r)
+                return r;
+        const Programme *p = response;
+        if (cli->json)
+                show_json(&care_v1_programme_msg, p);
+        else
+                show_json(&care_v1_programme_document_msg, p->document);
+        putchar('\n');
+        return 0;
+}
+
+static int run_activate(struct cli *cli, const struct command *command, const char *const *operands, size_t n)
+{
+        void *response, *q = cli_request(cli, command->method);
+        int r = q ? 0 : 2;
+        for (size_t i = 0; r == 0 && i < n; i++)
+                r = cli_set_field(cli, command->method, q, str_of(command->fields[i]), str_of(operands[i]));
+        if (r == 0)
+                r = cli_call(cli, command->method, NULL, q, &response);
+        if (r == 0)
+                put_programme(cli, response, true);
+        if (r == 0 && cli->json)
+                putchar('\n');
+        return r;
+}
+
+static int run_calendar_put(struct cli *cli, const struct command *command, const char *const *operands, size_t n)
+{
+        int r = 0;
+        (void)command;
+        for (size_t i = 0; r == 0 && i < n; i++) {
+                SetWorkCalendarRequest *q = message_new(cli->arena, &care_v1_set_work_calendar_request_msg);
+                ProtobufCMessage *calendar = NULL;
+                void *response;
+                r = read_json(cli, operands[i], &care_v1_work_calendar_msg, &calendar);
+                q->calendar = (WorkCalendar *)calendar;
+                if (r == 0)
+                        r = cli_call(cli, "SetWorkCalendar", NULL, q, &response);
+                if (r == 0)
+                        printf("%d  %s\n", q->calendar->year, q->calendar->source);
+        }
+        return r;
+}
+
+const struct command commands_programme[] = {
+        {"programme put", "FILE [FILE…]", "a draft of each PROGRAMME.json; what is there already is not added again", NULL, {0}, NULL, run_put},
+        {"programme list", "", "those that hold", NULL, {0}, NULL, run_list},
+        {"programme show", "PROGRAMME [VERSION]", "a version's document as JSON, for `programme put`; without a number the one that holds", "GetProgramme", {"programme", "version"}, NULL, run_show},
+        {"programme activate", "PROGRAMME VERSION", "new cases are opened with this version from now on; running ones stay on theirs", "ActivateProgrammeVersion", {"programme", "version"}, NULL, run_activate},
+        {"calendar put", "FILE [FILE…]", "the official working days of a year, as the State Council gave them out", NULL, {0}, NULL, run_calendar_put},
+        {"calendar show", "YEAR", "the days off and the weekend days at work of a year", "GetWorkCalendar", {"year"}, NULL, NULL},
+        {0},
+};
