@@ -23,11 +23,12 @@ static const char about[] =
 
 int main(int argc, char **argv)
 {
-        struct stack_options o = {.http = "127.0.0.1:8080", .var = "var", .data = "deploy/data/hunan-divisions.csv"};
+        struct stack_options o = {.http = "127.0.0.1:8080", .var = "var", .data = "deploy/data/hunan-divisions.csv", .care = "services/care"};
         const struct config_option options[] = {
                 {"http", "ADDRESS", "where the gateway listens (default: 127.0.0.1:8080)", CONFIG_TEXT, &o.http, 0, 0},
                 {"var", "FOLDER", "data, sockets, logs, credentials (default: var)", CONFIG_TEXT, &o.var, 0, 0},
                 {"data", "CSV", "organisations of the first run (default: deploy/data/hunan-divisions.csv)", CONFIG_TEXT, &o.data, 0, 0},
+                {"care", "FOLDER", "care programmes and calendars of the first run (default: services/care)", CONFIG_TEXT, &o.care, 0, 0},
                 {"edge", "ADDRESS", "where agencies connect by ZeroMQ (default: 1000 ports above --http)", CONFIG_TEXT, &o.edge, 0, 0},
                 {"instances", "NAME=N", "instances of membership, activity, care, stream, gateway or edge (default: one each); may be repeated", CONFIG_LIST, &o.instances, 0, 0},
                 {"store", "URL", "where the services store, e.g. 'postgresql:///nuanxin_SERVICE?host=/run/postgresql': SERVICE becomes each one's name (default: sqlite:VAR/store/SERVICE.db)", CONFIG_TEXT, &o.store, 0, 0},

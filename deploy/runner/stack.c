@@ -169,8 +169,17 @@ static void seed(struct stack *s)
                 prctl(PR_SET_PDEATHSIG, SIGTERM);
                 setpgid(0, 0);
                 bool streams = s->wanted[STACK_STREAM] && s->wanted[STACK_EDGE];
-                execl(program, program, "--var", s->var, "--data", s->o->data, "--http", s->o->http, streams ? "--edge" : NULL,
-                      s->edge, (char *)NULL);
+                const char *arguments[] = {program, "--var", s->var, "--data", s->o->data, "--http", s->o->http, NULL, NULL, NULL, NULL, NULL};
+                size_t n = 7;
+                if (s->wanted[STACK_CARE]) {
+                        arguments[n++] = "--care";
+                        arguments[n++] = s->o->care;
+                }
+                if (streams) {
+                        arguments[n++] = "--edge";
+                        arguments[n++] = s->edge;
+                }
+                execv(program, (char *const *)arguments);
                 SAY("can't run %s: %s", program, strerror(errno));
                 _exit(127);
         }

@@ -7,7 +7,7 @@
 #include "common/base/config.h"
 
 struct stack_options {
-        const char *http, *var, *data, *clock_file;
+        const char *http, *var, *data, *care, *clock_file;
         const char *redis; /* NULL: a private one */
         const char *store; /* with the word SERVICE in it; NULL: SQLite in var/store */
         const char *edge;  /* where agencies connect; NULL: 1000 ports above http */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The first run's data: Hunan's organisations, three people, an app backend's key and a 5·29 campaign; then
- * credentials.json. Speaks to the services as the operator. On later runs it only prints what a person needs.
+ * The first run's data: Hunan's organisations, three people, an app backend's key, a 5·29 campaign and the care programmes;
+ * then credentials.json. Speaks to the services as the operator. On later runs it only prints what a person needs.
  * Ended half-way, it begins again where it was. The agency that may read events (agency.c) is made anew when the stream
  * does not know it: it may have been added later, or have lost its store.
  */
@@ -423,6 +423,7 @@ int main(int argc, char **argv)
         const struct config_option options[] = {
                 {"var", "FOLDER", "the stack's folder (default: var)", CONFIG_TEXT, &s.var, 0, 0},
                 {"data", "CSV", "organisations (default: deploy/data/hunan-divisions.csv)", CONFIG_TEXT, &s.data, 0, 0},
+                {"care", "FOLDER", "programmes and calendars for the care service (default: none)", CONFIG_TEXT, &s.care, 0, 0},
                 {"redis", "ADDRESS", "the registry, for services on other hosts", CONFIG_TEXT, &s.redis, 0, 0},
                 {"redis-auth", "PATH", "its password: see nuanxin --help", CONFIG_TEXT, &s.redis_auth_file, 0, 0},
                 {"curve", "FOLDER", "CURVE keys for services on other hosts; the operator's", CONFIG_TEXT, &s.curve, 0, 0},
@@ -442,9 +443,11 @@ int main(int argc, char **argv)
         s.arena = arena_new(1 << 20);
         const char *path = arena_printf(s.arena, "%s/credentials.json", s.var);
         bool first = access(path, F_OK) < 0;
-        r = first || s.edge ? open_operator(&s) : 0;
+        r = first || s.edge || s.care ? open_operator(&s) : 0;
         if (r == 0 && first)
                 r = make_everything(&s, path);
+        if (r == 0 && s.care)
+                r = care_keep(&s);
         if (r == 0)
                 r = seed_read(&s, path, &credentials);
         if (r == 0 && s.edge)

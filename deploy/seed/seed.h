@@ -11,7 +11,7 @@
 #define WAIT_US  (30 * CLOCK_SECOND_US)
 
 struct seed {
-        const char *var, *data, *http, *edge, *edge_key_file, *redis, *redis_auth_file, *curve;
+        const char *var, *data, *care, *http, *edge, *edge_key_file, *redis, *redis_auth_file, *curve;
         struct cache_auth redis_auth;
         struct operator *op;
         struct arena *arena;
@@ -28,6 +28,11 @@ int seed_read(struct seed *s, const char *path, struct str *ret) MUST_USE;
 int seed_write(const char *path, struct str text) MUST_USE;
 /* In our own file, of our own shape: the text between the quotes after "key" within `within`; key NULL: after `within`. */
 struct str seed_value(struct str text, const char *within, const char *key);
+
+/* --- care.c ------------------------------------------------------------------------------------------------------- */
+
+/* The shipped programmes and calendars, as far as the care service does not know them. */
+int care_keep(struct seed *s) MUST_USE;
 
 /* --- agency.c ----------------------------------------------------------------------------------------------------- */
 

@@ -134,7 +134,8 @@ int handle_create_programme_version(struct rpc_call *call, const CreateProgramme
         sha256_hex(hash, packed);
         r = programme_load_hash(rpc_db(call), arena, request->programme, hash, &p);
         if (r == CARE_E_ABSENT) {
-                p = (struct programme){.id = request->programme, .organization = document->organization, .created_us = rpc_now(call), .document = packed};
+                p = (struct programme){.id = request->programme, .organization = document->organization, .document = packed};
+                p.created_us = rpc_now(call);
                 r = programme_add(rpc_db(call), &p, hash);
         }
         if (r != 0)
@@ -192,7 +193,8 @@ int handle_activate_programme_version(struct rpc_call *call, const ActivateProgr
 }
 
 /* Everybody who works with programmes may read what holds or has held; drafts are for who may write them. */
-static int find_readable(struct rpc_call *call, const char *programme, int64_t version, struct programme *ret, ProgrammeDocument **ret_document)
+static int find_readable(struct rpc_call *call, const char *programme, int64_t version, struct programme *ret,
+                         ProgrammeDocument **ret_document)
 {
         struct str path;
         int r = rpc_require_somewhere(call);

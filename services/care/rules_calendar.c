@@ -10,7 +10,7 @@
 
 #define EAST_US (8 * CLOCK_HOUR_US) /* China is ahead of UTC by */
 
-/* --- dates -------------------------------------------------------------------------------------------------------------- */
+/* --- dates ---------------------------------------------------------------------------------------------------- */
 
 static bool is_leap(int year)
 {
@@ -128,7 +128,7 @@ int years_between(day_t birth, day_t day)
         return y - birth_year - (day < day_of(y, birth_month, birth_day));
 }
 
-/* --- working days -------------------------------------------------------------------------------------------------------- */
+/* --- working days --------------------------------------------------------------------------------------------- */
 
 static bool is_weekend(day_t day)
 {
@@ -183,7 +183,7 @@ int64_t deadline_us(const struct calendars *calendars, int64_t from_us, int n, b
         return day_start_us(day + 1);
 }
 
-/* --- checking a calendar -------------------------------------------------------------------------------------------------- */
+/* --- checking a calendar -------------------------------------------------------------------------------------- */
 
 static bool dates_fit(char *const *dates, size_t n, int year, bool weekend, size_t *ret_item)
 {

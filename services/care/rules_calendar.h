@@ -13,7 +13,7 @@ typedef int32_t day_t;
 
 #define DAY_TEXT_SIZE 11 /* YYYY-MM-DD and the NUL */
 
-/* --- dates -------------------------------------------------------------------------------------------------------------- */
+/* --- dates ---------------------------------------------------------------------------------------------------- */
 
 /* "2028-02-29", of the years 1900 to 2100. -EINVAL: no such day, or not written so. */
 int day_parse(struct str text, day_t *ret_day) MUST_USE;
@@ -35,7 +35,7 @@ bool is_year_start(const char *start);
  * born. */
 int years_between(day_t birth, day_t day);
 
-/* --- working days -------------------------------------------------------------------------------------------------------- */
+/* --- working days --------------------------------------------------------------------------------------------- */
 
 struct calendars {
         const WorkCalendar *const *items; /* a year at most once, in any order */
@@ -50,7 +50,7 @@ bool is_working_day(const struct calendars *calendars, day_t day);
  * ret_known (may be NULL): every day on the way was in a year whose calendar is there; else ask again when it is. */
 int64_t deadline_us(const struct calendars *calendars, int64_t from_us, int n, bool working_days, bool *ret_known);
 
-/* --- checking a calendar -------------------------------------------------------------------------------------------------- */
+/* --- checking a calendar -------------------------------------------------------------------------------------- */
 
 /* 0; or -EINVAL, and which date is wrong: not a date of that year, closed on a weekend, open on a weekday, in disorder. */
 int calendar_check(const WorkCalendar *calendar, bool *ret_in_open, size_t *ret_item) MUST_USE;

@@ -44,7 +44,7 @@ static void say_twice(struct look *l, const char *list, size_t i, const char *ke
         say(l, "unique", "is there twice", "重复", "%s/%zu/%s", list, i, key);
 }
 
-/* --- what a document has, by name ------------------------------------------------------------------------------------------ */
+/* --- what a document has, by name ----------------------------------------------------------------------------- */
 
 bool is_closing(const char *to)
 {
@@ -109,11 +109,12 @@ static int fact_type(Field *const *fields, size_t n, const char *name)
                 return (int)field->type;
         if (!is_known(name))
                 return 0;
-        bool yes_or_no = strcmp(name, known_fact_names[KNOWN_PERSON_SPECIAL]) == 0 || strcmp(name, known_fact_names[KNOWN_POLICY_ACTIVE]) == 0;
-        return yes_or_no ? TYPE(BOOL) : TYPE(INTEGER);
+        if (strcmp(name, known_fact_names[KNOWN_PERSON_SPECIAL]) == 0 || strcmp(name, known_fact_names[KNOWN_POLICY_ACTIVE]) == 0)
+                return TYPE(BOOL);
+        return TYPE(INTEGER);
 }
 
-/* --- fields ------------------------------------------------------------------------------------------------------------------ */
+/* --- fields --------------------------------------------------------------------------------------------------- */
 
 static void check_choices(struct look *l, const char *list, size_t i, const Field *f)
 {
@@ -143,7 +144,7 @@ static void check_fields(struct look *l, const char *list, Field *const *fields,
         }
 }
 
-/* --- conditions ---------------------------------------------------------------------------------------------------------------- */
+/* --- conditions ----------------------------------------------------------------------------------------------- */
 
 static bool value_fits(Field *const *fields, size_t n, const char *fact, const char *value)
 {
@@ -219,7 +220,7 @@ static void check_conditions(struct look *l)
         }
 }
 
-/* --- caps and terms -------------------------------------------------------------------------------------------------------------- */
+/* --- caps and terms ------------------------------------------------------------------------------------------- */
 
 static bool counts_in_terms(const ProgrammeDocument *d, const char *fact)
 {
@@ -337,7 +338,7 @@ static void check_terms(struct look *l)
                 say(l, "required", "terms are paid from a purpose", "有公式须指定资金用途", "/purpose");
 }
 
-/* --- stages ------------------------------------------------------------------------------------------------------------------------- */
+/* --- stages --------------------------------------------------------------------------------------------------- */
 
 static bool goes_by_itself(const Stage *s)
 {
@@ -409,7 +410,7 @@ static void check_actions(struct look *l, size_t i)
         }
 }
 
-/* --- ways ---------------------------------------------------------------------------------------------------------------------------- */
+/* --- ways ----------------------------------------------------------------------------------------------------- */
 
 /* The stages to which a case can come; with undecided without any DECIDE on the way. A bit each, from the first on. */
 static uint64_t reached(const ProgrammeDocument *d, bool undecided)
@@ -495,7 +496,7 @@ static void check_money(struct look *l)
                 say(l, "in", "goods are delivered, not paid", "实物和服务用 DELIVER，不用 PAY", "/unit");
 }
 
-/* --- contacts, documents, assessments --------------------------------------------------------------------------------------------------- */
+/* --- contacts, documents, assessments ------------------------------------------------------------------------- */
 
 static void check_care(struct look *l)
 {

@@ -15,7 +15,7 @@
 
 typedef __int128 wide_t; /* a fact times an amount times a rate may be beyond 64 bits */
 
-/* --- facts ------------------------------------------------------------------------------------------------------------------ */
+/* --- facts ---------------------------------------------------------------------------------------------------- */
 
 const char *const known_fact_names[N_KNOWN_FACT] = {
         [KNOWN_PERSON_AGE] = "person.age",
@@ -103,7 +103,7 @@ const char *const *fields_at_opening(struct arena *arena, const ProgrammeDocumen
         return names;
 }
 
-/* --- do facts fit? ------------------------------------------------------------------------------------------------------------ */
+/* --- do facts fit? -------------------------------------------------------------------------------------------- */
 
 static void add_fault(struct faults *faults, const char *place, const char *rule, const char *detail, const char *detail_zh)
 {
@@ -214,7 +214,7 @@ void facts_check_all(struct arena *arena, const ProgrammeDocument *d, Fact *cons
         check_given(arena, d->fields, d->n_fields, true, facts, n_facts, faults);
 }
 
-/* --- conditions --------------------------------------------------------------------------------------------------------------- */
+/* --- conditions ----------------------------------------------------------------------------------------------- */
 
 /* Numbers, and dates as numbers; false: it is neither. */
 static bool as_number(int type, const char *text, int64_t *ret)
@@ -261,7 +261,7 @@ bool condition_holds(const Condition *c, Field *const *fields, size_t n_fields, 
         }
 }
 
-/* --- caps and terms --------------------------------------------------------------------------------------------------------------- */
+/* --- caps and terms ------------------------------------------------------------------------------------------- */
 
 /* A decision while it is made. */
 struct work {
@@ -423,7 +423,7 @@ static int64_t amount_of_terms(struct work *w)
         return (int64_t)amount;
 }
 
-/* --- what it comes to --------------------------------------------------------------------------------------------------------- */
+/* --- what it comes to ----------------------------------------------------------------------------------------- */
 
 static const char *wanted_by(struct arena *arena, const Condition *c)
 {

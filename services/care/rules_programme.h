@@ -12,7 +12,7 @@
 
 #define AMOUNT_MOST INT64_C(1000000000000) /* of one decision: ¥10,000 million in fen; no fact is beyond it either */
 
-/* --- what is wrong, and where --------------------------------------------------------------------------------------------- */
+/* --- what is wrong, and where --------------------------------------------------------------------------------- */
 
 struct fault {
         const char *place; /* JSON Pointer within what was checked: "/stages/2/actions/0/to" */
@@ -24,7 +24,7 @@ struct faults {
         size_t n;
 };
 
-/* --- documents (rules_document.c) ------------------------------------------------------------------------------------------ */
+/* --- documents (rules_document.c) ----------------------------------------------------------------------------- */
 
 /* All that the contract's rules cannot say of one field alone. Adds to *faults; none added: it holds together. */
 void document_check(struct arena *arena, const ProgrammeDocument *document, struct faults *faults);
@@ -36,7 +36,7 @@ bool action_has(const Action *action, int effect); /* NUANXIN__CARE__V1__ACTION_
 /* refused, ended, withdrawn or done. */
 bool is_closing(const char *to);
 
-/* --- facts ------------------------------------------------------------------------------------------------------------------ */
+/* --- facts ---------------------------------------------------------------------------------------------------- */
 
 /* What the service knows by itself. */
 enum known_fact {
@@ -68,7 +68,7 @@ const char *fact_value(Fact *const *facts, size_t n_facts, const char *name);
 /* Does it hold? For an assessment's monitors, and for evaluate. A fact that is not given fulfils nothing. */
 bool condition_holds(const Condition *condition, Field *const *fields, size_t n_fields, Fact *const *facts, size_t n_facts);
 
-/* --- what it comes to --------------------------------------------------------------------------------------------------------- */
+/* --- what it comes to ----------------------------------------------------------------------------------------- */
 
 /* One a cap, in the document's order, with its code and the first day of its period ("" for ever); before and used are 0. The
  * caller puts into `before` what its counters say: of the person, or with `household` of the cap of the household. */

@@ -10,8 +10,8 @@
 #include <stdio.h>
 
 static const struct command *const groups[] = {
-        commands_peer, commands_scale, commands_restart, commands_ready, commands_data, commands_people, commands_programme, commands_agency,
-        commands_keys, commands_curve, commands_contract, commands_transfer, commands_stream, commands_webhook, commands_verify,
+        commands_peer, commands_scale, commands_restart, commands_ready, commands_data, commands_people, commands_programme,
+        commands_agency, commands_keys, commands_curve, commands_contract, commands_transfer, commands_stream, commands_webhook, commands_verify,
         commands_call,
 };
 

@@ -34,13 +34,26 @@ static int read_json(struct cli *cli, const char *path, const struct contract_me
         return 1;
 }
 
-/* --set document.organization=44 comes after the file. */
-static int set_given(struct cli *cli, const char *method, void *request)
+/* What a file says gives way to --set document.organization=44; so it must not be there. */
+static void make_room(struct cli *cli, ProgrammeDocument *document, struct str path)
+{
+        const struct contract_message *type = &care_v1_programme_document_msg;
+        const ProgrammeDocument *fresh = message_new(cli->arena, type);
+        struct str name = path, first = str_cut(&name, '.');
+        const struct contract_field *field = str_is(first, "document") ? message_field(type, name) : NULL;
+        const ProtobufCFieldDescriptor *pb = field ? &type->pb->fields[field - type->fields] : NULL;
+        if (pb && pb->label != PROTOBUF_C_LABEL_REPEATED)
+                memcpy((char *)document + pb->offset, (const char *)fresh + pb->offset,
+                       pb->type == PROTOBUF_C_TYPE_STRING ? sizeof(char *) : sizeof(int32_t));
+}
+
+static int set_given(struct cli *cli, CreateProgrammeVersionRequest *request)
 {
         int r = 0;
         for (size_t i = 0; r == 0 && i < cli->sets.n; i++) {
                 struct str value = str_of(cli->sets.items[i]), path = str_cut(&value, '=');
-                r = cli_set_field(cli, method, request, path, value);
+                make_room(cli, request->document, path);
+                r = cli_set_field(cli, "CreateProgrammeVersion", request, path, value);
         }
         return r;
 }
@@ -64,7 +77,7 @@ static int put_one(struct cli *cli, const char *path, bool first)
         int r = q->programme ? read_json(cli, path, &care_v1_programme_document_msg, &document) : 2;
         q->document = (ProgrammeDocument *)document;
         if (r == 0)
-                r = set_given(cli, "CreateProgrammeVersion", q);
+                r = set_given(cli, q);
         if (r == 0)
                 r = cli_call(cli, "CreateProgrammeVersion", NULL, q, &response);
         if (r) {

@@ -164,7 +164,7 @@ class Stack:
         for part, options in self.options.items():
             command += [f"--{part}-option={option}" for option in options]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                                        env={**os.environ, **self.env}, start_new_session=True)
+                                        env={**os.environ, **self.env}, cwd=ROOT, start_new_session=True)
         self.output = []
         ready = threading.Event()
 

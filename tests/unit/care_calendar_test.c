@@ -33,7 +33,7 @@ static const char *text_of(day_t d)
         return text[next];
 }
 
-/* --- dates -------------------------------------------------------------------------------------------------------- */
+/* --- dates ---------------------------------------------------------------------------------------------------- */
 
 static void every_day_of_two_centuries_is_written_and_read_back(void)
 {
@@ -106,7 +106,7 @@ static void people_grow_older_on_their_birthday(void)
         CHECK(years_between(day("2026-05-29"), day("2026-05-28")) < 0);
 }
 
-/* --- working days ---------------------------------------------------------------------------------------------------- */
+/* --- working days --------------------------------------------------------------------------------------------- */
 
 static struct arena *memory;
 static const WorkCalendar *shipped[16];

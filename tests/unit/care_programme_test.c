@@ -27,7 +27,7 @@ static day_t day(const char *text)
         return d;
 }
 
-/* --- facts ------------------------------------------------------------------------------------------------------------ */
+/* --- facts ---------------------------------------------------------------------------------------------------- */
 
 static void check_fact(const char *fact, const char *rule)
 {
@@ -101,7 +101,7 @@ static void what_the_service_knows_is_named_and_typed(void)
         CHECK_TEXT(on, "");
 }
 
-/* --- conditions --------------------------------------------------------------------------------------------------------- */
+/* --- conditions ----------------------------------------------------------------------------------------------- */
 
 static void check_condition(const char *fact, const char *operator, const char *values, const char *given, bool wanted)
 {
@@ -145,7 +145,7 @@ static void a_fact_that_is_not_given_fulfils_nothing(void)
         }
 }
 
-/* --- what it comes to ------------------------------------------------------------------------------------------------------- */
+/* --- what it comes to ----------------------------------------------------------------------------------------- */
 
 static CapUse before(const char *cap, int64_t used)
 {
@@ -252,7 +252,7 @@ static void without_terms_nothing_is_granted_and_conditions_still_decide(void)
         CHECK_TEXT(e.failures[0].wanted, "days AT_LEAST 3");
 }
 
-/* --- caps -------------------------------------------------------------------------------------------------------------------- */
+/* --- caps ----------------------------------------------------------------------------------------------------- */
 
 static ProgrammeDocument *capped(const char *cap)
 {
@@ -384,7 +384,7 @@ static void everything_that_fails_is_said_at_once(void)
                 CHECK_TEXT(e.failures[i].code, wanted[i]);
 }
 
-/* --- what real associations reported ------------------------------------------------------------------------------------------ */
+/* --- what real associations reported -------------------------------------------------------------------------- */
 
 /* 13,000 recipients, ¥18.16 million: 14 days for 12,600 of them, 13 for 400. */
 static void hospital_care_comes_to_what_was_reported(void)
