@@ -88,10 +88,15 @@ static void add_common(struct stack *s, struct part *p)
         }
 }
 
-/* Only gateways call the stream: no service needs it. (The edge looks for its sockets itself.) */
+/* Only gateways call the stream, and they and the stream care: no service needs these. Care needs membership only. (The edge
+ * looks for its sockets itself.) */
 static bool calls(int caller, int service)
 {
-        return caller == STACK_GATEWAY || (caller != service && service != STACK_STREAM);
+        if (caller == STACK_GATEWAY)
+                return true;
+        if (service == STACK_CARE)
+                return caller == STACK_STREAM;
+        return caller == STACK_CARE ? service == STACK_MEMBERSHIP : caller != service && service != STACK_STREAM;
 }
 
 /* The first instances are known to each other without asking the registry, so a start does not wait for it. */

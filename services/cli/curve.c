@@ -145,13 +145,20 @@ static bool is_service(const char *role)
 }
 
 /* As is usual: the gateway and the operator call every service, services those whose events they follow, and the edge
- * where these are fetched. */
+ * where these are fetched. The stream is followed by nobody, and care, where the money is, only by the stream; care needs
+ * membership alone. */
 static bool usually_calls(const char *caller, const char *service)
 {
         bool is_stream = strcmp(service, "stream") == 0;
         if (!is_service(service) || strcmp(caller, service) == 0)
                 return false;
-        return strcmp(caller, "edge") == 0 ? is_stream : !is_service(caller) || !is_stream;
+        if (strcmp(caller, "edge") == 0)
+                return is_stream;
+        if (!is_service(caller))
+                return true;
+        if (strcmp(service, "care") == 0)
+                return strcmp(caller, "stream") == 0;
+        return strcmp(caller, "care") == 0 ? strcmp(service, "membership") == 0 : !is_stream;
 }
 
 static size_t all_roles(const char *names[ROLES_MAX])

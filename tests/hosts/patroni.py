@@ -67,7 +67,7 @@ class Patroni:
             self.start(h.name)
         wait_until("there is a primary and a synchronous standby", self.is_whole, 60, 0.2)
         for statement in (f"CREATE ROLE {ROLE} LOGIN PASSWORD '{PASSWORD}'",
-                          *(f"CREATE DATABASE {name} OWNER {ROLE}" for name in ("membership", "activity", "stream"))):
+                          *(f"CREATE DATABASE {name} OWNER {ROLE}" for name in ("membership", "activity", "care", "stream"))):
             self.sql(statement)
         self.urls = urls_of(s, self.hosts)
 

@@ -31,8 +31,8 @@ def wrong(s, status, wanted, *arguments, stdin=None):
 @story("status shows every instance, which one writes, and its lanes")
 def status(s):
     instances = {i["instance"]: i for i in ask(s, "status")}
-    expect("instances", sorted(instances), ["activity-1", "activity-2", "membership-1", "membership-2", "stream-1", "stream-2"])
-    for service in ("activity", "membership", "stream"):
+    expect("instances", sorted(instances), ["activity-1", "activity-2", "care-1", "care-2", "membership-1", "membership-2", "stream-1", "stream-2"])
+    for service in ("activity", "care", "membership", "stream"):
         writers = [n for n, i in instances.items() if i["service"] == service and i.get("mayWrite")]
         expect(f"writers of {service}", len(writers), 2 if s.engine == "postgresql" else 1)
         assert {"read", "write", "slow"} <= {lane["name"] for lane in instances[writers[0]]["lanes"]}, instances[writers[0]]
@@ -200,4 +200,4 @@ def wrong_use(s):
 
 
 if __name__ == "__main__":
-    main(Stack(instances={"membership": 2, "activity": 2, "stream": 2}))
+    main(Stack(instances={"membership": 2, "activity": 2, "care": 2, "stream": 2}))

@@ -28,7 +28,7 @@ from support.story import expect, main, story, wait_until  # noqa: E402
 KUBERNETES = os.path.join(ROOT, "deploy", "kubernetes")
 CONTAINER = os.path.join(ROOT, "deploy", "container")
 DRAIN_S = 20
-SERVICES = ("membership", "activity", "stream")
+SERVICES = ("membership", "activity", "care", "stream")
 PROCESSES = (*SERVICES, "gateway", "edge")
 PROGRAMS = ("nuanxin", *("nuanxin-" + p for p in PROCESSES))
 
@@ -255,7 +255,7 @@ def run_story(title):
 def pods():
     with Engine() as e, Database() as db, tempfile.TemporaryDirectory(dir="/tmp") as at:
         redis(e, "--requirepass", "a secret")
-        e.names(redis=NET + ".10", postgres=db.host, stream=NET + ".24")  # the last: one of the pods behind that Service
+        e.names(redis=NET + ".10", postgres=db.host, stream=NET + ".26")  # the last: one of the pods behind that Service
         cli("--keys", at + "/keys", "keys", "create")
         cli("--curve", at + "/curve", "keys", "curve", "make")
         cli("--var", at, "keys", "edge")
@@ -285,10 +285,10 @@ def pods():
 
         address = lambda n: f"{NET}.{n}"
         running = {}
-        for n, (app, name) in enumerate([("membership", "mem-a"), ("membership", "mem-b"), ("activity", "act-a"), ("activity", "act-b"),
+        for n, (app, name) in enumerate([("membership", "mem-a"), ("membership", "mem-b"), ("activity", "act-a"), ("activity", "act-b"), ("care", "care-a"), ("care", "care-b"),
                                          ("stream", "str-a"), ("stream", "str-b"), ("edge", "edge-a"), ("gateway", "gate-a"), ("gateway", "gate-b")], 20):
             running[name] = (start(app, name, address(n)), address(n))
-        expect("where the Service leads", running["str-a"][1], NET + ".24")
+        expect("where the Service leads", running["str-a"][1], NET + ".26")
         for name, (pod, where) in running.items():
             up(pod, lambda: get(where, 7000, "/readyz")[0] == 200)
             expect(name + " is alive", get(where, 7000, "/livez")[0], 200)
@@ -301,14 +301,14 @@ def pods():
             return json.loads(pod.log())
 
         # Ready pods are in the registry within a second.
-        wait_until("all are found", lambda: sorted(i["instance"] for i in operate("status")) == ["act-a", "act-b", "mem-a", "mem-b", "str-a", "str-b"], 20)
+        wait_until("all are found", lambda: sorted(i["instance"] for i in operate("status")) == ["act-a", "act-b", "care-a", "care-b", "mem-a", "mem-b", "str-a", "str-b"], 20)
         call = lambda method, request: operate("call", method, json.dumps(request))
         works(call, [(running[g][1], 8080) for g in ("gate-a", "gate-b")])
         with open(at + "/edge/edge.key", "rb") as f:
             streams(call, f"tcp://{running['edge-a'][1]}:9080", zmq.curve_public(f.read().strip()))
         series = load(KUBERNETES + "/prometheus-adapter.yaml")[0]["rules"]["custom"][0]["seriesQuery"].split("{")[0]
         assert re.search(series + r'\{.*lane="', get(running["mem-a"][1], 7000, "/metrics")[1]), f"no {series} with a lane"
-        for name, app in {"mem-a": "membership", "act-a": "activity", "str-a": "stream", "edge-a": "edge", "gate-a": "gateway"}.items():
+        for name, app in {"mem-a": "membership", "act-a": "activity", "care-a": "care", "str-a": "stream", "edge-a": "edge", "gate-a": "gateway"}.items():
             expect(f"{name}'s end", running[name][0].stop(pod_of(app)["spec"]["terminationGracePeriodSeconds"]), 0)
         expect("the others serve", get(running["gate-b"][1], 8080, "/openapi.json")[0], 200)
 

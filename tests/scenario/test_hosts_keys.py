@@ -157,7 +157,7 @@ def rotation(s):
     def copy_to_all(*changed):
         read = {}
         for name, part in s.parts.items():
-            if name.split("-")[0] in ("membership", "activity", "gateway"):
+            if name.split("-")[0] in ("membership", "activity", "care", "gateway"):
                 read[name] = part.log().count("the CURVE keys were read again")
                 s.copy_of("curve", name, name.split("-")[0])
         for name in changed:
@@ -169,7 +169,7 @@ def rotation(s):
 
     old = public_of(s, "membership")
     s.cli("keys", "curve", "rotate", "membership")
-    copy_to_all("gateway-1", "activity-1")
+    copy_to_all("gateway-1", "activity-1", "care-1")
     served()
     s.cli("keys", "curve", "switch", "membership")
     copy_to_all()
@@ -178,7 +178,7 @@ def rotation(s):
     s.part("membership-1").start()
     served()
     s.cli("keys", "curve", "retire", "membership")
-    copy_to_all("gateway-1", "activity-1")
+    copy_to_all("gateway-1", "activity-1", "care-1")
     with open(os.path.join(s.folder, "hosts", "gateway-1", "curve", "gateway", "services", "membership.pub"), "rb") as f:
         expect("keys of membership", f.read().split(), [public_of(s, "membership")])
     served()
@@ -191,21 +191,22 @@ def new_role(s):
     make = lambda: s.cli("--curve", at, "keys", "curve", "make").stdout
     make()
     kept = public_in(at, "membership")
-    for role in ("stream", "edge"):
+    for role in ("care", "stream", "edge"):
         shutil.rmtree(os.path.join(at, role))
         for path in glob.glob(os.path.join(at, "*", "*", role + ".pub")):
             os.unlink(path)
     said = make()
-    assert said.startswith(f"{at}: 2 roles made, 4 were there\n"), said
+    assert said.startswith(f"{at}: 3 roles made, 4 were there\n"), said
     expect("what is to be copied", sorted(os.path.basename(line.split()[1]) for line in said.splitlines()[1:]),
-           ["activity", "edge", "gateway", "membership", "operator", "stream"])
+           ["activity", "care", "edge", "gateway", "membership", "operator", "stream"])
     expect("membership's key", public_in(at, "membership"), kept)
     names = lambda role, which: sorted(f[:-4] for f in os.listdir(os.path.join(at, role, which)))
     expect("whom the stream lets in", names("stream", "callers"), ["edge", "gateway", "operator"])
     expect("whom the edge calls", (names("edge", "callers"), names("edge", "services")), ([], ["stream"]))
-    expect("whom the stream follows", names("stream", "services"), ["activity", "membership"])
+    expect("whom the stream follows", names("stream", "services"), ["activity", "care", "membership"])
+    expect("whom care lets in, and calls", (names("care", "callers"), names("care", "services")), (["gateway", "operator", "stream"], ["membership"]))
     assert "stream" in names("membership", "callers") and "stream" not in names("membership", "services")
-    expect("again", make(), f"{at}: 0 roles made, 6 were there\n")
+    expect("again", make(), f"{at}: 0 roles made, 7 were there\n")
 
 
 def public_in(folder, role):
@@ -215,8 +216,8 @@ def public_in(folder, role):
 
 @story("in all of this nobody of ours asked for more than its role may")
 def within_roles(s):
-    for name in ("membership-1", "activity-1", "stream-1"):
+    for name in ("membership-1", "activity-1", "care-1", "stream-1"):
         assert not s.part(name).said("role may not ask"), name
 
 
-main(Hosts(redis_nodes=1, gateways=1, sentinels=0))
+main(Hosts(instances={"care": 1}, redis_nodes=1, gateways=1, sentinels=0))

@@ -22,7 +22,7 @@ from support.stack import BIN, ROOT, free_port  # noqa: E402
 from support.story import expect, main, story, wait_until  # noqa: E402
 
 UNITS = sorted(glob.glob(os.path.join(ROOT, "deploy", "systemd", "nuanxin*.*")))
-PROCESSES = ("membership", "activity", "stream", "gateway", "edge")
+PROCESSES = ("membership", "activity", "care", "stream", "gateway", "edge")
 INSIDE = sys.argv[1:2] == ["--inside"]
 
 
@@ -52,7 +52,7 @@ def verified():
         for program in ("nuanxin", *("nuanxin-" + p for p in PROCESSES)):
             assert os.access(f"{prefix}/bin/{program}", os.X_OK), program
         names = [os.path.basename(u) for u in glob.glob(prefix + "/lib/systemd/system/*")]
-        expect("units", len(names), 8)
+        expect("units", len(names), 9)
         for name in names:  # the programs are below DESTDIR, not at their place
             path = f"{prefix}/lib/systemd/system/{name}"
             with open(path) as f:
@@ -102,7 +102,7 @@ def speaks():
             run(os.path.join(BIN, "nuanxin"), "keys", "create", "--keys", at + "/keys")
             own = {"gateway": ["--http", f"127.0.0.1:{free_port()}"], "edge": ["--listen", f"tcp://127.0.0.1:{free_port()}"]}.get(
                 name, ["--store", f"sqlite:{at}/a.db", "--keys", at + "/keys"])
-            own += {"stream": ["--checkpoints", at], "edge": ["--key", at + "/edge.key"]}.get(name, [])
+            own += {"care": ["--checkpoints", at], "stream": ["--checkpoints", at], "edge": ["--key", at + "/edge.key"]}.get(name, [])
             own += ["--redis", f"unix:{at}/none"] if name != "edge" else []
             p = subprocess.Popen([os.path.join(BIN, f"nuanxin-{name}"), "--bus", at, *own],
                                  env={**os.environ, "NOTIFY_SOCKET": manager.path, "WATCHDOG_USEC": "400000"},
@@ -197,9 +197,9 @@ def starts():
     for line in words.replace("sudo ", "").splitlines()[1:-1]:  # all but `make install` and `status`
         run("sh", "-c", line)
     run("systemctl", "enable", "--now", "nuanxin-gateway@2")
-    active("nuanxin-gateway@1", "nuanxin-gateway@2", "nuanxin-membership@1", "nuanxin-membership@2", "nuanxin-activity@1", "nuanxin-stream@1",
-           "nuanxin-edge@1")
-    ready(7001, 7002, 7101, 7102, 7201, 7301, 7401)
+    active("nuanxin-gateway@1", "nuanxin-gateway@2", "nuanxin-membership@1", "nuanxin-membership@2", "nuanxin-activity@1", "nuanxin-care@1",
+           "nuanxin-stream@1", "nuanxin-edge@1")
+    ready(7001, 7002, 7101, 7102, 7201, 7301, 7401, 7501)
     expect("a page", get("/openapi.json"), 200)
 
 
@@ -208,7 +208,7 @@ def works():
     operator("call", "CreateOrganization", json.dumps(organization, ensure_ascii=False))
     expect("what was stored", operator("call", "GetOrganization", '{"organization":"43"}')["name"], "湖南省")
     instances = {i["instance"]: i.get("mayWrite", False) for i in operator("status")}
-    expect("instances", sorted(instances), ["activity-1", "membership-1", "membership-2", "stream-1"])
+    expect("instances", sorted(instances), ["activity-1", "care-1", "membership-1", "membership-2", "stream-1"])
     expect("who write", sum(instances[i] for i in ("membership-1", "membership-2")), 1)
     assert os.path.exists("/var/lib/nuanxin/membership/membership.db")
 
@@ -233,9 +233,10 @@ def sandboxed():
         assert seen("cat /etc/nuanxin/keys/keyring").returncode, unit + " reads root's keyring"
         for folder, whose in (("nuanxin", name != "edge"), ("nuanxin-edge", name in ("stream", "edge"))):
             expect(f"{unit} writes to {folder}, the sockets' folder", seen(f"touch /run/{folder}/x && rm /run/{folder}/x").returncode == 0, whose)
-        for other in ("membership", "activity", "stream"):
+        for other in ("membership", "activity", "care", "stream"):
             expect(f"{unit} sees {other}'s store", seen(f"ls /var/lib/nuanxin/{other}").returncode == 0, other == name)
-        expect(unit + " sees the checkpoints", seen("ls /var/lib/nuanxin/checkpoints").returncode == 0, name == "stream")
+        for folder, whose in (("checkpoints", "stream"), ("ledger", "care")):
+            expect(f"{unit} sees {whose}'s checkpoints", seen(f"ls /var/lib/nuanxin/{folder}").returncode == 0, name == whose)
         credentials = seen(f"cat /run/credentials/{unit}.service/keyring").returncode
         expect(unit + " has a keyring", credentials == 0, name not in ("gateway", "edge"))
     mode = os.stat("/run/nuanxin")
@@ -296,19 +297,20 @@ def on_postgresql():
         run("pg_createcluster", "15", "main")
     run("systemctl", "start", "postgresql@15-main")
     run(*as_postgres, "psql", "-c", "CREATE ROLE nuanxin LOGIN PASSWORD 'a secret'", cwd="/")
-    for name in ("membership", "activity", "stream"):
+    for name in ("membership", "activity", "care", "stream"):
         run(*as_postgres, "createdb", "-O", "nuanxin", "-T", "template0", "--locale=C", f"nuanxin_{name}", cwd="/")
     port = re.search(r"^\s*port\s*=\s*(\d+)", open("/etc/postgresql/15/main/postgresql.conf").read(), re.M).group(1)
     for path, text, mode in (("membership.env", f"NUANXIN_STORE=postgresql:///nuanxin_membership?host=/var/run/postgresql&port={port}\n", 0o644),
                              ("activity.env", f"NUANXIN_STORE=postgresql://nuanxin@127.0.0.1:{port}/nuanxin_activity\n", 0o644),
+                             ("care.env", f"NUANXIN_STORE=postgresql://nuanxin@127.0.0.1:{port}/nuanxin_care\n", 0o644),
                              ("stream.env", f"NUANXIN_STORE=postgresql://nuanxin@127.0.0.1:{port}/nuanxin_stream\n", 0o644),
                              ("pgpass", "127.0.0.1:*:*:nuanxin:a secret\n", 0o600)):
         with open("/etc/nuanxin/" + path, "w") as f:
             f.write(text)
         os.chmod("/etc/nuanxin/" + path, mode)
     run("systemctl", "stop", "nuanxin-activity@2")  # on the old store it would keep the callers
-    run("systemctl", "restart", "nuanxin-membership@1", "nuanxin-membership@2", "nuanxin-activity@1", "nuanxin-stream@1")
-    ready(7101, 7102, 7201, 7301)
+    run("systemctl", "restart", "nuanxin-membership@1", "nuanxin-membership@2", "nuanxin-activity@1", "nuanxin-care@1", "nuanxin-stream@1")
+    ready(7101, 7102, 7201, 7301, 7501)
     operator("call", "CreateOrganization", '{"organization": {"code": "43", "name": "湖南省", "kind": "PROVINCE"}}')
     expect("who write", sorted(i["instance"] for i in operator("status") if i.get("mayWrite") and "membership" in i["instance"]),
            ["membership-1", "membership-2"])
@@ -321,14 +323,14 @@ def between_hosts():
     run("nuanxin", "--curve", "/etc/nuanxin/curve", "keys", "curve", "make")
     run("chown", "-R", "nuanxin:nuanxin", "/etc/nuanxin/curve")
     for name, settings in (("gateway", ""), ("edge", "NUANXIN_PEER=stream=tcp://127.0.0.2:7311\n"), ("stream@1", "NUANXIN_BUS=tcp://127.0.0.2:7311\n"), ("membership@1", "NUANXIN_BUS=tcp://127.0.0.2:7111\n"), ("membership@2", "NUANXIN_BUS=tcp://127.0.0.2:7112\n"),
-                           ("activity@1", "NUANXIN_BUS=tcp://127.0.0.2:7211\n")):
+                           ("activity@1", "NUANXIN_BUS=tcp://127.0.0.2:7211\n"), ("care@1", "NUANXIN_BUS=tcp://127.0.0.2:7511\n")):
         with open(f"/etc/nuanxin/{name}.env", "a") as f:
             f.write(settings + "NUANXIN_CURVE=/etc/nuanxin/curve\n")
-    run("systemctl", "restart", "nuanxin-membership@1", "nuanxin-membership@2", "nuanxin-activity@1", "nuanxin-stream@1", "nuanxin-gateway@1",
-        "nuanxin-gateway@2", "nuanxin-edge@1")
-    ready(7101, 7102, 7201, 7301, 7001, 7002, 7401)
+    run("systemctl", "restart", "nuanxin-membership@1", "nuanxin-membership@2", "nuanxin-activity@1", "nuanxin-care@1", "nuanxin-stream@1",
+        "nuanxin-gateway@1", "nuanxin-gateway@2", "nuanxin-edge@1")
+    ready(7101, 7102, 7201, 7301, 7001, 7002, 7401, 7501)
     far = json.loads(run("nuanxin", "--redis", "127.0.0.1:6379", "--bus", "/tmp", "--curve", "/etc/nuanxin/curve", "--json", "status"))
-    expect("instances", sorted(i["instance"] for i in far), ["activity-1", "membership-1", "membership-2", "stream-1"])
+    expect("instances", sorted(i["instance"] for i in far), ["activity-1", "care-1", "membership-1", "membership-2", "stream-1"])
     for name in PROCESSES:
         seen = run("nsenter", "-t", str(pid_of(f"nuanxin-{name}@1")), "-m", "ls", "/etc/nuanxin/curve")
         expect(f"the keys that {name} sees", seen.split(), [name])

@@ -139,7 +139,7 @@ def broken_word():
 
 def load_through(change):
     """Steady load from before until after change(s, admin), and an agency that reads: no request may fail."""
-    everything = {"membership": 2, "activity": 2, "stream": 2, "gateway": 2, "edge": 2}
+    everything = {"membership": 2, "activity": 2, "care": 2, "stream": 2, "gateway": 2, "edge": 2}
     with scene(n_members=800, n_activities=60, kind=Fleet, instances=everything) as (s, admin, campaign, pairs):
         with Load(s, s.api_key, pairs, workers=6, retry=False) as load, Reader(s) as reader:
             load.wait_for(200)
@@ -156,7 +156,7 @@ def load_through(change):
 
 
 def all_parts(s):
-    return [*s.in_order("stream"), *s.in_order("activity"), *s.in_order("membership"), "gateway-1", "gateway-2", "edge-1", "edge-2"]
+    return [*s.in_order("stream"), *s.in_order("activity"), *s.in_order("care"), *s.in_order("membership"), "gateway-1", "gateway-2", "edge-1", "edge-2"]
 
 
 @story("a rolling restart of everything under load: no request fails")

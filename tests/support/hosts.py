@@ -30,7 +30,8 @@ import time
 from .stack import BIN, ROOT, Response, Stack, free_port
 from .story import wait_until
 
-SERVICES = {"membership": 7001, "activity": 7002, "stream": 7003}
+SERVICES = {"membership": 7001, "activity": 7002, "stream": 7003, "care": 7004}
+CHECKPOINTS = {"stream": "checkpoints", "care": "ledger"}
 EDGE_PORT = 9080
 REDIS_PASSWORD, SENTINEL_PASSWORD = "redis p@ss", "sentinel-p@ss"
 
@@ -210,7 +211,7 @@ class Hosts(Stack):
                  databases=None, down_after_ms=1000, sentinels=3, env=None, edges=1):
         super().__init__(seed=seed, gateway_options=gateway_options, env=env, engine="sqlite")
         self.namespaces = namespaces
-        self.counts = {"membership": 1, "activity": 1, "stream": 1, **(instances or {})}
+        self.counts = {"membership": 1, "activity": 1, "care": 0, "stream": 1, **(instances or {})}
         self.edge_key = None
         self.n_edges, self.n_gateways, self.n_redis, self.databases, self.down_after_ms = edges, gateways, redis_nodes, databases, down_after_ms
         self.service_options, self.n_sentinels = list(service_options), sentinels
@@ -222,7 +223,7 @@ class Hosts(Stack):
 
     # --- life ---------------------------------------------------------------------------------------------
     def start(self):
-        for name in ("bus", "store", "log", "redis", "checkpoints", "edge"):
+        for name in ("bus", "store", "log", "redis", "checkpoints", "ledger", "edge"):
             os.makedirs(os.path.join(self.var, name), mode=0o700)
         if self.namespaces:
             ip("link add bridge address 02:00:00:00:00:01 type bridge")  # else it takes a new one with a cable
@@ -290,7 +291,7 @@ class Hosts(Stack):
             os.path.join(BIN, "nuanxin-" + service), "--instance", name, "--bus", f"tcp://{host.address}:{port}",
             "--advertise", f"tcp://{host.address}:{port}", "--curve", self.copy_of("curve", name, service), "--keys", self.copy_of("keys", name),
             "--redis", self.redis_address, "--redis-auth", self.redis_auth, "--store", store,
-            *(["--checkpoints", os.path.join(self.var, "checkpoints")] if service == "stream" else []), *self.service_options])
+            *(["--checkpoints", os.path.join(self.var, CHECKPOINTS[service])] if service in CHECKPOINTS else []), *self.service_options])
 
     def add_edge(self, i, host):
         name = f"edge-{i}"

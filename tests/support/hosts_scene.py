@@ -107,7 +107,7 @@ def urls_of(s, hosts):
         f.write("".join(f"{h.address}:5432:*:{ROLE}:{escaped}\n" for h in hosts))
     servers = ",".join(f"{h.address}:5432" for h in hosts)
     return {n: f"postgresql://{ROLE}@{servers}/{n}?target_session_attrs=read-write&passfile={urllib.parse.quote(path)}"
-            for n in ("membership", "activity", "stream")}
+            for n in ("membership", "activity", "care", "stream")}
 
 
 class Databases:

@@ -14,7 +14,7 @@ import subprocess
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PARTS = ["Makefile", "proto", "common", "services", "deploy"]
 PROGRAMS = ["nuanxin", "nuanxin-runner", "nuanxin-seed", "nuanxin-gateway", "nuanxin-edge", "nuanxin-membership", "nuanxin-activity",
-            "nuanxin-stream"]
+            "nuanxin-care", "nuanxin-stream"]
 ORGANIZATION = "proto/nuanxin/membership/v1/organization.proto"
 HANDLERS = "services/membership/handle_organization.c"
 
