@@ -116,7 +116,7 @@ deps: ## install what building and running needs (apt; says what it does)
 
 install: all ## put binaries and systemd units in place: PREFIX=/usr/local DESTDIR=
 	$(Q)install -d $(addprefix '$(DESTDIR)$(PREFIX)'/,bin lib/systemd/system lib/sysusers.d lib/tmpfiles.d share/doc/nuanxin/subscribers \
-	    include/nuanxin share/nuanxin)
+	    include/nuanxin share/nuanxin/programmes share/nuanxin/calendar)
 	$(Q)install -m 755 $(BINS) '$(DESTDIR)$(PREFIX)/bin/'
 	$(Q)for unit in deploy/systemd/*.service deploy/systemd/*.socket deploy/systemd/*.target; do \
 	    sed 's|/usr/local/|$(PREFIX)/|' $$unit >'$(DESTDIR)$(PREFIX)'/lib/systemd/system/$${unit##*/} || exit 1; done
@@ -126,6 +126,8 @@ install: all ## put binaries and systemd units in place: PREFIX=/usr/local DESTD
 	$(Q)install -m 644 $(AGENCY_LIB) '$(DESTDIR)$(PREFIX)/lib/'
 	$(Q)install -m 644 common/subscriber/subscriber.h '$(DESTDIR)$(PREFIX)/include/nuanxin/'
 	$(Q)install -m 644 deploy/subscribers/* '$(DESTDIR)$(PREFIX)/share/doc/nuanxin/subscribers/'
+	$(Q)install -m 644 services/care/programmes/*.json '$(DESTDIR)$(PREFIX)/share/nuanxin/programmes/'
+	$(Q)install -m 644 services/care/calendar/*.json '$(DESTDIR)$(PREFIX)/share/nuanxin/calendar/'
 	$(Q)cd proto && find . -name '*.proto' -exec install -D -m 644 '{}' '$(abspath $(DESTDIR)$(PREFIX))/share/nuanxin/proto/{}' ';'
 
 clean: ## remove what was built
