@@ -96,6 +96,11 @@ enum ledger_fault ledger_derive(struct ledger_row *row, const struct ledger_of *
 enum ledger_fault ledger_enter(struct ledger_row *row, const struct ledger_of *of, struct ledger_account *debit,
                                struct ledger_account *credit, int64_t now_us);
 
+/* The parts of that: do the accounts fit each other, and the kind; what the row adds to its debit's totals, or its credit's.
+ * of_amount: of what it is of. */
+bool ledger_accounts_fit(int kind, const struct ledger_account *debit, const struct ledger_account *credit);
+void ledger_change(const struct ledger_row *row, int64_t of_amount, bool debit, struct ledger_totals *totals);
+
 /* Does this row move money for good? (PENDING and VOID only set aside, or give back.) */
 bool ledger_is_posted(int kind);
 

@@ -105,17 +105,18 @@ static bool kinds_fit(int kind, const struct ledger_account *debit, const struct
         return credit->kind == LEDGER_BUDGET || (credit->kind == LEDGER_SPENT && strcmp(debit->purpose, credit->purpose) == 0);
 }
 
-static bool accounts_fit(const struct ledger_row *row, const struct ledger_account *debit, const struct ledger_account *credit)
+bool ledger_accounts_fit(int kind, const struct ledger_account *debit, const struct ledger_account *credit)
 {
-        return strcmp(debit->id, credit->id) != 0 && strcmp(debit->fund, credit->fund) == 0 && kinds_fit(row->kind, debit, credit);
+        return strcmp(debit->id, credit->id) != 0 && strcmp(debit->fund, credit->fund) == 0 && kinds_fit(kind, debit, credit);
 }
 
-/* What the row adds to a side's totals: to what is posted, to what is pending. */
-static void amounts(const struct ledger_row *row, const struct ledger_of *of, int64_t *ret_posted, int64_t *ret_pending)
+void ledger_change(const struct ledger_row *row, int64_t of_amount, bool debit, struct ledger_totals *totals)
 {
         bool settles = row->kind == LEDGER_POST || row->kind == LEDGER_VOID;
-        *ret_posted = ledger_is_posted(row->kind) ? row->amount : 0;
-        *ret_pending = settles ? -of->row->amount : row->kind == LEDGER_PENDING ? row->amount : 0;
+        int64_t posted = ledger_is_posted(row->kind) ? row->amount : 0;
+        int64_t pending = settles ? -of_amount : row->kind == LEDGER_PENDING ? row->amount : 0;
+        *(debit ? &totals->debits_posted : &totals->credits_posted) += posted;
+        *(debit ? &totals->debits_pending : &totals->credits_pending) += pending;
 }
 
 static bool is_countable(const struct ledger_totals *t)
@@ -136,14 +137,11 @@ enum ledger_fault ledger_enter(struct ledger_row *row, const struct ledger_of *o
                                struct ledger_account *credit, int64_t now_us)
 {
         struct ledger_totals from = debit->totals, to = credit->totals;
-        int64_t posted, pending, at_us = now_us;
-        if (!accounts_fit(row, debit, credit))
+        int64_t of_amount = of->row ? of->row->amount : 0, at_us = now_us;
+        if (!ledger_accounts_fit(row->kind, debit, credit))
                 return LEDGER_MISFIT;
-        amounts(row, of, &posted, &pending);
-        from.debits_posted += posted;
-        from.debits_pending += pending;
-        to.credits_posted += posted;
-        to.credits_pending += pending;
+        ledger_change(row, of_amount, true, &from);
+        ledger_change(row, of_amount, false, &to);
         if (!is_countable(&from) || !is_countable(&to))
                 return LEDGER_TOO_MUCH;
         if (debit->kind != LEDGER_SOURCE && ledger_available(&from) < 0)

@@ -140,7 +140,8 @@ int handle_record_donor_consent(struct rpc_call *call, const RecordDonorConsentR
                 r = rpc_require(call, path);
         if (r != 0)
                 return r;
-        const struct ledger_consent consent = {rpc_new_id(call), fund.id, request->consent->purpose, request->consent->reference, rpc_now(call)};
+        const DonorConsent *asked = request->consent;
+        const struct ledger_consent consent = {rpc_new_id(call), fund.id, asked->purpose, asked->reference, rpc_now(call)};
         rpc_audit_subject(call, fund.id, fund.organization);
         r = fund_consent_insert(rpc_db(call), &consent, &added);
         if (r == 0 && added)

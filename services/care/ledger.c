@@ -255,6 +255,12 @@ static int read_budgets(struct rpc_call *call, const struct ledger_need *need, s
         return r;
 }
 
+static int refuse_need(struct rpc_call *call, const struct ledger_need *need, int64_t available)
+{
+        const struct ledger_account all = {.purpose = need->purpose, .organization = need->organization, .unit = need->unit};
+        return overdrawn(call, &all, available, need->amount);
+}
+
 int ledger_reserve(struct rpc_call *call, const struct ledger_need *need, struct ledger_row **ret_rows, size_t *ret_n)
 {
         struct ledger_account *budgets = ARENA_ARRAY(rpc_arena(call), struct ledger_account, RESERVE_MOST);
@@ -281,8 +287,7 @@ int ledger_reserve(struct rpc_call *call, const struct ledger_need *need, struct
         if (r != 0)
                 return r;
         if (left > 0)
-                return overdrawn(call, &(struct ledger_account){.purpose = need->purpose, .organization = need->organization, .unit = need->unit},
-                                 available, need->amount);
+                return refuse_need(call, need, available);
         r = ledger_apply(call, NULL, NULL, rows, n);
         *ret_rows = rows;
         *ret_n = n;

@@ -211,7 +211,8 @@ int due_ledger_checkpoint(struct rpc_call *call, const char *key, struct str pay
         if (r != 0 || !end.seq)
                 return r;
         const struct chain_tail tail = {.epoch = end.epoch, .begun = end.begun, .seq = end.seq};
-        r = checkpoints_continue(&lines, &tail, &mark, care_ledger_key(rpc_state(call), rpc_keyring(call)), rpc_now(call), head_at, call, &more);
+        const struct signing_key *signing = care_ledger_key(rpc_state(call), rpc_keyring(call));
+        r = checkpoints_continue(&lines, &tail, &mark, signing, rpc_now(call), head_at, call, &more);
         bool written = r == 0 && append(call, buf_str(&lines)) == 0, any = lines.n;
         buf_done(&lines);
         if (r != 0)

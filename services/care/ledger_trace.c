@@ -47,7 +47,8 @@ static int find_account(struct tracing *t, const char *id, const struct ledger_a
         return r == CARE_E_ABSENT ? -EUCLEAN : r;
 }
 
-static int read_slice(struct tracing *t, const char *account, enum ledger_side_of side, int64_t from, struct ledger_row **ret, size_t *ret_n)
+static int read_slice(struct tracing *t, const char *account, enum ledger_side_of side, int64_t from, struct ledger_row **ret,
+                      size_t *ret_n)
 {
         _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
         *ret = ARENA_ARRAY(t->arena, struct ledger_row, SLICE);
@@ -94,8 +95,8 @@ static int follow_to(struct tracing *t, const struct step *step, const struct le
 }
 
 /* The rows on the other side of the account whose intervals cover (from, to], those of its `side`. *ret_to: so far they do. */
-static int follow_rows(struct tracing *t, const struct step *step, const struct ledger_account *account, enum ledger_side_of side, int64_t from,
-                       int64_t to, int64_t *ret_to)
+static int follow_rows(struct tracing *t, const struct step *step, const struct ledger_account *account, enum ledger_side_of side,
+                       int64_t from, int64_t to, int64_t *ret_to)
 {
         int64_t number;
         size_t n = SLICE;
@@ -118,7 +119,8 @@ static int follow_rows(struct tracing *t, const struct step *step, const struct 
 static int follow_reversal(struct tracing *t, const struct step *step, int64_t from, int64_t to)
 {
         struct ledger_row *row = ARENA_NEW(t->arena, struct ledger_row);
-        int r = t->forward ? ledger_settlement_load(t->db, t->arena, step->row->id, row) : ledger_row_load(t->db, t->arena, step->row->of, row);
+        int r = t->forward ? ledger_settlement_load(t->db, t->arena, step->row->id, row)
+                           : ledger_row_load(t->db, t->arena, step->row->of, row);
         if (r == CARE_E_ABSENT) {
                 end_part(t, to - from, step);
                 return 0;

@@ -31,7 +31,8 @@ int ledger_accounts_load(struct store_conn *db, struct arena *arena, const char 
                          struct ledger_account *ret_other) MUST_USE;
 int ledger_account_load(struct store_conn *db, struct arena *arena, const char *id, struct ledger_account *ret) MUST_USE;
 /* By its terms: kind, fund, purpose, organisation, programme. */
-int ledger_account_find(struct store_conn *db, struct arena *arena, const struct ledger_account *terms, struct ledger_account *ret) MUST_USE;
+int ledger_account_find(struct store_conn *db, struct arena *arena, const struct ledger_account *terms,
+                        struct ledger_account *ret) MUST_USE;
 int ledger_account_insert(struct store_conn *db, const struct ledger_account *account) MUST_USE;
 int ledger_account_save(struct store_conn *db, const struct ledger_account *account) MUST_USE; /* totals, version, time */
 /* Of an organisation and those below it: paths from (after_path, after_id) to end; fund "": any. */

@@ -5,11 +5,13 @@
 #pragma once
 
 #include "common/base/config.h"
+#include "common/crypto/crypto.h"
 #include "common/service/operator.h"
+#include "common/store/store.h"
 
 struct cli {
         const char *var, *bus, *redis, *redis_auth_file, *curve, *keys;
-        const char *store, *checkpoints, *key; /* stream verify */
+        const char *store, *checkpoints, *key; /* stream verify, ledger verify */
         bool json;
         int64_t instances;       /* store move */
         struct config_list sets; /* --set field=value, for any request field */
@@ -45,6 +47,7 @@ extern const struct command commands_contract[]; /* store contract */
 extern const struct command commands_agency[];
 extern const struct command commands_stream[];   /* stream lag, tail */
 extern const struct command commands_verify[];   /* stream verify */
+extern const struct command commands_ledger[];
 extern const struct command commands_transfer[]; /* backup, restore, store move */
 const char *transfer_about(const struct command *command); /* what its own --help says; NULL: not of these */
 
@@ -66,6 +69,10 @@ int cli_set_field(struct cli *cli, const char *method, void *request, struct str
 const char *cli_short_name(const char *method); /* its last part, if no other ends so */
 /* A line for the local runner (deploy/runner/control.h); its answer's lines, in the arena, if that ends with "ok". */
 int cli_ask_runner(struct cli *cli, const char *question, struct str *ret_lines) MUST_USE;
+/* For verifications, which ask no service: its store (--store, or the stack's), opened to read; the public half of the key that
+ * signs for this purpose (--key, or the keyring's). */
+int cli_open_store(struct cli *cli, const char *service, struct store **ret_store, struct store_conn **ret_conn) MUST_USE;
+int cli_signing_key(struct cli *cli, const char *purpose, unsigned char ret_public[SIGNING_PUBLIC_SIZE]) MUST_USE;
 int cli_read_file(struct cli *cli, const char *path, size_t most, struct str *ret_content) MUST_USE; /* "-": stdin */
 
 /* --- showing --------------------------------------------------------------------------------------------------------- */

@@ -3,6 +3,7 @@
  * keys: the keyring outside the store. Without it nothing sealed can be read again, so `backup` says so.
  */
 #include "common/chain/chain.h"
+#include "common/ledger/ledger.h"
 #include "services/cli/cli.h"
 
 #include <dirent.h>
@@ -20,6 +21,15 @@ static int load(struct cli *cli, struct keyring **ret)
         return r ? 1 : 0;
 }
 
+#define PUBLIC_TEXT (2 * SIGNING_PUBLIC_SIZE + 1)
+static void public_text(const struct keyring *keyring, const char *purpose, char out[PUBLIC_TEXT])
+{
+        struct signing_key key;
+        signing_key_derive(keyring, purpose, &key);
+        hex_encode(out, key.public, SIGNING_PUBLIC_SIZE);
+        signing_key_done(&key);
+}
+
 /* What there is in the folder, and for a person what to know about it. */
 static int show(struct cli *cli, const char *folder, const char *advice)
 {
@@ -28,18 +38,16 @@ static int show(struct cli *cli, const char *folder, const char *advice)
         int r = load(cli, &keyring);
         if (r)
                 return r;
-        struct signing_key log;
-        char public[2 * SIGNING_PUBLIC_SIZE + 1];
-        signing_key_derive(keyring, CHAIN_KEY_PURPOSE, &log);
-        hex_encode(public, log.public, SIGNING_PUBLIC_SIZE);
-        signing_key_done(&log);
+        char log[PUBLIC_TEXT], ledger[PUBLIC_TEXT];
+        public_text(keyring, CHAIN_KEY_PURPOSE, log);
+        public_text(keyring, LEDGER_KEY_PURPOSE, ledger);
         transcode_json_string(&name, str_of(folder));
         if (cli->json)
-                printf("{\"folder\":%s,\"keys\":%zu,\"active\":%u,\"newest\":%u,\"log\":\"%s\"}\n", buf_z(&name),
-                       keyring_count(keyring), keyring_active_id(keyring), keyring_newest_id(keyring), public);
+                printf("{\"folder\":%s,\"keys\":%zu,\"active\":%u,\"newest\":%u,\"log\":\"%s\",\"ledger\":\"%s\"}\n",
+                       buf_z(&name), keyring_count(keyring), keyring_active_id(keyring), keyring_newest_id(keyring), log, ledger);
         else
-                printf("%s: %zu master keys, number %u seals\nThe log is signed with the private half of %s\n%s", folder,
-                       keyring_count(keyring), keyring_active_id(keyring), public, advice);
+                printf("%s: %zu master keys, number %u seals\nThe log is signed with the private half of %s\n"
+                       "and the ledger with that of %s\n%s", folder, keyring_count(keyring), keyring_active_id(keyring), log, ledger, advice);
         return 0;
 }
 

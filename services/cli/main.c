@@ -12,7 +12,7 @@
 static const struct command *const groups[] = {
         commands_peer, commands_scale, commands_restart, commands_ready, commands_data, commands_people, commands_programme,
         commands_agency, commands_keys, commands_curve, commands_contract, commands_transfer, commands_stream, commands_webhook, commands_verify,
-        commands_call,
+        commands_ledger, commands_call,
 };
 
 static const char about_head[] = "Looks at a running stack and works with its data, as the operator of this machine.\n\ncommands:\n";
@@ -159,9 +159,9 @@ int main(int argc, char **argv)
                 {"keys", "FOLDER", "the keyring (default: VAR/keys)", CONFIG_TEXT, &cli.keys, 0, 0},
                 {"set", "FIELD=VALUE", "any field of the request, e.g. --set pageSize=200; may be repeated", CONFIG_LIST, &cli.sets, 0, 0},
                 {"instances", "N", "store move: so many must wait on the target before the switch (default: 1)", CONFIG_INT, &cli.instances, 0, 1000},
-                {"store", "URL", "stream verify: the log's store (default: sqlite:VAR/store/stream.db)", CONFIG_TEXT, &cli.store, 0, 0},
-                {"checkpoints", "FOLDER", "stream verify: what was signed of it (default: VAR/checkpoints)", CONFIG_TEXT, &cli.checkpoints, 0, 0},
-                {"key", "HEX", "stream verify: the key that signed it, as `keys show` gives it (default: the keyring's)", CONFIG_TEXT, &cli.key, 0, 0},
+                {"store", "URL", "stream, ledger verify: the store (default: sqlite:VAR/store/stream.db, care.db)", CONFIG_TEXT, &cli.store, 0, 0},
+                {"checkpoints", "FOLDER", "stream, ledger verify: what was signed of it (default: VAR/checkpoints, VAR/ledger)", CONFIG_TEXT, &cli.checkpoints, 0, 0},
+                {"key", "HEX", "stream, ledger verify: the key that signed it, as `keys show` gives it (default: the keyring's)", CONFIG_TEXT, &cli.key, 0, 0},
                 {"json", NULL, "answers as JSON, for programs", CONFIG_FLAG, &cli.json, 0, 0},
                 {0},
         };

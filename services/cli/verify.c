@@ -12,7 +12,6 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #define AT_ONCE   2000
 #define SAID_MOST 100 /* findings that are listed */
@@ -241,54 +240,15 @@ static void report(struct verify *v)
 
 /* --- the command ----------------------------------------------------------------------------------------------------- */
 
-static int find_key(struct verify *v)
-{
-        _cleanup_(keyring_freep) struct keyring *keyring = NULL;
-        const char *error = NULL;
-        struct signing_key key;
-        if (v->cli->key) {
-                if (hex_decode(v->public, sizeof(v->public), str_of(v->cli->key)) == 0)
-                        return 0;
-                fprintf(stderr, "--key: give 64 hexadecimal digits, as `nuanxin keys show` does\n");
-                return 2;
-        }
-        if (keyring_load(v->cli->keys, &keyring, &error) != 0) {
-                fprintf(stderr, "%s; give --keys the keyring, or --key the log's public key\n", error);
-                return 1;
-        }
-        signing_key_derive(keyring, CHAIN_KEY_PURPOSE, &key);
-        memcpy(v->public, key.public, sizeof(v->public));
-        signing_key_done(&key);
-        return 0;
-}
-
-static int open_store(struct verify *v)
-{
-        struct cli *cli = v->cli;
-        const char *error = NULL;
-        if (!cli->store)
-                cli->store = arena_printf(cli->arena, "sqlite:%s/store/stream.db", cli->var);
-        if (!cli->checkpoints)
-                cli->checkpoints = arena_printf(cli->arena, "%s/checkpoints", cli->var);
-        if (strncmp(cli->store, "sqlite:", 7) == 0 && access(cli->store + 7, F_OK) != 0) {
-                fprintf(stderr, "%s is not there; give --store the stream service's\n", cli->store);
-                return 1;
-        }
-        int r = store_open(cli->store, NULL, &v->store, &error);
-        if (r == 0)
-                r = store_reader_open(v->store, &v->db);
-        if (r != 0)
-                fprintf(stderr, "can't open %s: %s\n", cli->store, error ? error : store_reader_error());
-        return r ? 1 : 0;
-}
-
 static int run_verify(struct cli *cli, const struct command *command, const char *const *operands, size_t n_operands)
 {
         struct verify v = {.cli = cli, .progress = {.what = "checked"}, .started_us = clock_monotonic_us()};
         (void)command, (void)operands, (void)n_operands;
-        int r = find_key(&v);
+        if (!cli->checkpoints)
+                cli->checkpoints = arena_printf(cli->arena, "%s/checkpoints", cli->var);
+        int r = cli_signing_key(cli, CHAIN_KEY_PURPOSE, v.public);
         if (r == 0)
-                r = open_store(&v);
+                r = cli_open_store(cli, "stream", &v.store, &v.db);
         if (r == 0) {
                 v.arena = arena_new(1 << 16);
                 v.points_arena = arena_new(1 << 16);

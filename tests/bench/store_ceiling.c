@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What SQLite itself takes: the rows of a durable check-in, of an imported organisation, of an imported member, of an event
- * in the stream's log, written into the services' own schemas by one thread in groups, FULL, with nothing around it: no
- * savepoints, no look-ups, no sealing, no chain. The figures `checkin_vs_store`, `org_import_vs_store`, `member_import_vs_store`
- * and `log_in_vs_store` stand over these.
+ * in the stream's log, of a transfer, written into the services' own schemas by one thread in groups, FULL, with nothing around
+ * it: no savepoints, no look-ups, no sealing, no sums. The figures `checkin_vs_store`, `org_import_vs_store`,
+ * `member_import_vs_store`, `log_in_vs_store`, `ledger_vs_store` and `ledger_hot_vs_store` stand over these.
  *
- *   store_ceiling checkin|member|organization|log SECONDS FOLDER [GROUP]     one line of JSON
+ *   store_ceiling checkin|member|organization|log|ledger|ledger_hot SECONDS FOLDER [GROUP]     one line of JSON
  *
  * A check-in is its attendance, stored answer, audit row and event, and per group what the counts come to: a row for
  * each activity and for each organisation up the tree, and the cursor. A member is its row, its sealed row and its
- * event. An event of the log is its row, and per group the log's end and the cursor. Organisations come all in one
- * transaction, 31,691 of them in a fresh store each time, with their events.
+ * event. An event of the log is its row, and per group the log's end and the cursor. A transfer, by turns a reservation and a
+ * posting, is its row, its two accounts' (one of 100 budgets, or always the same, to what was spent of it), stored answer, audit
+ * row, event and row in the chain, and per group the chain's end and the cursor.
+ * Organisations come all in one transaction, 31,691 of them in a fresh store each time, with their events.
  */
 #include "common/base/clock.h"
 #include "common/base/id.h"
@@ -26,6 +28,7 @@
 STORE_SCHEMA(activity_schema, "services/activity/schema/001_core.sql");
 STORE_SCHEMA(membership_schema, "services/membership/schema/001_core.sql");
 STORE_SCHEMA(stream_schema, "services/stream/schema/001_log.sql");
+STORE_SCHEMA(ledger_schema, "services/care/schema/003_ledger.sql");
 
 #define ACTIVITIES    500
 #define MEMBERS       20000
@@ -41,6 +44,9 @@ STORE_SCHEMA(stream_schema, "services/stream/schema/001_log.sql");
 #define MEMBER_EVENT  70
 #define LOGGED_RANDOM 80  /* a person's hash, salt, leaf, head */
 #define STORED_EVENT  330 /* of a MemberStateChanged, in the log */
+#define BUDGETS       100
+#define LEDGER_EVENT  250 /* of a TransferRecorded */
+#define PENDING_MOST  1000000
 
 struct bench {
         struct store *store;
@@ -349,6 +355,131 @@ static int64_t logged(struct bench *b, int64_t until, size_t group, struct clock
         return done;
 }
 
+/* --- transfers ---------------------------------------------------------------------------------------------------- */
+
+struct side {
+        char id[ID_TEXT_SIZE];
+        int64_t posted, pending, version;
+};
+
+struct reservation {
+        char id[ID_TEXT_SIZE];
+        size_t budget;
+};
+
+struct books {
+        struct side budgets[BUDGETS], spent[BUDGETS];
+        size_t n_budgets, n_pending, next;
+        struct reservation *pending;
+};
+
+static const char fund_id[] = "0197b0a0-0000-7000-8000-00000000f00d";
+
+static void open_account(struct bench *b, struct side *side, const char *kind, size_t number, int64_t now)
+{
+        static const char sql[] =
+                "INSERT INTO ledger_account (id, kind, fund, purpose, organization, path, programme, unit, created_us, credits_posted, "
+                "credits_pending, debits_posted, debits_pending, version, changed_us) "
+                "VALUES ($1, 1, $2, $3, $4, '/43/4301/430102/', '', 'CNY', 0, 0, 0, 0, 0, 0, 0)";
+        char organization[16];
+        id_new(side->id, now);
+        snprintf(organization, sizeof(organization), "4301%02zu", number);
+        must(b, "account", store_exec(b->db, sql, NULL, TEXTZ(side->id), TEXTZ(fund_id), TEXTZ(kind), TEXTZ(organization)));
+}
+
+static struct books *books_new(struct bench *b, size_t n_budgets, int64_t now)
+{
+        static const char fund[] = "INSERT INTO fund (id, kind, title, organization, donor, purposes, unit, created_us) "
+                                   "VALUES ($1, 1, '', '43', '', '', 'CNY', 0)";
+        struct books *books = mem_zalloc(sizeof(*books));
+        books->n_budgets = n_budgets;
+        books->pending = mem_zalloc(PENDING_MOST * sizeof(books->pending[0]));
+        begin(b);
+        must(b, "fund", store_exec(b->db, fund, NULL, TEXTZ(fund_id)));
+        for (size_t i = 0; i < n_budgets; i++) {
+                open_account(b, &books->budgets[i], "hospital-care", i, now);
+                open_account(b, &books->spent[i], "spent", i, now);
+        }
+        commit(b);
+        b->n_commits = 0;
+        return books;
+}
+
+static void save_account(struct bench *b, const struct side *side, bool debit, int64_t now)
+{
+        static const char sql[] = "UPDATE ledger_account SET credits_posted = $2, credits_pending = $3, debits_posted = $4, "
+                                  "debits_pending = $5, version = $6, changed_us = $7 WHERE id = $1";
+        must(b, "account", store_exec(b->db, sql, NULL, TEXTZ(side->id), I64(debit ? 0 : side->posted), I64(debit ? 0 : side->pending),
+                                      I64(debit ? side->posted : 0), I64(debit ? side->pending : 0), I64(side->version), I64(now)));
+}
+
+static void add_transfer(struct bench *b, struct books *books, char id[ID_TEXT_SIZE], int64_t now)
+{
+        static const char sql[] =
+                "INSERT INTO ledger_transfer (id, kind, debit, credit, amount, of_id, reason, case_id, actor, expire_us, created_us, "
+                "debit_number, debit_credits_posted, debit_credits_pending, debit_debits_posted, debit_debits_pending, credit_number, "
+                "credit_credits_posted, credit_credits_pending, credit_debits_posted, credit_debits_pending) VALUES ($1, $2, $3, $4, "
+                "120000, $5, '', '', $6, 0, $7, $8, 0, 0, $9, $10, $11, $9, $10, 0, 0)";
+        bool post = books->next + 500 < books->n_pending && b->seq % 2; /* what was reserved a while ago */
+        const struct reservation *of = post ? &books->pending[books->next++] : NULL;
+        size_t i = of ? of->budget : draw(books->n_budgets);
+        struct side *from = &books->budgets[i], *to = &books->spent[i];
+        id_new(id, now);
+        from->pending += post ? -120000 : 120000;
+        from->posted += post ? 120000 : 0;
+        to->pending = from->pending;
+        to->posted = from->posted;
+        from->version++;
+        to->version++;
+        must(b, "transfer", store_exec(b->db, sql, NULL, TEXTZ(id), I64(post ? 3 : 2), TEXTZ(from->id), TEXTZ(to->id), of ? TEXTZ(of->id) : SQLNULL(),
+                                       TEXTZ("0197b0a0-0000-7000-8000-000000000001"), I64(now), I64(from->version), I64(from->posted),
+                                       I64(from->pending), I64(to->version)));
+        save_account(b, from, true, now);
+        save_account(b, to, false, now);
+        add_answer(b, now);
+        add_audit(b, id, "430102", now);
+        add_event(b, "nuanxin.care.v1.TransferRecorded", id, "430102", now, LEDGER_EVENT);
+        if (!post && books->n_pending < PENDING_MOST) {
+                books->pending[books->n_pending].budget = i;
+                memcpy(books->pending[books->n_pending++].id, id, ID_TEXT_SIZE);
+        }
+}
+
+static void chain_transfers(struct bench *b, char (*ids)[ID_TEXT_SIZE], size_t n, int64_t *seq)
+{
+        static const char row[] = "INSERT INTO ledger_chain (seq, thing, id, leaf, head) VALUES ($1, 1, $2, $3, $4)";
+        static const char end[] = "INSERT INTO ledger_end (id, seq, head, epoch, begun) VALUES (1, $1, $2, '', 0) "
+                                  "ON CONFLICT (id) DO UPDATE SET seq = excluded.seq, head = excluded.head";
+        static const char cursor[] = "INSERT INTO rpc_cursor (name, epoch, position, topic, key) VALUES ('care.ledger', '', $1, -1, '') "
+                                     "ON CONFLICT (name) DO UPDATE SET position = excluded.position";
+        unsigned char random[64];
+        for (size_t i = 0; i < n; i++) {
+                id_random(random, sizeof(random));
+                must(b, "chain", store_exec(b->db, row, NULL, I64(++*seq), TEXTZ(ids[i]), BYTES(random, 32), BYTES(random + 32, 32)));
+        }
+        must(b, "end", store_exec(b->db, end, NULL, I64(*seq), BYTES(random, 32)));
+        must(b, "cursor", store_exec(b->db, cursor, NULL, I64(b->seq)));
+}
+
+static int64_t transfers(struct bench *b, size_t n_budgets, int64_t until, size_t group, struct clock *clock)
+{
+        struct books *books = books_new(b, n_budgets, clock_now_us(clock));
+        char(*ids)[ID_TEXT_SIZE] = mem_zalloc(group * sizeof(*ids));
+        int64_t done = 0, seq = 0;
+        while (clock_monotonic_us() < until) {
+                begin(b);
+                for (size_t i = 0; i < group; i++)
+                        add_transfer(b, books, ids[i], clock_now_us(clock));
+                chain_transfers(b, ids, group, &seq);
+                commit(b);
+                done += (int64_t)group;
+        }
+        free(books->pending);
+        free(books);
+        free(ids);
+        return done;
+}
+
 /* --- the run ---------------------------------------------------------------------------------------------------- */
 
 static int compare_times(const void *a, const void *b)
@@ -382,7 +513,7 @@ int main(int argc, char **argv)
         int64_t seconds, group = 256, done = 0, took = 0;
         if (argc < 4 || str_to_i64(str_of(argv[2]), 1, 600, &seconds) < 0 ||
             (argc > 4 && str_to_i64(str_of(argv[4]), 1, 65536, &group) < 0)) {
-                fprintf(stderr, "usage: store_ceiling checkin|member|organization|log SECONDS FOLDER [GROUP]\n");
+                fprintf(stderr, "usage: store_ceiling checkin|member|organization|log|ledger|ledger_hot SECONDS FOLDER [GROUP]\n");
                 return 2;
         }
         const char *what = argv[1], *folder = argv[3];
@@ -399,6 +530,11 @@ int main(int argc, char **argv)
                 bench_open(b, folder, "stream/001_log", stream_schema);
                 int64_t from = clock_monotonic_us();
                 done = logged(b, from + seconds * CLOCK_SECOND_US, (size_t)group, &clock);
+                took = clock_monotonic_us() - from;
+        } else if (strncmp(what, "ledger", 6) == 0) {
+                bench_open(b, folder, "care/003_ledger", ledger_schema);
+                int64_t from = clock_monotonic_us();
+                done = transfers(b, what[6] ? 1 : BUDGETS, from + seconds * CLOCK_SECOND_US, (size_t)group, &clock);
                 took = clock_monotonic_us() - from;
         } else {
                 bool all = strcmp(what, "organization") == 0;

@@ -255,5 +255,240 @@ def who_may(s):
     expect("an account is opened once", same["id"], county["id"])
 
 
+# --- any time ----------------------------------------------------------------------------------------------------------
+
+
+@story("each account is shown as it stood at any time")
+def at_any_time(s):
+    b = s.books
+    _, *accounts = chain_of(b, 100_000)
+    source, province, city, county, spent = accounts
+    rng, pending = random.Random(7), []
+    for _ in range(120):
+        s.advance(rng.choice((0, 0, 1, 60)))
+        kind = rng.choice(("TRANSFER", "PENDING", "POST", "VOID", "REVERSAL"))
+        if kind in ("TRANSFER", "PENDING"):
+            debit, credit = rng.choice(((source, province), (province, city), (city, county), (county, spent), (city, province)))
+            r = b.transfers({"kind": kind, "debit": debit["id"], "credit": credit["id"], "amount": str(rng.randint(1, 9000))})
+        else:
+            r = b.settle(kind, rng.choice(pending), reason="试算") if pending else None
+        if r is not None and r.status == 200:
+            pending.append(r.json["transfers"][0])
+    rows, ours = rows_of(s), {a["id"] for a in accounts}
+    times = sorted({r["created_us"] for r in rows if r["debit"] in ours})
+    assert len(times) > 40, times
+    for t in [times[0] - 1, *rng.sample(times, 25), *(t - 1 for t in rng.sample(times, 10)), times[-1], times[-1] + 10**9]:
+        counted = recount(rows, t)
+        for account in accounts:
+            c = counted.get(account["id"], (0, 0, 0, 0))
+            expect(f"account {account['id']} at {t}", b.balance(account, rfc3339(t)), (*c, c[0] - c[2] - c[3]))
+    check_books(s)
+
+
+# --- where it came from and went ---------------------------------------------------------------------------------------
+
+
+@story("every fen is traced from its grant to whom it reached, and back, as by hand")
+def tracing(s):
+    b, rng = s.books, random.Random(1160)
+    fund, source, province, city, county, spent = chain_of(b, 0)
+    other = b.account(fund, purpose="loan", organization="4301")
+    lent = b.account(fund, "SPENT", purpose="loan", organization="4301", programme="loan-subsidy")
+    ways = [(source, province), (province, city), (province, other), (city, county), (county, spent), (county, city), (other, lent), (city, spent)]
+    done = []
+    for _ in range(140):
+        debit, credit = rng.choice(ways)
+        kind = rng.choice(("TRANSFER", "TRANSFER", "PENDING", "POST", "REVERSAL"))
+        if kind in ("TRANSFER", "PENDING"):
+            r = b.transfers({"kind": kind, "debit": debit["id"], "credit": credit["id"], "amount": str(rng.randint(1, 90))})
+        else:
+            r = b.settle(kind, rng.choice(done), reason="冲正") if done else None
+        if r is not None and r.status == 200:
+            done.append(r.json["transfers"][0])
+    fen, seen = Fen(s, fund), set()
+    posted = [t for t in done if t["kind"] in ("TRANSFER", "POST", "REVERSAL")]
+    for t in posted:
+        for forward, wanted in ((False, fen.came(t["id"])), (True, fen.went(t["id"]))):
+            if max(len(way) for _, way in wanted) > 16:
+                continue
+            answer = b.trace(t, forward)
+            expect("the trace of " + t["id"], traced(answer), wanted)
+            expect("its fund", answer["fund"]["id"], fund["id"])
+            expect("all of it", sum(int(p["amount"]) for p in answer["parts"]), int(t["amount"]))
+            seen.add((forward, len(wanted) > 1))
+    expect("each way in one part and in several", len(seen), 4)
+    assert any(t["kind"] == "REVERSAL" for t in posted)
+    waiting = next(t for t in done if t["kind"] == "PENDING" and not any(o.get("of") == t["id"] for o in done))
+    expect("what is only set aside has gone nowhere", b.trace(waiting).get("parts", []), [])
+    settled = next(t for t in done if t["kind"] == "PENDING" and any(o.get("of") == t["id"] and o["kind"] == "POST" for o in done))
+    post = next(o for o in done if o.get("of") == settled["id"])
+    expect("what was posted is traced by its reservation, too", traced(b.trace(settled)), traced(b.trace(post)))
+    said = s.cli("ledger", "trace", post["id"]).stdout
+    assert fund["title"] in said and source["id"] in said and "CNY" in said, said
+
+
+# --- many at once ------------------------------------------------------------------------------------------------------
+
+
+@story("50 clients at one account: it is spent to the last fen, and never below zero")
+def hot(s):
+    b = s.books
+    _, _, province, city, county, spent = chain_of(b, 3000)
+    rng = random.Random(51)
+    token = {"Authorization": "Bearer " + b.token}
+
+    def rush(requests):
+        answers, left = [], list(requests)
+        while left:
+            got = s.load([("POST", "/v1/transfers", body, {**token, "Idempotency-Key": key}) for key, body in left], 50)
+            answers += [a for a in got if a.status != 503]
+            left = [r for r, a in zip(left, got) if a.status == 503]
+        return answers
+
+    def take(i, kind, credit):
+        return f"hot-{kind}-{i:04d}-{province['id']}", {"transfers": [
+            {"kind": kind, "debit": province["id"], "credit": credit["id"], "amount": str(rng.randint(1, 40))}]}
+
+    first = rush(take(i, rng.choice(("TRANSFER", "PENDING")), rng.choice((city, county))) for i in range(400))
+    expect("answers", {a.status for a in first}, {200, 422})
+    expect("refusals", {a.problem for a in first if a.status == 422}, {"budget-overdrawn"})
+    made = [a.json["transfers"][0] for a in first if a.status == 200]
+    expect("what is left", b.balance(province)[4], 3000 - sum(int(t["amount"]) for t in made))
+    pending = [t for t in made if t["kind"] == "PENDING"]
+    settled = rush((f"hot-{kind}-{t['id']}", {"transfers": [{"kind": kind, "of": t["id"]}]}) for t in pending for kind in ("POST", "VOID"))
+    expect("each is settled once", (sum(a.status == 200 for a in settled), sum(a.status == 422 for a in settled)), (len(pending), len(pending)))
+    expect("nothing is set aside any more", (b.balance(province)[3], b.balance(city)[1], b.balance(county)[1]), (0, 0, 0))
+    rush(take(i, "TRANSFER", spent if i < 0 else city) for i in range(1000, 1400))
+    rush((f"last-{i}-{province['id']}", {"transfers": [{"kind": "TRANSFER", "debit": province["id"], "credit": city["id"], "amount": "1"}]}) for i in range(60))
+    expect("spent to the last fen", b.balance(province)[4], 0)
+    check_books(s)
+
+
+# --- what the verification finds ---------------------------------------------------------------------------------------
+
+
+def verify(s):
+    r = s.cli("ledger", "verify", "--json", *store_of(s), check=False)
+    assert r.stdout, r.stderr
+    found = json.loads(r.stdout)
+    expect("exit status", r.returncode, 1 if found["faults"] else 0)
+    return found
+
+
+def store_of(s):
+    return ("--store", s.store_url("care")) if s.engine == "postgresql" else ()
+
+
+def signed(s):
+    """All that stands in the ledger is chained, and signed."""
+    rows = sum(int(n) for (n,) in s.rows("care", "SELECT COUNT(*) FROM ledger_transfer UNION ALL SELECT COUNT(*) FROM ledger_account "
+                                                 "UNION ALL SELECT COUNT(*) FROM fund UNION ALL SELECT COUNT(*) FROM fund_consent"))
+
+    def done():
+        state = json.loads(s.cli("ledger", "state", "--json").stdout)
+        return state if int(state["rows"]) == int(state["checkpoint"]) == rows else None
+
+    return wait_until("all is signed", done, 30)
+
+
+@contextlib.contextmanager
+def forged(s, *statements):
+    """The store, changed behind the service's back; and as it was, afterwards."""
+    undo = []
+    for sql, back in statements:
+        s.execute("care", sql)
+        undo.append(back)
+    try:
+        yield verify(s)
+    finally:
+        for back in reversed(undo):
+            s.execute("care", *(back if isinstance(back, tuple) else (back,)))
+
+
+@story("the verification finds what was altered, deleted, swapped or forged, wherever it is, and nothing else")
+def verification(s):
+    b = s.books
+    _, source, province, city, county, spent = chain_of(b, 100_000)
+    moved = [b.move(province, city, 100 + i) for i in range(12)]
+    pending = [b.move(city, county, 10 + i, "PENDING") for i in range(4)]
+    b.settle("POST", pending[0]).ok()
+    b.settle("VOID", pending[1]).ok()
+    restricted_fund = b.fund("DONATION", title="助学", purposes=["education"])
+    b.account(restricted_fund, purpose="education")
+    state = signed(s)
+    expect("sound", (verify(s)["faults"], verify(s)["rows"]), (0, int(state["rows"])))
+    assert "as they were entered and signed" in s.cli("ledger", "verify", *store_of(s)).stdout
+
+    def finds(what, found, *words):
+        assert found["faults"], what + " is not found"
+        text = "\n".join(found["findings"])
+        assert all(w in text for w in words), f"{what}: {text}"
+
+    t, u = moved[3]["id"], moved[7]["id"]
+    columns = ", ".join(c for c in s.columns("care", "ledger_transfer"))
+    for column in ("amount", "created_us", "actor", "reason", "credit_credits_posted"):
+        value, = s.rows("care", f"SELECT {column} FROM ledger_transfer WHERE id = '{t}'")[0]
+        new, old = (f"{int(value) + 1}", f"{value}") if column not in ("actor", "reason") else ("'nobody'", f"'{value}'")
+        with forged(s, (f"UPDATE ledger_transfer SET {column} = {new} WHERE id = '{t}'",
+                        f"UPDATE ledger_transfer SET {column} = {old} WHERE id = '{t}'")) as found:
+            finds(f"another {column}", found, "was altered", t)
+    keep = (f"CREATE TABLE kept AS SELECT {columns} FROM ledger_transfer WHERE id = '{t}'", "DROP TABLE kept")
+    with forged(s, keep, (f"DELETE FROM ledger_transfer WHERE id = '{t}'", f"INSERT INTO ledger_transfer ({columns}) SELECT {columns} FROM kept")) as found:
+        finds("a deleted transfer", found, t + ", which is gone", "is missing")
+    swap = tuple(f"UPDATE ledger_transfer SET id = '{new}' WHERE id = '{old}'" for new, old in (("x", t), (t, u), (u, "x")))
+    with forged(s, *((sql, "SELECT 1") for sql in swap[:2]), (swap[2], swap)) as found:
+        finds("two swapped transfers", found, t, u)
+    with forged(s, (f"UPDATE ledger_account SET credits_posted = credits_posted + 5000 WHERE id = '{county['id']}'",
+                    f"UPDATE ledger_account SET credits_posted = credits_posted - 5000 WHERE id = '{county['id']}'")) as found:
+        finds("a forged balance", found, county["id"], "its transfers come to", "debits and credits are not equal")
+        assert not any(city["id"] in f for f in found["findings"]), found
+    with forged(s, (f"UPDATE ledger_account SET purpose = 'loan' WHERE id = '{spent['id']}'",
+                    f"UPDATE ledger_account SET purpose = 'hospital-care' WHERE id = '{spent['id']}'")) as found:
+        finds("an account for something else", found, spent["id"])
+    line = "chr(10)" if s.engine == "postgresql" else "char(10)"
+    with forged(s, (f"UPDATE fund SET purposes = 'loan' || {line} WHERE id = '{restricted_fund['id']}'",
+                    f"UPDATE fund SET purposes = 'education' || {line} WHERE id = '{restricted_fund['id']}'")) as found:
+        finds("a fund for something else", found, restricted_fund["id"], "does not allow")
+    chained = [tuple(r) for r in s.rows("care", "SELECT seq, id FROM ledger_chain WHERE thing = 1 ORDER BY seq DESC LIMIT 2")]
+    with forged(s, (f"UPDATE ledger_chain SET id = '{chained[1][1]}' WHERE seq = {chained[0][0]}",
+                    f"UPDATE ledger_chain SET id = '{chained[0][1]}' WHERE seq = {chained[0][0]}")) as found:
+        finds("a row chained twice", found, "more than once", "not in its chain")
+    added = columns.replace("of_id", "NULL").replace("debit_number", "debit_number + 1000").replace("credit_number", "credit_number + 1000")
+    with forged(s, (f"INSERT INTO ledger_transfer ({columns}) SELECT 'forged'{added[2:]} FROM ledger_transfer WHERE id = '{t}'",
+                    "DELETE FROM ledger_transfer WHERE id = 'forged'")) as found:
+        finds("a transfer that nobody entered", found, "transfer forged stands in the ledger, and not in its chain", "are missing")
+    expect("all is as it was", verify(s)["faults"], 0)
+
+
+@story("a chain that was made anew from its rows does not fit what was signed; nor does one that was cut off")
+def made_anew(s):
+    b = s.books
+    _, _, province, city, _, _ = chain_of(b, 1000)
+    b.move(province, city, 10)
+    signed(s)
+    last = int(s.rows("care", "SELECT MAX(seq) FROM ledger_chain")[0][0])
+    s.execute("care", f"CREATE TABLE cut AS SELECT * FROM ledger_chain WHERE seq > {last - 3}", f"DELETE FROM ledger_chain WHERE seq > {last - 3}")
+    found = "\n".join(verify(s)["findings"])
+    assert "missing" in found and "not in its chain" in found, found
+    s.execute("care", "INSERT INTO ledger_chain SELECT * FROM cut", "DROP TABLE cut")
+    other = s.cli("ledger", "verify", "--json", "--key", "00" * 32, *store_of(s), check=False)
+    assert json.loads(other.stdout)["faults"] and "was not signed by this key" in other.stdout, other.stdout
+    expect("and as it was", verify(s)["faults"], 0)
+
+
+@story("the operator sees accounts, a balance at a time, and how far the chain goes")
+def operator(s):
+    b = s.books
+    fund, source, province, city, _, _ = chain_of(b, 750)
+    before = b.listed(province)[0]["createTime"]
+    s.advance(10)
+    b.move(province, city, 50)
+    assert province["id"] in s.cli("ledger", "accounts", "43", "--set", "fund=" + fund["id"]).stdout
+    expect("now", int(json.loads(s.cli("ledger", "balance", province["id"], "--json").stdout)["available"]), 700)
+    expect("then", int(json.loads(s.cli("ledger", "balance", province["id"], before, "--json").stdout)["available"]), 750)
+    state = signed(s)
+    expect("the key", state["publicKey"], json.loads(s.cli("keys", "show", "--json").stdout)["ledger"])
+
+
 if __name__ == "__main__":
     main(scene())

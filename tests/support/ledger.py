@@ -121,14 +121,14 @@ def check_books(s):
 
 
 class Fen:
-    """Every fen followed by hand: each BUDGET account a queue of (first, last + 1) of numbered fen, each with the way it came."""
+    """Every fen of a fund followed by hand: each BUDGET account a queue of (first, last + 1) of numbered fen, each with the way it came."""
 
-    def __init__(self, s):
-        self.kinds = {a: int(k) for a, k in s.rows("care", "SELECT id, kind FROM ledger_account")}
+    def __init__(self, s, fund):
+        self.kinds = {a: int(k) for a, k in s.rows("care", f"SELECT id, kind FROM ledger_account WHERE fund = '{fund['id']}'")}
         self.queues, self.moved, self.ways = {}, {}, {}  # moved: by transfer, its fen in order; ways: of each fen, transfer ids
         n = 0
         for r in rows_of(s):
-            if r["kind"] not in (TRANSFER, POST, REVERSAL):
+            if r["kind"] not in (TRANSFER, POST, REVERSAL) or r["debit"] not in self.kinds:
                 continue
             if self.kinds[r["debit"]] == SOURCE:
                 fen = list(range(n, n + r["amount"]))

@@ -196,7 +196,8 @@ static void each_kind_moves_its_totals(void)
         static const struct {
                 int kind;
                 int64_t posted, pending;
-        } changes[KINDS] = {{LEDGER_TRANSFER, 70, 0}, {LEDGER_PENDING, 0, 70}, {LEDGER_POST, 70, -70}, {LEDGER_VOID, 0, -70}, {LEDGER_REVERSAL, 70, 0}};
+        } changes[KINDS] = {
+                {LEDGER_TRANSFER, 70, 0}, {LEDGER_PENDING, 0, 70}, {LEDGER_POST, 70, -70}, {LEDGER_VOID, 0, -70}, {LEDGER_REVERSAL, 70, 0}};
         for (size_t i = 0; i < KINDS; i++) {
                 struct ledger_account from = account("from", LEDGER_BUDGET, "aid"), to = account("to", LEDGER_BUDGET, "aid");
                 struct ledger_row row;

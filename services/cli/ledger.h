@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What `nuanxin ledger verify` reads of the care service's store, and the command itself.
+ */
+#pragma once
+
+#include "common/ledger/check.h"
+#include "services/cli/cli.h"
+
+int run_ledger_verify(struct cli *cli, const struct command *command, const char *const *operands, size_t n_operands);
+
+/* What stands there, as the chain covers it; -ENODATA: nothing does. thing: an enum ledger_thing. */
+int ledger_read_thing(struct store_conn *db, struct arena *arena, int thing, const char *id, struct str *ret) MUST_USE;
+/* The account after that one, by id; -ENODATA: there is none. *ret_allowed: its fund allows its purpose. */
+int ledger_read_account_after(struct store_conn *db, struct arena *arena, const char *after, struct ledger_account *ret,
+                              bool *ret_allowed) MUST_USE;
+/* Its rows after that number, in their order. */
+int ledger_read_entries(struct store_conn *db, struct arena *arena, const char *account, int64_t after, struct ledger_entry *ret,
+                        size_t room, size_t *ret_n) MUST_USE;
+
+/* Queries that should give nothing; their first column says of what. Unchained: of what was entered more than a moment ago. */
+const char *ledger_sql_unchained(bool shared);
+extern const char ledger_sql_twice[], ledger_sql_orphans[], ledger_sql_unequal[];
