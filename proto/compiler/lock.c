@@ -115,6 +115,20 @@ static void promise_all(struct today *t, const struct model *m)
 
 /* --- the file --------------------------------------------------------------------------------------------------- */
 
+/* "singular bool asked asked required": the word after label, type and both names, which may be "required" themselves. */
+static void take_required(struct arena *a, struct promise *p)
+{
+        static const struct str word = STR(" required");
+        size_t n = strlen(p->value), spaces = 0;
+        if (n <= word.n || strcmp(p->value + n - word.n, word.p) != 0)
+                return;
+        for (size_t i = 0; i < n - word.n; i++)
+                spaces += p->value[i] == ' ';
+        p->required = spaces >= 3;
+        if (p->required)
+                p->value = arena_strndup(a, p->value, n - word.n);
+}
+
 static void lock_parse(struct lock *lock, struct arena *a, struct str text, struct refusals *r)
 {
         size_t lines = 1;
@@ -131,11 +145,8 @@ static void lock_parse(struct lock *lock, struct arena *a, struct str text, stru
                         continue;
                 }
                 struct promise p = {.key = arena_strndup(a, z, (size_t)(equal - z)), .value = equal + 3, .line = line};
-                size_t n = strlen(p.value), suffix = strlen(" required");
-                if (str_starts(str_of(p.key), STR("field ")) && n > suffix && strcmp(p.value + n - suffix, " required") == 0) {
-                        p.required = true;
-                        p.value = arena_strndup(a, p.value, n - suffix);
-                }
+                if (str_starts(str_of(p.key), STR("field ")))
+                        take_required(a, &p);
                 lock->old[lock->n_old++] = p;
         }
         if (lock->n_old)

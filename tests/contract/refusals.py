@@ -207,6 +207,7 @@ message ThingSeen {
 option (nuanxin.event) = {topic: "thing", subject: "id", person: "viewer"};
 string id = 1 [(nuanxin.rule) = {uuid: true}];
 string viewer = 2 [(nuanxin.rule) = {uuid: true}];
+bool required = 3;
 }
 """
 
