@@ -200,6 +200,7 @@ $(BUILD)/bin/nuanxin-$1: $(patsubst %.c,$(BUILD)/%.o,$(wildcard deploy/$1/*.c)) 
 endef
 $(foreach t,$(notdir $(patsubst %/main.c,%,$(TOOLS_C))),$(eval $(call TOOL_RULE,$t)))
 $(BUILD)/common/rpc/%.o: $(wildcard common/rpc/schema/*.sql)
+$(BUILD)/common/imports/%.o: $(wildcard common/imports/schema/*.sql)
 
 # For agencies: a library that stands alone, and a complete program on it.
 AGENCY_OBJ := $(addprefix $(BUILD)/,common/subscriber/subscriber.o $(patsubst %,gen/%.pb-c.o,nuanxin/stream/v1/edge io/cloudevents/v1/cloudevents \

@@ -6,17 +6,9 @@
 #include "services/membership/import.h"
 
 #define STATE(name) NUANXIN__MEMBERSHIP__V1__OPERATION__STATE__##name
-#define MAX_BYTES   (16 << 20)
 #define ROW_LEAST_BYTES 10
 #define MAX_KIND    NUANXIN__MEMBERSHIP__V1__ORGANIZATION__KIND__VILLAGE
-
-enum { COLUMN_CODE, COLUMN_PARENT, COLUMN_KIND, COLUMN_NAME, N_COLUMNS };
-static const struct import_column columns[N_COLUMNS] = {
-        {"code", "代码", false},
-        {"parent_code", "上级代码", false},
-        {"level", "级别", false},
-        {"name", "名称", false},
-};
+#define KIND        (&membership_imports.kinds[IMPORT_ORGANIZATIONS])
 
 /* One organisation of the file or of the store. */
 struct node {
@@ -73,9 +65,9 @@ static int tree_load(struct tree *t)
 
 /* --- reading -------------------------------------------------------------------------------------------- */
 
-static int refuse(struct tree *t, int64_t row, enum row_fault fault, size_t column)
+static int refuse(struct tree *t, int64_t row, int fault, size_t column)
 {
-        return import_refuse(t->call, t->import, row, fault, column < N_COLUMNS ? columns[column].name : "");
+        return import_refuse(t->call, t->import, KIND, row, fault, column);
 }
 
 static void tree_append(struct tree *t, struct node *node)
@@ -98,9 +90,9 @@ static int merge(struct tree *t, struct node *there, const struct node *row)
         bool same_name = strcmp(there->o.name, row->o.name) == 0;
         if (there->row)
                 return same_place && same_name ? (t->import->unchanged++, 0)
-                                               : refuse(t, row->row, ROW_DUPLICATE, COLUMN_CODE);
+                                               : refuse(t, row->row, ROW_DUPLICATE, ORGANIZATION_CODE);
         if (!same_place)
-                return refuse(t, row->row, ROW_DIFFERS, COLUMN_PARENT);
+                return refuse(t, row->row, ROW_DIFFERS, ORGANIZATION_PARENT);
         there->row = row->row;
         there->renamed = !same_name;
         there->o.name = row->o.name;
@@ -111,28 +103,28 @@ static int merge(struct tree *t, struct node *there, const struct node *row)
 static int on_row(void *arg, const struct csv_row *row)
 {
         struct tree *t = arg;
-        size_t missing = N_COLUMNS;
+        size_t missing = ORGANIZATION_N_COLUMNS;
         if (row->fault)
-                return refuse(t, row->number, import_fault_of(row->fault), N_COLUMNS);
+                return refuse(t, row->number, import_fault_of(row->fault), ORGANIZATION_N_COLUMNS);
         if (!t->has_header) {
-                enum row_fault fault = import_header_parse(columns, N_COLUMNS, row, &t->header, &missing);
+                int fault = (int)import_header_parse(KIND, row, &t->header, &missing);
                 t->has_header = true;
-                t->readable = fault == ROW_OK;
+                t->readable = fault == IMPORT_ROW_OK;
                 return fault ? refuse(t, row->number, fault, missing) : 0;
         }
         if (!t->readable)
                 return 0;
-        struct str code = import_field(row, &t->header, COLUMN_CODE), name;
-        struct str parent = import_field(row, &t->header, COLUMN_PARENT);
-        Organization__Kind kind = organization_kind_parse(import_field(row, &t->header, COLUMN_KIND));
+        struct str code = import_field(row, &t->header, ORGANIZATION_CODE), name;
+        struct str parent = import_field(row, &t->header, ORGANIZATION_PARENT);
+        Organization__Kind kind = organization_kind_parse(import_field(row, &t->header, ORGANIZATION_KIND));
         if (!organization_code_valid(code))
-                return refuse(t, row->number, ROW_CODE, COLUMN_CODE);
+                return refuse(t, row->number, ROW_CODE, ORGANIZATION_CODE);
         if (parent.n && !organization_code_valid(parent))
-                return refuse(t, row->number, ROW_CODE, COLUMN_PARENT);
+                return refuse(t, row->number, ROW_CODE, ORGANIZATION_PARENT);
         if (kind == 0)
-                return refuse(t, row->number, ROW_KIND, COLUMN_KIND);
-        if (name_parse(import_field(row, &t->header, COLUMN_NAME), &name) != 0)
-                return refuse(t, row->number, ROW_NAME, COLUMN_NAME);
+                return refuse(t, row->number, ROW_KIND, ORGANIZATION_KIND);
+        if (name_parse(import_field(row, &t->header, ORGANIZATION_NAME), &name) != 0)
+                return refuse(t, row->number, IMPORT_NAME, ORGANIZATION_NAME);
         struct node node = {
                 .o = {.code = arena_strndup(t->arena, code.p, code.n),
                   .name = arena_strndup(t->arena, name.p, name.n),
@@ -154,7 +146,7 @@ static int on_row(void *arg, const struct csv_row *row)
 /* --- placing and writing -------------------------------------------------------------------------------- */
 
 /* Parents have a higher level, so level by level each finds its parent placed. */
-static enum row_fault place(struct tree *t, struct node *node)
+static int place(struct tree *t, struct node *node)
 {
         struct node *parent = node->o.parent[0] ? find(t, node->o.parent) : NULL;
         if (node->o.parent[0] && !parent)
@@ -164,22 +156,22 @@ static enum row_fault place(struct tree *t, struct node *node)
         if (parent && !parent->o.path)
                 return ROW_PARENT_UNKNOWN; /* refused itself */
         if (parent && !is_valid_at(parent->o.valid_from, parent->o.valid_to, rpc_now(t->call)))
-                return ROW_ORGANIZATION_NOT_VALID;
+                return IMPORT_ORGANIZATION_NOT_VALID;
         const char *above = parent ? parent->o.path : "/";
         /* Who may write somewhere may write below it: only where the file joins the store it is asked. */
         if ((!parent || !parent->is_new) && !rpc_allows(t->call, "organization.write", str_of(above)))
-                return ROW_OUT_OF_SCOPE;
+                return IMPORT_OUT_OF_SCOPE;
         node->o.path = arena_printf(t->arena, "%s%s/", above, node->o.code);
-        return ROW_OK;
+        return IMPORT_ROW_OK;
 }
 
-static enum row_fault check(struct tree *t, struct node *node)
+static int check(struct tree *t, struct node *node)
 {
         if (node->is_new)
                 return place(t, node);
         if (node->renamed && !rpc_allows(t->call, "organization.write", str_of(node->o.path)))
-                return ROW_OUT_OF_SCOPE;
-        return ROW_OK;
+                return IMPORT_OUT_OF_SCOPE;
+        return IMPORT_ROW_OK;
 }
 
 static int check_all(struct tree *t)
@@ -190,10 +182,10 @@ static int check_all(struct tree *t)
                         struct node *node = t->rows[i];
                         if ((int)node->o.kind != kind)
                                 continue;
-                        enum row_fault fault = check(t, node);
+                        int fault = check(t, node);
                         if (fault)
                                 r = refuse(t, node->row, fault,
-                                           fault == ROW_OUT_OF_SCOPE ? COLUMN_CODE : COLUMN_PARENT);
+                                           fault == IMPORT_OUT_OF_SCOPE ? ORGANIZATION_CODE : ORGANIZATION_PARENT);
                         else if (node->is_new || node->renamed)
                                 t->import->accepted++;
                         else
@@ -228,7 +220,7 @@ static int run(struct rpc_call *call, struct import *import)
         if (r == 0)
                 r = import_read(call, import, on_row, &tree);
         if (r == 0 && !tree.has_header)
-                r = refuse(&tree, 1, ROW_EMPTY_FILE, N_COLUMNS);
+                r = refuse(&tree, 1, IMPORT_EMPTY_FILE, ORGANIZATION_N_COLUMNS);
         if (r == 0 && tree.has_header && tree.readable)
                 r = check_all(&tree);
         if (r != 0)
@@ -244,11 +236,10 @@ int handle_import_organizations(struct rpc_call *call, const ImportOrganizations
         struct import import;
         bool complete;
         const struct import_chunk chunk = {
-                .kind = IMPORT_ORGANIZATIONS,
+                .kind = KIND,
                 .upload = request->upload,
                 .organization = "",
                 .offset = request->offset,
-                .limit = MAX_BYTES,
                 .data = str_bytes(request->data.data, request->data.len),
                 .last = request->last,
                 .validate_only = request->validate_only,
@@ -259,5 +250,5 @@ int handle_import_organizations(struct rpc_call *call, const ImportOrganizations
                 r = import_receive(call, &chunk, &import, &complete);
         if (r == 0 && complete)
                 r = run(call, &import);
-        return r == 0 ? import_fill(call, &import, response) : r;
+        return r == 0 ? import_fill(call, &membership_imports, &import, response) : r;
 }

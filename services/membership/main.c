@@ -22,6 +22,7 @@ static const struct store_migration migrations[] = {
         {"membership/001_core", membership_schema_001},
         {"membership/002_state_since", membership_schema_002},
         {"membership/003_consent", membership_schema_003},
+        IMPORTS_MIGRATIONS("membership"),
         {0},
 };
 
@@ -93,9 +94,8 @@ static const struct rpc_snapshot snapshots[] = {
 };
 
 static const struct rpc_due_kind due[] = {
-        {.kind = "import-members", .run = import_members_step},
-        {.kind = "import-forget", .run = import_members_forget},
-        {.kind = "import-expire", .run = import_expire},
+        {.kind = DUE_IMPORT_MEMBERS, .run = import_members_step},
+        IMPORTS_DUE,
         {.kind = DUE_FORGET_CONSENTS, .run = due_forget_consents},
         {0},
 };

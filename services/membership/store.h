@@ -69,49 +69,6 @@ int count_subtree_list(struct store_conn *db, const char *organization, struct c
 /* Makes the counts anew from what is there now. */
 int count_rebuild(struct store_conn *db) MUST_USE;
 
-/* --- imports: store_import.c ---------------------------------------------------------------------------- */
-
-enum import_kind { IMPORT_ORGANIZATIONS = 1, IMPORT_MEMBERS = 2 };
-
-struct import {
-        char *id, *owner, *organization, *header;
-        enum import_kind kind;
-        Operation__State state;
-        bool validate_only;
-        uint32_t utf8;
-        int64_t size, next_offset, next_row;
-        int64_t total, accepted, unchanged, refused;
-        int64_t created, ended;
-};
-struct import_piece {
-        int64_t start, size;
-        struct str data; /* as it was given to import_piece_add */
-};
-struct import_error {
-        int64_t row;
-        int fault;
-        char *column;
-};
-
-int import_get(struct store_conn *db, struct arena *arena, const char *id, struct import *ret) MUST_USE;
-int import_insert(struct store_conn *db, const struct import *i) MUST_USE;
-int import_update(struct store_conn *db, const struct import *i) MUST_USE; /* what changes as it goes on */
-int import_delete(struct store_conn *db, const char *id) MUST_USE;         /* with its pieces and errors */
-int import_piece_add(struct store_conn *db, const char *import, const struct import_piece *piece) MUST_USE;
-/* The piece with the byte at offset. */
-int import_piece_at(struct store_conn *db, struct arena *arena, const char *import, int64_t offset,
-                    struct import_piece *ret) MUST_USE;
-int import_pieces_drop(struct store_conn *db, const char *import,
-                       int64_t before) MUST_USE; /* that end there */
-/* Has a row of this import told of that person before? If not, it has from now on. */
-enum import_seen { SEEN_NEVER, SEEN_ALIKE, SEEN_OTHERWISE };
-int import_see(struct store_conn *db, const char *import, struct str person, struct str says,
-               enum import_seen *ret) MUST_USE;
-int import_seen_drop(struct store_conn *db, const char *import, int64_t limit, int64_t *ret_dropped) MUST_USE;
-int import_error_add(struct store_conn *db, const char *import, const struct import_error *error) MUST_USE;
-int import_error_list(struct store_conn *db, struct arena *arena, const char *import, int64_t after_row,
-                      size_t limit, struct import_error *out, size_t *ret_n) MUST_USE;
-
 /* --- accounts and clients: store_account.c -------------------------------------------------------------- */
 
 struct role_grant {

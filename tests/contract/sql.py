@@ -129,16 +129,21 @@ def on_sqlite(statements, files):
 
 def main():
     flags = subprocess.run(["make", "-s", "print-cppflags"], capture_output=True, text=True).stdout.split()
-    shared = [(f, t) for f in sorted(glob.glob("common/rpc/*.c")) for t in texts(f, flags)]
+    statements = lambda folder: [(f, t) for f in sorted(glob.glob(folder + "/*.c")) for t in texts(f, flags)]
+    shared = statements("common/rpc")
     number = failures = 0
     with postgres.Postgres() as db:
         for folder in sorted(glob.glob("services/*/schema")):
             service = folder.split("/")[1]
             files = sorted(glob.glob("common/rpc/schema/*.sql")) + sorted(glob.glob(folder + "/*.sql"))
+            own = statements("services/" + service)
+            with open(f"services/{service}/main.c", encoding="utf-8") as main_c:
+                if "IMPORTS_MIGRATIONS" in main_c.read():
+                    files += sorted(glob.glob("common/imports/schema/*.sql"))
+                    own += statements("common/imports")
             name = "sql_" + service
             db.database(name)
             db.sql("SET ROLE " + postgres.ROLE + ";" + schema(files, "postgresql"), name)
-            own = [(f, t) for f in sorted(glob.glob(f"services/{service}/*.c")) for t in texts(f, flags)]
             where = {t: f for f, t in shared + own}
             everywhere = [t for t in where if "pg_" not in t and "rpc_arrival" not in t and "rpc_lease" not in t]
             for engine, found in (("postgresql", list(faults(Engine(db, name), list(where)))),

@@ -4,7 +4,8 @@
  * erased is gone; a file that is checked knows whom it has named.
  */
 // uses: services/membership/store_member.c services/membership/store_organization.c
-// uses: services/membership/store_import.c services/membership/rules.c
+// uses: services/membership/rules.c
+#include "common/imports/imports.h"
 #include "services/membership/store.h"
 
 #include "tests/support/store_world.h"
@@ -38,7 +39,8 @@ static struct organization organization_make(struct fixture *f, const char *pare
 static struct fixture fixture_new(void)
 {
         static const struct store_migration schema[] = {{"membership/001_core", test_membership_schema},
-                                                        {"membership/002_state_since", test_membership_state_since}};
+                                                        {"membership/002_state_since", test_membership_state_since},
+                                                        IMPORTS_MIGRATIONS("membership")};
         struct fixture f = {.arena = arena_new(1 << 20)};
         const char *error = "";
         world_folder();

@@ -2,11 +2,11 @@
  *
  * Imports in SQL: the upload's pieces, how far it is, what it refused.
  */
-#include "services/membership/store.h"
+#include "common/imports/store.h"
 
 #define COLUMNS                                                                                              \
         "id, kind, owner, organization, validate_only, state, size, utf8, header, next_offset, next_row, "   \
-        "total, accepted, unchanged, refused, created, ended"
+        "total, accepted, unchanged, refused, created, ended, about"
 
 int import_get(struct store_conn *db, struct arena *arena, const char *id, struct import *ret)
 {
@@ -17,11 +17,11 @@ int import_get(struct store_conn *db, struct arena *arena, const char *id, struc
                 return r == 0 ? -ENOENT : r;
         *ret = (struct import){
                 .id = store_text_dup(rows, 0, arena),
-                .kind = (enum import_kind)store_i64(rows, 1),
+                .kind = (int)store_i64(rows, 1),
                 .owner = store_text_dup(rows, 2, arena),
                 .organization = store_text_dup(rows, 3, arena),
                 .validate_only = store_i64(rows, 4),
-                .state = (Operation__State)store_i64(rows, 5),
+                .state = (int)store_i64(rows, 5),
                 .size = store_i64(rows, 6),
                 .utf8 = (uint32_t)store_i64(rows, 7),
                 .header = store_text_dup(rows, 8, arena),
@@ -33,6 +33,7 @@ int import_get(struct store_conn *db, struct arena *arena, const char *id, struc
                 .refused = store_i64(rows, 14),
                 .created = store_i64(rows, 15),
                 .ended = store_i64(rows, 16),
+                .about = store_text_dup(rows, 17, arena),
         };
         return 0;
 }
@@ -41,11 +42,11 @@ int import_insert(struct store_conn *db, const struct import *i)
 {
         static const char sql[] =
             "INSERT INTO import (" COLUMNS ") VALUES"
-            " ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, NULL)";
+            " ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, NULL, $17)";
         return store_exec(db, sql, NULL, TEXTZ(i->id), I64(i->kind), TEXTZ(i->owner), TEXTZ(i->organization),
                           I64(i->validate_only), I64(i->state), I64(i->size), I64(i->utf8), TEXTZ(i->header),
                           I64(i->next_offset), I64(i->next_row), I64(i->total), I64(i->accepted),
-                          I64(i->unchanged), I64(i->refused), I64(i->created));
+                          I64(i->unchanged), I64(i->refused), I64(i->created), TEXTZ(i->about));
 }
 
 int import_update(struct store_conn *db, const struct import *i)
