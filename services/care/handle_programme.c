@@ -302,9 +302,11 @@ int handle_set_work_calendar(struct rpc_call *call, const SetWorkCalendarRequest
                                    in_open ? "应为该年的周末日期，按先后排列" : "应为该年的周一至周五日期，按先后排列");
         if (r == 0)
                 r = calendar_save(rpc_db(call), calendar->year, message_pack(rpc_arena(call), calendar), rpc_now(call));
-        if (r == 0)
-                *response = *calendar;
-        return r;
+        if (r != 0)
+                return r;
+        *response = *calendar;
+        rpc_audit_subject(call, arena_printf(rpc_arena(call), "work-calendar-%d", calendar->year), "");
+        return 0;
 }
 
 int handle_get_work_calendar(struct rpc_call *call, const GetWorkCalendarRequest *request, WorkCalendar *response)
