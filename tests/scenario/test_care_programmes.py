@@ -9,6 +9,7 @@ import os
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from support.reported import HOSPITAL_CARE, LOAN_INTEREST  # noqa: E402
 from support.stack import CARE, ROOT, Stack  # noqa: E402
 from support.story import expect, main, story  # noqa: E402
 
@@ -165,6 +166,19 @@ def facts(s):
     expect("not granted", (none["eligible"], none["failed"], none["amount"]), (False, ["special-family", "hospital-level"], "0"))
     loan = evaluate(s, clerk, "loan-interest", {"principal": "5000000", "rate": "435", "days": "365", "began": "2026-01-05"}).ok()
     expect("interest", (loan["eligible"], loan["amount"]), (True, "217500"))
+
+
+@story("what the shipped programmes come to is what associations reported")
+def reported(s):
+    clerk = sign_in(s, "clerk")
+    each = {days: int(evaluate(s, clerk, "hospital-care", {**FACTS, "days": str(days)}).ok()["amount"]) for days in HOSPITAL_CARE["days"]}
+    expect("recipients", sum(HOSPITAL_CARE["days"].values()), HOSPITAL_CARE["recipients"])
+    expect("hospital care", sum(n * each[days] for days, n in HOSPITAL_CARE["days"].items()), HOSPITAL_CARE["paid"])
+    rate = LOAN_INTEREST["subsidy"] * 10000 // LOAN_INTEREST["loans"]
+    facts = {"principal": "5000000", "days": "365", "began": "2026-01-05"}
+    low, high = (int(evaluate(s, clerk, "loan-interest", {**facts, "rate": str(r)}).ok()["amount"]) for r in (rate, rate + 1))
+    loans = LOAN_INTEREST["loans"] // 5_000_000
+    assert low * loans <= LOAN_INTEREST["subsidy"] <= high * loans, (low, high)
 
 
 @story("who may: writers at the programme's organisation; everybody who works with programmes reads")
