@@ -26,11 +26,13 @@ static const char about[] =
 STORE_SCHEMA(care_schema_001, "services/care/schema/001_core.sql");
 STORE_SCHEMA(care_schema_002, "services/care/schema/002_programme.sql");
 STORE_SCHEMA(care_schema_003, "services/care/schema/003_ledger.sql");
+STORE_SCHEMA(care_schema_005, "services/care/schema/005_payment.sql");
 
 static const struct store_migration migrations[] = {
         {"care/001_core", care_schema_001},
         {"care/002_programme", care_schema_002},
         {"care/003_ledger", care_schema_003},
+        {"care/005_payment", care_schema_005},
         {0},
 };
 

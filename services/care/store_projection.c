@@ -37,6 +37,8 @@ int organization_load(struct store_conn *db, struct arena *arena, struct str cod
 static const char *const followers[] = {
         "UPDATE recipient SET path = $2 WHERE organization = $1",
         "UPDATE ledger_account SET path = $2 WHERE organization = $1",
+        "UPDATE care_payment SET path = $2 WHERE organization = $1",
+        "UPDATE care_payment_batch SET path = $2 WHERE organization = $1",
 };
 
 int organization_save(struct store_conn *db, struct arena *arena, const struct organization *o)
