@@ -151,16 +151,29 @@ static struct part *add_service(struct stack *s, int scaled, int number)
         return p;
 }
 
-static struct part *add_gateway(struct stack *s, int number)
+/* Also when numbers have changed: the next start is with these. */
+static void add_gateway_args(struct stack *s, struct part *p)
 {
-        struct part *p = add_part(s, RANK_DOOR, STACK_GATEWAY, number, "gateway");
+        memset(&p->argv[1], 0, sizeof(p->argv) - sizeof(p->argv[0]));
+        p->n_args = 1; /* the program */
         add_common(s, p);
+        for (int i = 0; i < STACK_GATEWAY; i++)
+                if (!s->wanted[i]) {
+                        arg(p, "--without");
+                        arg(p, scaled_names[i]);
+                }
         add_peers(s, p);
         arg(p, "--http");
         arg(p, s->o->http);
         arg(p, "--gateways");
         arg(p, arena_printf(p->arena, "%d", s->wanted[STACK_GATEWAY]));
         add_list(p, &s->o->gateway_options);
+}
+
+static struct part *add_gateway(struct stack *s, int number)
+{
+        struct part *p = add_part(s, RANK_DOOR, STACK_GATEWAY, number, "gateway");
+        add_gateway_args(s, p);
         return p;
 }
 
@@ -220,6 +233,8 @@ int parts_adjust(struct stack *s)
         for STACK_EACH(p, s)
                 p->leaving = p->leaving || (p->scaled >= 0 && p->number > s->wanted[p->scaled]);
         for STACK_EACH(p, s) {
+                if (p->scaled == STACK_GATEWAY)
+                        add_gateway_args(s, p);
                 if (!p->leaving || child_is_ending(p->child))
                         continue;
                 child_stop(p->child, SIGTERM);

@@ -19,7 +19,7 @@ struct gateway {
         const char *http, *tls_certificate, *tls_key, *redis, *redis_auth_file, *bus_folder, *curve, *admin, *instance, *clock_file,
                 *log_level;
         bool admin_open;
-        struct config_list peers, cors_origins, proxy_blocks;
+        struct config_list peers, without, cors_origins, proxy_blocks;
         int64_t threads, gateways, max_connections, max_streams, rate_scale, header_timeout_ms, body_timeout_ms, keep_alive_ms,
                 write_timeout_ms;
 

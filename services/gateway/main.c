@@ -13,7 +13,8 @@ static const char about[] =
         "against its caller's rate, and goes to one service over the bus.\n"
         "\n"
         "Needs Redis for sessions and rates. While it is gone, callers known within the last 60 s go on, within a local\n"
-        "share of their rates; others get 503. Services are found through Redis, or given by --peer.\n"
+        "share of their rates; others get 503. Services are found through Redis, or given by --peer; it is ready when each has\n"
+        "come, or for 10 s one has not. Where one is left out, say so: --without=care.\n"
         "\n"
         "Event streams (text/event-stream) and polls that wait stay open, as many as half of the connections. A client that\n"
         "does not read is cut with 256 KiB unread; it goes on where it was.\n"
@@ -43,6 +44,7 @@ int main(int argc, char **argv)
                 {"bus", "FOLDER", "the services' sockets on this host: the first instance of each is known without Redis", CONFIG_TEXT, &g->bus_folder, 0, 0},
                 {"curve", "FOLDER", "CURVE keys for services on other hosts: FOLDER/gateway is this process's (default: none)", CONFIG_TEXT, &g->curve, 0, 0},
                 {"peer", "SERVICE=ENDPOINT", "a service known without the registry; may be repeated", CONFIG_LIST, &g->peers, 0, 0},
+                {"without", "SERVICE", "a service that is not run here: nobody waits for it, but if it comes it is served; may be repeated", CONFIG_LIST, &g->without, 0, 0},
                 {"admin", "ADDRESS", "loopback port of /metrics, /livez, /readyz (default: 127.0.0.1:0)", CONFIG_TEXT, &g->admin, 0, 0},
                 {"admin-open", NULL, "--admin may be off loopback: only where a network policy says who reaches it", CONFIG_FLAG, &g->admin_open, 0, 0},
                 {"instance", "ID", "this gateway's name (default: gateway-1)", CONFIG_TEXT, &g->instance, 0, 0},

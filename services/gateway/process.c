@@ -54,25 +54,24 @@ static int serve_livez(void *arg, struct buf *body)
 
 #define PATIENCE_US (10 * CLOCK_SECOND_US)
 
-/* Ready once it accepts connections and each service has been seen, and as long as one is there: a service that is down
- * takes down its own routes only, not the gateway. So one that has not come for a while is not waited for any longer, or
- * no gateway could be started again meanwhile. */
+/* Ready once it accepts connections and each service has been seen (but --without's), and as long as one is there: a
+ * service that is down takes down its own routes only, not the gateway. So one that has not come for a while is not waited
+ * for any longer, or no gateway could be started again meanwhile. */
 static int serve_readyz(void *arg, struct buf *body)
 {
         struct process *p = arg;
         const char *names[32];
-        uint32_t up = UINT32_MAX, all;
+        uint32_t up = UINT32_MAX, all = p->workers[0]->waited_for;
         size_t n = worker_services(names);
         for (size_t i = 0; i < p->n_workers; i++)
                 up &= atomic_load(&p->workers[i]->services_up);
-        all = (uint32_t)((1ull << n) - 1);
         p->seen |= up;
         if (p->draining)
                 buf_add_z(body, "draining\n");
         for (size_t i = 0; i < n; i++)
                 buf_printf(body, "%s %s\n", names[i], up >> i & 1 ? "up" : "down");
         bool known = (p->seen & all) == all || (p->patient_until_us && loop_now_us(p->loop) >= p->patient_until_us);
-        return p->patient_until_us && !p->draining && known && up & all ? 200 : 503;
+        return p->patient_until_us && !p->draining && known && up ? 200 : 503;
 }
 
 static const struct loop_admin_page admin_pages[] = {

@@ -43,6 +43,26 @@ size_t worker_services(const char *names[32])
         return n;
 }
 
+/* All but --without's, by bit of worker_services. */
+static int waited_for(const struct gateway *g, uint32_t *ret, const char **ret_error)
+{
+        const char *names[32];
+        size_t n = worker_services(names);
+        uint32_t mask = (uint32_t)((1ull << n) - 1);
+        for (size_t i = 0; i < g->without.n; i++) {
+                size_t k = 0;
+                while (k < n && strcmp(names[k], g->without.items[i]) != 0)
+                        k++;
+                if (k == n) {
+                        *ret_error = "--without: give a service's name, such as care";
+                        return -EINVAL;
+                }
+                mask &= ~(1u << k);
+        }
+        *ret = mask;
+        return 0;
+}
+
 /* --- Redis's news ---------------------------------------------------------------------------------------------------- */
 
 static void on_cache_state(void *arg, bool up)
@@ -82,7 +102,7 @@ static bool watch_services(struct worker *w)
         for (size_t i = 0; i < n; i++)
                 up |= (uint32_t)rpc_client_has(w->rpc, names[i], false) << i;
         atomic_store(&w->services_up, up);
-        return up == (uint32_t)((1ull << n) - 1);
+        return (up & w->waited_for) == w->waited_for;
 }
 
 /* One that joins others must not answer worse than they do. If it is a service or Redis that is down, those who need
@@ -219,7 +239,8 @@ int worker_new(struct gateway *g, int index, const char *address, struct worker 
         w->sse = sse_new(w);
         w->in_flight = metric_new(g->metrics, &family_in_flight, "thread=\"%d\"", index);
         w->connections = metric_new(g->metrics, &family_connections, "thread=\"%d\"", index);
-        if ((r = connect_redis(w, ret_error)) < 0 || (r = connect_services(w, ret_error)) < 0) {
+        if ((r = waited_for(g, &w->waited_for, ret_error)) < 0 || (r = connect_redis(w, ret_error)) < 0 ||
+            (r = connect_services(w, ret_error)) < 0) {
                 worker_free(w);
                 return r;
         }

@@ -34,6 +34,7 @@ struct worker {
         struct route nowhere;            /* counts what is no method of the contract */
         int64_t logged_second;           /* failures are logged up to a bound each second */
         unsigned logged, unlogged;
+        uint32_t waited_for;             /* services, by bit of worker_services: constant */
         int64_t open_until_us;           /* monotonic: opens by then in any case; 0: is open */
         int64_t drain_until_us;          /* monotonic; 0: not draining */
         /* For other threads to read: which services have an instance, by bit of worker_services. */

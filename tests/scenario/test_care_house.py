@@ -3,8 +3,10 @@
 """Care as one of the house's services: it comes and goes, is scaled, restarted and killed, backed up, restored and moved; whom it
 has and every fen stay as they were, and nothing is done twice. Without it everything else goes on."""
 import contextlib
+import http.client
 import json
 import os
+import subprocess
 import sys
 import threading
 import uuid
@@ -62,6 +64,17 @@ class Scene:
         rows = sum(self.s.rows("care", f"SELECT COUNT(*) FROM {t}")[0][0] for t in ("ledger_transfer", "ledger_account", "fund"))
         return wait_until("the chain has every row", lambda: (lambda l: l if int(l.get("rows", 0)) == rows else None)(
             json.loads(self.s.cli("call", "GetLedgerState", "{}", "--json").stdout)), 30)
+
+
+def readyz(s, name):
+    port = [w.split("=")[1] for w in s.log_of(name).split() if w.startswith("admin_port=")][-1]
+    c = http.client.HTTPConnection("127.0.0.1", int(port), timeout=10)
+    try:
+        c.request("GET", "/readyz")
+        r = c.getresponse()
+        return r.status, r.read().decode()
+    finally:
+        c.close()
 
 
 class Payers:
@@ -169,14 +182,29 @@ def two():
         scene.check()
 
 
-@story("while care is away only its own routes are, gateways start without it, and it learns afterwards what happened meanwhile")
+@story("where care is left out no gateway waits for it; when it comes it is served")
+def left_out():
+    with Stack(instances={"care": 0}, gateway_options=RATE) as s:
+        expect("at once", (lambda status, said: (status, sorted(said.split("\n"))))(*readyz(s, "gateway-1")),
+               (200, ["", "activity up", "care down", "membership up", "stream up"]))
+        s.cli("scale", "care=1")
+        scene = Scene(s)
+        scene.goes_on()
+        wait_until("the gateway says so", lambda: "care up" in readyz(s, "gateway-1")[1])
+        s.cli("scale", "care=0")
+        s.cli("restart", "gateway-1")
+        expect("at once, again", readyz(s, "gateway-1")[0], 200)
+    r = subprocess.run([os.path.join(s.bin, "nuanxin-gateway"), "--without=cares", "--http=127.0.0.1:0"], capture_output=True, text=True, timeout=20)
+    assert r.returncode == 1 and "--without: give a service's name" in r.stderr, r
+
+
+@story("while care is away only its own routes are, and it learns afterwards what happened meanwhile")
 def away():
     with Stack(instances={"care": 1}, gateway_options=RATE) as s:
         scene, admin = Scene(s), s.login("admin")
         s.cli("scale", "care=0")
         s.call("GET", f"/v1/recipients?organization={VILLAGE}", token=scene.clerk).refused(503, "unavailable")
         s.call("GET", f"/v1/organizations/{VILLAGE}", token=scene.clerk).ok()
-        s.cli("restart", "gateway-1")
         s.call("POST", "/v1/organizations", {"code": "430102001999", "parent": "430102001", "kind": "VILLAGE", "name": "新村"}, token=admin).ok()
         s.cli("scale", "care=1")
         p = person(7, "430102001999")
