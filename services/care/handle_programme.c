@@ -116,6 +116,21 @@ static int check_owner(struct rpc_call *call, const CreateProgrammeVersionReques
         return refuse_faults(call, PROBLEM(PROGRAMME_INVALID), &faults);
 }
 
+static int check_earlier(struct rpc_call *call, const CreateProgrammeVersionRequest *request, struct faults *faults)
+{
+        _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
+        int r = programme_versions_query(rpc_db(call), request->programme, &rows);
+        while (r == 0 && !faults->n && (r = store_next(rows)) == 1) {
+                ProgrammeDocument *earlier;
+                struct programme p;
+                programme_read(rows, rpc_arena(call), &p);
+                r = unpack_document(call, p.document, &earlier);
+                if (r == 0)
+                        document_check_caps(rpc_arena(call), request->document, earlier, faults);
+        }
+        return r;
+}
+
 int handle_create_programme_version(struct rpc_call *call, const CreateProgrammeVersionRequest *request, Programme *response)
 {
         struct arena *arena = rpc_arena(call);
@@ -128,6 +143,9 @@ int handle_create_programme_version(struct rpc_call *call, const CreateProgramme
         if (r != 0)
                 return r;
         document_check(arena, document, &faults);
+        r = check_earlier(call, request, &faults);
+        if (r != 0)
+                return r;
         if (faults.n)
                 return refuse_faults(call, PROBLEM(PROGRAMME_INVALID), &faults);
         struct str packed = message_pack(arena, document);

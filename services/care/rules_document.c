@@ -280,6 +280,21 @@ static void check_caps(struct look *l)
         }
 }
 
+void document_check_caps(struct arena *arena, const ProgrammeDocument *document, const ProgrammeDocument *earlier, struct faults *faults)
+{
+        struct look l = {arena, document, faults};
+        for (size_t i = 0; i < document->n_caps; i++)
+                for (size_t k = 0; k < earlier->n_caps; k++) {
+                        const Cap *now = document->caps[i], *then = earlier->caps[k];
+                        if (strcmp(now->code, then->code) != 0)
+                                continue;
+                        if (now->measure != then->measure || strcmp(now->fact, then->fact) != 0 || now->period != then->period ||
+                            strcmp(now->year_start, then->year_start) != 0 || now->household != then->household)
+                                say(&l, "immutable", "a cap of this code measured something else in an earlier version: give it another code",
+                                    "早前版本中同代码上限的计量方式不同，请更换代码", "/caps/%zu/code", i);
+                }
+}
+
 static void want_fact(struct look *l, size_t i, const char *key, const char *fact, int type)
 {
         if (fact_type(l->d->fields, l->d->n_fields, fact) != type)

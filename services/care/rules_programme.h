@@ -29,6 +29,10 @@ struct faults {
 /* All that the contract's rules cannot say of one field alone. Adds to *faults; none added: it holds together. */
 void document_check(struct arena *arena, const ProgrammeDocument *document, struct faults *faults);
 
+/* Against an earlier version of the same programme: what is used of a cap stands under its code and period whatever the version,
+ * so under one code a cap goes on measuring the same. Its bound may change. */
+void document_check_caps(struct arena *arena, const ProgrammeDocument *document, const ProgrammeDocument *earlier, struct faults *faults);
+
 /* NULL: there is none of that code. */
 const Stage *document_stage(const ProgrammeDocument *document, const char *code);
 const Action *stage_action(const Stage *stage, const char *code);

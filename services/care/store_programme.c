@@ -86,6 +86,12 @@ int programme_activate(struct store_conn *db, const char *id, int64_t version, i
         return r;
 }
 
+int programme_versions_query(struct store_conn *db, const char *id, struct store_rows **ret_rows)
+{
+        static const char sql[] = "SELECT " COLUMNS " " BOTH "WHERE p.id = $1 AND v.programme = $1 ORDER BY v.version";
+        return store_query(db, sql, ret_rows, TEXTZ(id));
+}
+
 int programmes_query(struct store_conn *db, const char *after, int64_t limit, struct store_rows **ret_rows)
 {
         static const char sql[] = "SELECT " COLUMNS " " BOTH "AND v.version = p.current_version WHERE p.id > $1 ORDER BY p.id LIMIT $2";

@@ -22,6 +22,8 @@ int programme_organization(struct store_conn *db, struct arena *arena, const cha
 int programme_add(struct store_conn *db, struct programme *p, const char *hash) MUST_USE;
 /* From now on this version is the current one. */
 int programme_activate(struct store_conn *db, const char *id, int64_t version, int64_t now_us) MUST_USE;
+/* All versions of one, in their order. programme_read after each store_next. */
+int programme_versions_query(struct store_conn *db, const char *id, struct store_rows **ret_rows) MUST_USE;
 /* The current versions by id, after that one. programme_read after each store_next. */
 int programmes_query(struct store_conn *db, const char *after, int64_t limit, struct store_rows **ret_rows) MUST_USE;
 void programme_read(const struct store_rows *rows, struct arena *arena, struct programme *ret);

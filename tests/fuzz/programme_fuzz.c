@@ -36,7 +36,9 @@ static void read_given(struct arena *arena, struct str text, struct given *ret)
 static void check_outcome(const ProgrammeDocument *d, const struct evaluation *e)
 {
         const Outcome *o = e->outcome;
-        if (o->eligible != !e->n_failures || o->amount < 0 || o->amount > AMOUNT_MOST || o->n_uses != d->n_caps || (!o->eligible && o->amount))
+        if (o->eligible != !e->n_failures || o->n_uses != d->n_caps)
+                abort();
+        if (o->amount < 0 || o->amount > AMOUNT_MOST || (!o->eligible && o->amount))
                 abort();
         for (size_t i = 0; i < d->n_caps && o->eligible; i++) {
                 int64_t before = o->uses[i]->before > 0 ? o->uses[i]->before : 0;
@@ -60,9 +62,11 @@ static void try(struct arena *arena, const ProgrammeDocument *d, struct str text
         evaluate(arena, d, given.facts, given.n, once.outcome->uses, once.outcome->n_uses, 20600, &again);
         if (!outcome_equal(once.outcome, again.outcome))
                 abort();
-        for (size_t a = 0; a < d->n_assessments; a++)
-                for (size_t m = 0; m < d->assessments[a]->n_monitors; m++)
-                        (void)condition_holds(d->assessments[a]->monitors[m], d->assessments[a]->fields, d->assessments[a]->n_fields, given.facts, given.n);
+        for (size_t a = 0; a < d->n_assessments; a++) {
+                const AssessmentForm *form = d->assessments[a];
+                for (size_t m = 0; m < form->n_monitors; m++)
+                        (void)condition_holds(form->monitors[m], form->fields, form->n_fields, given.facts, given.n);
+        }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -108,6 +108,20 @@ def life(s):
     s.call("POST", "/v1/programmes/nowhere:activate", {"version": 1}, token=admin).refused(404, "not-found")
 
 
+@story("a new version may move a cap's bound, but not let what was used of it be forgotten")
+def caps_stay(s):
+    admin = sign_in(s, "admin")
+    document = shipped("hospital-care")
+    s.call("POST", versions("caps"), document, token=admin).ok()
+    document["caps"][0]["most"] = 60
+    s.call("POST", versions("caps"), document, token=admin).ok()
+    document["caps"][0]["yearStart"] = "01-01"
+    answer = s.call("POST", versions("caps"), document, token=admin).refused(422, "programme-invalid")
+    expect("place", [(v["pointer"], v["rule"]) for v in answer["violations"]], [("/caps/0/code", "immutable")])
+    document["caps"][0]["code"] = "days-a-calendar-year"
+    expect("another", s.call("POST", versions("caps"), document, token=admin).ok()["version"], 3)
+
+
 @story("the same document again makes no new version, whoever sends it, how often, and at the same time")
 def same_again(s):
     admin = sign_in(s, "admin")

@@ -185,6 +185,22 @@ static void caps_are_sound(void)
         CHECK_ALL(breaches);
 }
 
+static void a_cap_measures_the_same_under_its_code_for_ever(void)
+{
+        static const char *const changes[][2] = {{"\"most\":90", "\"most\":60"}, {"\"code\":\"k1\"", "\"code\":\"k3\""},
+                                                 {"\"yearStart\":\"03-01\"", "\"yearStart\":\"01-01\""}, {"\"household\":true", "\"household\":false"},
+                                                 {"\"period\":\"YEAR\",\"yearStart\":\"03-01\"", "\"period\":\"MONTH\""},
+                                                 {"\"measure\":\"TIMES\"", "\"measure\":\"AMOUNT\""}, {"\"fact\":\"days\",\"period\"", "\"fact\":\"rate\",\"period\""}};
+        for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
+                const ProgrammeDocument *now = document_of(changed(changes[i][0], changes[i][1]));
+                struct faults faults = {.n = 0};
+                document_check_caps(memory(), now, document_of(str_of(good)), &faults);
+                if (faults.n != (i >= 2))
+                        printf("# %s\n", changes[i][1]);
+                CHECK_INT(faults.n, i >= 2);
+        }
+}
+
 static void terms_are_sound(void)
 {
         static const struct breach breaches[] = {
@@ -290,6 +306,7 @@ int main(void)
                 {"fields are sound", fields_are_sound},
                 {"conditions are sound", conditions_are_sound},
                 {"caps are sound", caps_are_sound},
+                {"a cap measures the same under its code for ever", a_cap_measures_the_same_under_its_code_for_ever},
                 {"terms are sound", terms_are_sound},
                 {"stages are reached, and lead to an end", stages_are_reached_and_lead_to_an_end},
                 {"money needs a decision, a payment and somebody", money_needs_a_decision_a_payment_and_somebody},
