@@ -7,6 +7,7 @@
 #include "handle.h"
 #include "handle_programme.h"
 #include "handle_ledger.h"
+#include "handle_payment.h"
 #include "handle_recipient.h"
 #include "ledger_chain.h"
 #include "state.h"
@@ -69,6 +70,14 @@ static const struct rpc_method methods[] = {
         CARE_V1_LIST_TRANSFERS(handle_list_transfers),
         CARE_V1_TRACE_TRANSFER(handle_trace_transfer),
         CARE_V1_GET_LEDGER_STATE(handle_get_ledger_state),
+
+        /* payments */
+        CARE_V1_LIST_PAYMENTS(handle_list_payments),
+        CARE_V1_CREATE_PAYMENT_BATCH(handle_create_payment_batch),
+        CARE_V1_GET_PAYMENT_BATCH(handle_get_payment_batch),
+        CARE_V1_LIST_BANK_ORDERS(handle_list_bank_orders),
+        CARE_V1_SETTLE_PAYMENT(handle_settle_payment),
+        CARE_V1_LIST_DISCLOSURES(handle_list_disclosures),
         {0},
 };
 
