@@ -9,9 +9,11 @@ import os
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from support.people import person  # noqa: E402
 from support.reported import HOSPITAL_CARE, LOAN_INTEREST  # noqa: E402
 from support.stack import CARE, ROOT, Stack  # noqa: E402
 from support.story import expect, main, story  # noqa: E402
+from support.world import make_members  # noqa: E402
 
 COUNTY, OTHER_COUNTY = "430102", "430103"
 FILES = {os.path.basename(p)[:-5]: p for p in glob.glob(os.path.join(ROOT, "services/care/programmes/*.json"))}
@@ -213,6 +215,19 @@ def rights(s):
     answer = s.call("POST", versions("hospital-care"), document, token=county).refused(422, "programme-invalid")
     expect("of another organisation", answer["violations"][0]["pointer"], "/organization")
     s.call("POST", versions("rights"), {**document, "organization": "43"}, token=admin).refused(422, "programme-invalid")
+
+
+@story("a member reads in the app which programmes there are, and what a programme comes to, but no draft")
+def in_the_app(s):
+    member = make_members(s, sign_in(s, "admin"), [person(70101, COUNTY + "001001")], COUNTY + "001001")[0]["id"]
+    session = s.call("POST", "/v1/sessions:exchange", {"member": member}, token=s.api_key).ok()["token"]
+    assert "maternity-support" in [p["id"] for p in s.call("GET", "/v1/programmes?pageSize=1000", token=session).ok()["programmes"]]
+    document = s.call("GET", "/v1/programmes/maternity-support", token=session).ok()["document"]
+    expect("in the member's language", document["titleZh"], "生育关怀补助")
+    expect("tried", evaluate(s, session, "maternity-support", {"child": "second", "born": "2026-05-01"}).ok()["amount"], "200000")
+    s.call("POST", versions("maternity-support"), {**shipped("maternity-support"), "reserveDays": 31}, token=sign_in(s, "admin")).ok()
+    s.call("GET", "/v1/programmes/maternity-support?version=2", token=session).refused(404, "not-found")
+    s.call("POST", "/v1/programmes/maternity-support:activate", {"version": 2}, token=session).refused(403, "permission-denied")
 
 
 @story("a calendar is for all: set at the top, checked by the week, replaced as a whole")
