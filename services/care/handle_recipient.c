@@ -7,9 +7,7 @@
 #include "handle.h"
 #include "store_recipient.h"
 
-#define TABLE      "recipient_secret"
-#define INDEX_SIZE 16 /* of a blind index: half of it tells people apart as well, in half the pages */
-#define HOUSEHOLD  50 /* of a household's persons, for whether it is within reach */
+#define HOUSEHOLD 50 /* of a household's persons, for whether it is within reach */
 
 /* --- answering --------------------------------------------------------------------------------------------------- */
 
@@ -110,58 +108,6 @@ static int take_household(struct rpc_call *call, const char *id, const char **re
         return 0;
 }
 
-/* --- masking and sealing ----------------------------------------------------------------------------------------- */
-
-static char *mask(struct rpc_call *call, const char *text, size_t size, void (*how)(const char *, char *))
-{
-        char *masked = arena_zalloc(rpc_arena(call), size);
-        if (text[0])
-                how(text, masked);
-        return masked;
-}
-
-static struct str id_number_index(struct rpc_call *call, const char *id_number)
-{
-        unsigned char *index = arena_alloc(rpc_arena(call), BLIND_INDEX_SIZE);
-        crypto_blind_index(rpc_keyring(call), "recipient.id_number", str_of(id_number), index);
-        return str_bytes(index, INDEX_SIZE);
-}
-
-static struct str seal(struct rpc_call *call, const struct person_key *key, const char *column, const char *recipient,
-                       const char *text)
-{
-        return recipient_seal(call, key, TABLE, column, recipient, text);
-}
-
-static void seal_changeable(struct rpc_call *call, const struct person_key *key, const char *id,
-                            const struct particulars *p, struct recipient_secret *s)
-{
-        s->phone = seal(call, key, "phone", id, p->phone);
-        s->bank_account = seal(call, key, "bank_account", id, p->bank_account);
-        s->special = seal(call, key, "special", id, p->special ? "1" : "0");
-}
-
-static int insert_secret(struct rpc_call *call, const char *id, const struct particulars *p)
-{
-        unsigned char *wrapped = arena_alloc(rpc_arena(call), WRAPPED_KEY_SIZE);
-        struct person_key key;
-        person_key_new(&key);
-        person_key_wrap(rpc_keyring(call), &key, id, wrapped);
-        struct recipient_secret s = {
-                .wrapped_key = str_bytes(wrapped, WRAPPED_KEY_SIZE),
-                .id_number = seal(call, &key, "id_number", id, p->id_number),
-                .id_number_index = id_number_index(call, p->id_number),
-        };
-        seal_changeable(call, &key, id, p, &s);
-        return recipient_secret_insert(rpc_db(call), id, &s);
-}
-
-static void mask_changeable(struct rpc_call *call, const struct particulars *p, struct recipient *r)
-{
-        r->phone_masked = mask(call, p->phone, PHONE_SIZE, phone_mask);
-        r->bank_account_masked = mask(call, p->bank_account, BANK_ACCOUNT_SIZE, bank_account_mask);
-}
-
 /* --- entering ---------------------------------------------------------------------------------------------------- */
 
 static int take_new(struct rpc_call *call, const CreateRecipientRequest *request, struct recipient *r, struct particulars *p)
@@ -185,8 +131,6 @@ static int take_new(struct rpc_call *call, const CreateRecipientRequest *request
         p->special = request->special;
         r->organization = o.code;
         r->path = o.path;
-        r->id_number_masked = mask(call, p->id_number, ID_NUMBER_SIZE, id_number_mask);
-        mask_changeable(call, p, r);
         return 0;
 }
 
@@ -204,14 +148,12 @@ int handle_create_recipient(struct rpc_call *call, const CreateRecipientRequest 
         int x = take_new(call, request, &r, &p);
         if (x != 0)
                 return x;
-        x = recipient_by_id_number(rpc_db(call), rpc_arena(call), id_number_index(call, p.id_number), &other);
+        x = recipient_find(call, p.id_number, &other);
         if (x != CARE_E_ABSENT)
                 return x == 0 ? rpc_about(call, "/idNumber", rpc_refuse(call, PROBLEM(RECIPIENT_EXISTS))) : x;
-        x = recipient_insert(rpc_db(call), &r);
+        x = recipient_enter(call, &r, &p);
         if (x == STORE_E_CONSTRAINT)
                 return rpc_about(call, "/member", rpc_refuse(call, PROBLEM(RECIPIENT_EXISTS)));
-        if (x == 0)
-                x = insert_secret(call, r.id, &p);
         if (x != 0)
                 return x;
         rpc_audit_subject(call, r.id, r.organization);
@@ -329,9 +271,7 @@ static int change_secret(struct rpc_call *call, const UpdateRecipientRequest *re
         const RecipientChanges *c = request->changes;
         bool phone = is_changed(m, "phone", c->phone[0]), account = is_changed(m, "bank_account", c->bank_account[0]);
         bool special = is_changed(m, "special", c->special);
-        struct recipient_secret s = {0};
         struct particulars p;
-        struct person_key key;
         if (!phone && !account && !special)
                 return 0;
         int x = recipient_particulars(call, r->id, &p);
@@ -339,15 +279,9 @@ static int change_secret(struct rpc_call *call, const UpdateRecipientRequest *re
                 x = take_phone(call, c->phone, &p);
         if (x == 0 && account)
                 x = take_bank_account(call, c->bank_account, &p);
-        if (x == 0)
-                x = recipient_key(call, r->id, &key);
-        if (x != 0)
-                return x;
         if (special)
                 p.special = c->special;
-        seal_changeable(call, &key, r->id, &p, &s);
-        mask_changeable(call, &p, r);
-        return recipient_secret_save(rpc_db(call), r->id, &s);
+        return x == 0 ? recipient_reseal(call, r, &p) : x;
 }
 
 int handle_update_recipient(struct rpc_call *call, const UpdateRecipientRequest *request, Recipient *response)

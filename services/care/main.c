@@ -8,7 +8,9 @@
 #include "handle_programme.h"
 #include "handle_ledger.h"
 #include "handle_payment.h"
+#include "handle_policy.h"
 #include "handle_recipient.h"
+#include "import.h"
 #include "ledger_chain.h"
 #include "state.h"
 
@@ -20,7 +22,8 @@ static const char about[] =
         "another disk, and membership's events: it keeps the tree of organisations, members, their consents and what\n"
         "accounts may from them, and goes on without membership once it has them.\n"
         "\n"
-        "Limits: a recipient has at most 100 flags; 100 transfers at once; a trace tells at most 1,000 parts.\n";
+        "Limits: a recipient has at most 100 flags; 100 transfers at once; a trace tells at most 1,000 parts;\n"
+        "a list of persons 1 GiB, chunks 256 KiB, a row 16 KiB.\n";
 
 /* --- schema: a file a room --------------------------------------------------------------------------------------- */
 
@@ -28,12 +31,15 @@ STORE_SCHEMA(care_schema_001, "services/care/schema/001_core.sql");
 STORE_SCHEMA(care_schema_002, "services/care/schema/002_programme.sql");
 STORE_SCHEMA(care_schema_003, "services/care/schema/003_ledger.sql");
 STORE_SCHEMA(care_schema_005, "services/care/schema/005_payment.sql");
+STORE_SCHEMA(care_schema_006, "services/care/schema/006_policy.sql");
 
 static const struct store_migration migrations[] = {
         {"care/001_core", care_schema_001},
         {"care/002_programme", care_schema_002},
         {"care/003_ledger", care_schema_003},
         {"care/005_payment", care_schema_005},
+        {"care/006_policy", care_schema_006},
+        IMPORTS_MIGRATIONS("care"),
         {0},
 };
 
@@ -78,6 +84,15 @@ static const struct rpc_method methods[] = {
         CARE_V1_LIST_BANK_ORDERS(handle_list_bank_orders),
         CARE_V1_SETTLE_PAYMENT(handle_settle_payment),
         CARE_V1_LIST_DISCLOSURES(handle_list_disclosures),
+
+        /* insurance, and lists that are imported */
+        CARE_V1_CREATE_POLICY_GROUP(handle_create_policy_group),
+        CARE_V1_GET_POLICY_GROUP(handle_get_policy_group),
+        CARE_V1_GET_POLICY_FIGURES(handle_get_policy_figures),
+        CARE_V1_IMPORT_POLICIES(handle_import_policies),
+        CARE_V1_LIST_POLICIES(handle_list_policies),
+        CARE_V1_GET_CARE_OPERATION(handle_get_care_operation),
+        CARE_V1_LIST_CARE_OPERATION_ERRORS(handle_list_care_operation_errors),
         {0},
 };
 
@@ -86,6 +101,8 @@ static const struct rpc_method methods[] = {
 static const struct rpc_due_kind due[] = {
         {DUE_EXPIRE, due_expire},
         {DUE_LEDGER_CHECKPOINT, due_ledger_checkpoint},
+        {DUE_CARE_IMPORT, due_care_import},
+        IMPORTS_DUE,
         {0},
 };
 

@@ -6,7 +6,8 @@
 
 #include "handle.h"
 
-#define TABLE "recipient_secret"
+#define TABLE      "recipient_secret"
+#define INDEX_SIZE 16 /* of a blind index: half of it tells people apart as well, in half the pages */
 
 /* --- what is sealed -------------------------------------------------------------------------------------------- */
 
@@ -86,11 +87,88 @@ int recipient_age(struct rpc_call *call, const char *recipient, const char *date
         return r;
 }
 
+/* --- masking and sealing ---------------------------------------------------------------------------------------- */
+
+static char *mask(struct rpc_call *call, const char *text, size_t size, void (*how)(const char *, char *))
+{
+        char *masked = arena_zalloc(rpc_arena(call), size);
+        if (text[0])
+                how(text, masked);
+        return masked;
+}
+
+static void mask_changeable(struct rpc_call *call, const struct particulars *p, struct recipient *r)
+{
+        r->phone_masked = mask(call, p->phone, PHONE_SIZE, phone_mask);
+        r->bank_account_masked = mask(call, p->bank_account, BANK_ACCOUNT_SIZE, bank_account_mask);
+}
+
+struct str recipient_index(struct rpc_call *call, const char *id_number)
+{
+        unsigned char *index = arena_alloc(rpc_arena(call), BLIND_INDEX_SIZE);
+        crypto_blind_index(rpc_keyring(call), "recipient.id_number", str_of(id_number), index);
+        return str_bytes(index, INDEX_SIZE);
+}
+
+static struct str seal(struct rpc_call *call, const struct person_key *key, const char *column, const char *recipient,
+                       const char *text)
+{
+        return recipient_seal(call, key, TABLE, column, recipient, text);
+}
+
+static void seal_changeable(struct rpc_call *call, const struct person_key *key, const char *id,
+                            const struct particulars *p, struct recipient_secret *s)
+{
+        s->phone = seal(call, key, "phone", id, p->phone);
+        s->bank_account = seal(call, key, "bank_account", id, p->bank_account);
+        s->special = seal(call, key, "special", id, p->special ? "1" : "0");
+}
+
+static int insert_secret(struct rpc_call *call, const char *id, const struct particulars *p)
+{
+        unsigned char *wrapped = arena_alloc(rpc_arena(call), WRAPPED_KEY_SIZE);
+        struct person_key key;
+        person_key_new(&key);
+        person_key_wrap(rpc_keyring(call), &key, id, wrapped);
+        struct recipient_secret s = {
+                .wrapped_key = str_bytes(wrapped, WRAPPED_KEY_SIZE),
+                .id_number = seal(call, &key, "id_number", id, p->id_number),
+                .id_number_index = recipient_index(call, p->id_number),
+        };
+        seal_changeable(call, &key, id, p, &s);
+        return recipient_secret_insert(rpc_db(call), id, &s);
+}
+
+int recipient_enter(struct rpc_call *call, struct recipient *r, const struct particulars *p)
+{
+        r->id_number_masked = mask(call, p->id_number, ID_NUMBER_SIZE, id_number_mask);
+        mask_changeable(call, p, r);
+        int x = recipient_insert(rpc_db(call), r);
+        return x == 0 ? insert_secret(call, r->id, p) : x;
+}
+
+int recipient_reseal(struct rpc_call *call, struct recipient *r, const struct particulars *p)
+{
+        struct recipient_secret s = {0};
+        struct person_key key;
+        int x = recipient_key(call, r->id, &key);
+        if (x != 0)
+                return x;
+        seal_changeable(call, &key, r->id, p, &s);
+        mask_changeable(call, p, r);
+        return recipient_secret_save(rpc_db(call), r->id, &s);
+}
+
 /* --- finding --------------------------------------------------------------------------------------------------- */
 
 const char *recipient_person(const struct recipient *r)
 {
         return r->member[0] ? r->member : r->id;
+}
+
+int recipient_find(struct rpc_call *call, const char *id_number, struct recipient *ret)
+{
+        return recipient_by_id_number(rpc_db(call), rpc_arena(call), recipient_index(call, id_number), ret);
 }
 
 int find_recipient(struct rpc_call *call, const char *id, struct recipient *ret)

@@ -87,6 +87,15 @@ int recipient_particulars(struct rpc_call *call, const char *recipient, struct p
 int recipient_is_special(struct rpc_call *call, const char *recipient, bool *ret) MUST_USE;
 int recipient_age(struct rpc_call *call, const char *recipient, const char *date, int *ret_years) MUST_USE;
 
+/* Enters a person: r says id, places, household, name and state, and is given what is masked; a key is made and seals p.
+ * STORE_E_CONSTRAINT: the member is another recipient's; STORE_E_RETRY: the ID number has been entered meanwhile. */
+int recipient_enter(struct rpc_call *call, struct recipient *r, const struct particulars *p) MUST_USE;
+/* What may change of p is sealed anew, and masked in r, which the caller saves. */
+int recipient_reseal(struct rpc_call *call, struct recipient *r, const struct particulars *p) MUST_USE;
+/* The blind index of an ID number (normal form), and who has it: CARE_E_ABSENT for nobody. */
+struct str recipient_index(struct rpc_call *call, const char *id_number);
+int recipient_find(struct rpc_call *call, const char *id_number, struct recipient *ret) MUST_USE;
+
 /* Whom events are about, and under whom consent stands: the member, else the recipient. */
 const char *recipient_person(const struct recipient *r);
 

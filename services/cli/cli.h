@@ -48,6 +48,7 @@ extern const struct command commands_agency[];
 extern const struct command commands_stream[];   /* stream lag, tail */
 extern const struct command commands_verify[];   /* stream verify */
 extern const struct command commands_ledger[];
+extern const struct command commands_policy[];
 extern const struct command commands_transfer[]; /* backup, restore, store move */
 const char *transfer_about(const struct command *command); /* what its own --help says; NULL: not of these */
 
@@ -73,6 +74,11 @@ int cli_ask_runner(struct cli *cli, const char *question, struct str *ret_lines)
  * signs for this purpose (--key, or the keyring's). */
 int cli_open_store(struct cli *cli, const char *service, struct store **ret_store, struct store_conn **ret_conn) MUST_USE;
 int cli_signing_key(struct cli *cli, const char *purpose, unsigned char ret_public[SIGNING_PUBLIC_SIZE]) MUST_USE;
+/* Uploads a list (data.c), follows it to its end and shows the report. request: what cli_request gave, NULL included. */
+struct cli_import {
+        const char *method, *get, *errors; /* the methods that take it, tell how far it is, list what it refused */
+};
+int cli_import(struct cli *cli, const struct cli_import *import, const char *path, void *request) MUST_USE;
 int cli_read_file(struct cli *cli, const char *path, size_t most, struct str *ret_content) MUST_USE; /* "-": stdin */
 
 /* --- showing --------------------------------------------------------------------------------------------------------- */

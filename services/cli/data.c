@@ -20,11 +20,11 @@ static void on_upload(void *arg, size_t done, size_t total)
         progress_show(arg, (int64_t)done, (int64_t)total);
 }
 
-static void show_report(struct cli *cli, const Operation *o)
+static void show_report(struct cli *cli, const struct cli_import *import, const Operation *o)
 {
         static const char *const headings[] = {"ROW", "COLUMN", "CODE", "WHAT TO DO"};
         if (cli->json) {
-                show_message(cli, operator_method("GetOperation")->output, o);
+                show_message(cli, operator_method(import->get)->output, o);
                 return;
         }
         printf("%s: %d rows, %d new or changed, %d already there, %d refused   (operation %s)\n",
@@ -39,11 +39,11 @@ static void show_report(struct cli *cli, const Operation *o)
         }
         table_print(t);
         if (o->rows_refused > (int)o->n_errors)
-                printf("… all of them: nuanxin call ListOperationErrors '{\"operation\":\"%s\"}'\n", o->id);
+                printf("… all of them: nuanxin call %s '{\"operation\":\"%s\"}'\n", import->errors, o->id);
 }
 
 /* Follows an operation until it ends; it goes on by itself if this command is ended. */
-static int follow(struct cli *cli, Operation *o)
+static int follow(struct cli *cli, const struct cli_import *import, Operation *o)
 {
         struct progress progress = {.what = "rows"};
         while (o->state == NUANXIN__MEMBERSHIP__V1__OPERATION__STATE__RUNNING) {
@@ -51,18 +51,18 @@ static int follow(struct cli *cli, Operation *o)
                 void *response;
                 q.operation = o->id;
                 nanosleep(&(struct timespec){.tv_nsec = 100 * 1000 * 1000}, NULL);
-                int r = cli_call(cli, "GetOperation", NULL, &q, &response);
+                int r = cli_call(cli, import->get, NULL, &q, &response);
                 if (r)
                         return r;
                 o = response;
                 progress_show(&progress, o->rows_done, o->rows_total);
         }
         progress_end(&progress);
-        show_report(cli, o);
+        show_report(cli, import, o);
         return o->state == NUANXIN__MEMBERSHIP__V1__OPERATION__STATE__SUCCEEDED && !o->rows_refused ? 0 : 1;
 }
 
-static int import(struct cli *cli, const char *method, const char *path, void *request)
+int cli_import(struct cli *cli, const struct cli_import *import, const char *path, void *request)
 {
         struct operator_refusal refusal = {0};
         struct progress progress = {.what = "upload"};
@@ -74,24 +74,27 @@ static int import(struct cli *cli, const char *method, const char *path, void *r
                 r = cli_open(cli);
         if (r)
                 return r;
-        r = operator_upload(cli->op, operator_method(method), cli->arena, request, content, on_upload, &progress, &response, &refusal);
+        r = operator_upload(cli->op, operator_method(import->method), cli->arena, request, content, on_upload, &progress, &response,
+                            &refusal);
         progress_end(&progress);
-        return r ? cli_refused(r, &refusal) : follow(cli, response);
+        return r ? cli_refused(r, &refusal) : follow(cli, import, response);
 }
 
 static int run_org_import(struct cli *cli, const struct command *command, const char *const *operands, size_t n)
 {
+        static const struct cli_import import = {"ImportOrganizations", "GetOperation", "ListOperationErrors"};
         (void)command, (void)n;
-        return import(cli, "ImportOrganizations", operands[0], cli_request(cli, "ImportOrganizations"));
+        return cli_import(cli, &import, operands[0], cli_request(cli, import.method));
 }
 
 static int run_member_import(struct cli *cli, const struct command *command, const char *const *operands, size_t n)
 {
-        Nuanxin__Membership__V1__ImportMembersRequest *q = cli_request(cli, "ImportMembers");
+        static const struct cli_import import = {"ImportMembers", "GetOperation", "ListOperationErrors"};
+        Nuanxin__Membership__V1__ImportMembersRequest *q = cli_request(cli, import.method);
         (void)command, (void)n;
         if (q)
                 q->organization = (char *)operands[1];
-        return import(cli, "ImportMembers", operands[0], q);
+        return cli_import(cli, &import, operands[0], q);
 }
 
 static int depth_of(const char *path)

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The table of what this service imports, and how far it is.
+ */
+#include "import.h"
+
+#include "handle.h"
+
+static const struct import_fault_text faults[CARE_N_FAULTS] = {
+        [CARE_FAULT_NAME_DIFFERS] = {"name-differs", "This ID number belongs to a person of another name.",
+                                     "该身份证号已属于其他姓名的对象。"},
+        [CARE_FAULT_NOT_ACTIVE] = {"recipient-not-active", "The person has left or died.", "该对象已迁出或死亡。"},
+};
+
+static const struct import_column policy_columns[POLICY_N_COLUMNS] = {
+        {"id_number", "身份证号", false},
+        {"name", "姓名", false},
+        {"organization", "组织代码", true},
+};
+
+static const struct import_kind kinds[] = {
+        [CARE_IMPORT_POLICIES] = {.number = 1,
+                                  .most_bytes = 1ll << 30,
+                                  .columns = policy_columns,
+                                  .n_columns = POLICY_N_COLUMNS,
+                                  .due = DUE_CARE_IMPORT,
+                                  .prepare = import_policies_prepare,
+                                  .take = import_policies_take},
+        {0},
+};
+
+static const char *const permissions[] = {[CARE_IMPORT_POLICIES] = "policy.write"};
+
+/* Whoever may begin such a one there. */
+static int may_see(struct rpc_call *call, const struct import *import, bool *ret)
+{
+        struct organization o;
+        int r = organization_load(rpc_db(call), rpc_arena(call), str_of(import->organization), &o);
+        *ret = false;
+        for (size_t i = 0; r == 0 && i < ARRAY_LEN(permissions); i++)
+                *ret = *ret || (kinds[i].number == import->kind && rpc_allows(call, permissions[i], str_of(o.path)));
+        return r == CARE_E_ABSENT ? 0 : r;
+}
+
+const struct imports care_imports = {kinds, faults, CARE_N_FAULTS, may_see};
+
+int due_care_import(struct rpc_call *call, const char *id, struct str payload)
+{
+        (void)payload;
+        return imports_step(call, &care_imports, id);
+}
+
+int handle_get_care_operation(struct rpc_call *call, const Nuanxin__Membership__V1__GetOperationRequest *request,
+                              Nuanxin__Membership__V1__Operation *response)
+{
+        return imports_get_operation(call, &care_imports, request, response);
+}
+
+int handle_list_care_operation_errors(struct rpc_call *call, const Nuanxin__Membership__V1__ListOperationErrorsRequest *request,
+                                      Nuanxin__Membership__V1__ListOperationErrorsResponse *response)
+{
+        return imports_list_errors(call, &care_imports, request, response);
+}
