@@ -50,11 +50,6 @@ void token_new(char out[TOKEN_TEXT_SIZE])
         sodium_memzero(bits, sizeof(bits));
 }
 
-void sha256(unsigned char out[32], struct str s)
-{
-        crypto_hash_sha256(out, (const unsigned char *)s.p, s.n);
-}
-
 void sha256_hex(char out[65], struct str s)
 {
         unsigned char sum[32];

@@ -35,12 +35,3 @@ bool signature_fits(const unsigned char public[SIGNING_PUBLIC_SIZE], struct str 
 {
         return crypto_sign_ed25519_verify_detached(signature, (const unsigned char *)text.p, text.n, public) == 0;
 }
-
-void sha256_pair(unsigned char out[32], struct str a, struct str b)
-{
-        crypto_hash_sha256_state state;
-        crypto_hash_sha256_init(&state);
-        crypto_hash_sha256_update(&state, (const unsigned char *)a.p, a.n);
-        crypto_hash_sha256_update(&state, (const unsigned char *)b.p, b.n);
-        crypto_hash_sha256_final(&state, out);
-}

@@ -181,6 +181,8 @@ static int emit(const struct entering *e, const struct ledger_row *row)
 {
         const struct ledger_account *debit = known_account(e, row->debit);
         TransferRecorded event = NUANXIN__CARE__V1__TRANSFER_RECORDED__INIT;
+        unsigned char leaf[CHAIN_SIZE];
+        chain_leaf(leaf, (struct str){0}, ledger_row_pack(rpc_arena(e->call), row));
         event.transfer = (char *)row->id;
         event.organization = (char *)debit->organization;
         event.fund = (char *)debit->fund;
@@ -190,6 +192,7 @@ static int emit(const struct entering *e, const struct ledger_row *row)
         event.credit = (char *)row->credit;
         event.amount = row->amount;
         event.of = (char *)row->of;
+        event.leaf = (ProtobufCBinaryData){.len = CHAIN_SIZE, .data = leaf};
         return rpc_emit(e->call, &care_v1_transfer_recorded_msg, &event, row->id, debit->organization);
 }
 

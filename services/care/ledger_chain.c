@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * See ledger_chain.h. What is chained is what stands in the store, read again by its id: the event only says that it is there.
+ * See ledger_chain.h. A transfer's event brings the leaf of its row, as it was written; what is rare, or is chained late, is read
+ * from the store again.
  */
 #include "ledger_chain.h"
 
@@ -60,8 +61,23 @@ struct chaining {
         size_t n;
 };
 
-static int add(struct chaining *c, int thing, const char *id)
+static void add(struct chaining *c, int thing, const char *id, const unsigned char leaf[CHAIN_SIZE])
 {
+        unsigned char *sums = arena_alloc(rpc_arena(c->call), 2 * CHAIN_SIZE);
+        chain_next(c->end.head, leaf);
+        memcpy(sums, leaf, CHAIN_SIZE);
+        memcpy(sums + CHAIN_SIZE, c->end.head, CHAIN_SIZE);
+        struct store_value *v = c->values + LEDGER_CHAIN_COLUMNS * c->n++;
+        v[0] = I64(++c->end.seq);
+        v[1] = I64(thing);
+        v[2] = TEXTZ(id);
+        v[3] = BYTES(sums, CHAIN_SIZE);
+        v[4] = BYTES(sums + CHAIN_SIZE, CHAIN_SIZE);
+}
+
+static int add_stored(struct chaining *c, int thing, const char *id)
+{
+        unsigned char leaf[CHAIN_SIZE];
         struct str packed;
         int r = pack(c->call, thing, id, &packed);
         if (r == CARE_E_ABSENT) {
@@ -70,16 +86,8 @@ static int add(struct chaining *c, int thing, const char *id)
         }
         if (r != 0)
                 return r;
-        unsigned char *leaf = arena_alloc(rpc_arena(c->call), 2 * CHAIN_SIZE), *head = leaf + CHAIN_SIZE;
         chain_leaf(leaf, (struct str){0}, packed);
-        chain_next(c->end.head, leaf);
-        memcpy(head, c->end.head, CHAIN_SIZE);
-        struct store_value *v = c->values + LEDGER_CHAIN_COLUMNS * c->n++;
-        v[0] = I64(++c->end.seq);
-        v[1] = I64(thing);
-        v[2] = TEXTZ(id);
-        v[3] = BYTES(leaf, CHAIN_SIZE);
-        v[4] = BYTES(head, CHAIN_SIZE);
+        add(c, thing, id, leaf);
         return 0;
 }
 
@@ -125,12 +133,18 @@ static int finish(struct chaining *c)
 static int take(struct chaining *c, const struct rpc_event *e)
 {
         ProtobufCMessage *message;
-        if (e->contract == &care_v1_transfer_recorded_msg)
-                return add(c, LEDGER_THING_TRANSFER, e->subject);
-        if (e->contract != &care_v1_ledger_terms_recorded_msg)
+        if (e->contract != &care_v1_transfer_recorded_msg && e->contract != &care_v1_ledger_terms_recorded_msg)
                 return 0;
         int r = message_unpack(rpc_arena(c->call), e->contract, e->data.p, e->data.n, &message);
-        return r == 0 ? add(c, ((const LedgerTermsRecorded *)message)->thing, e->subject) : r;
+        if (r != 0)
+                return r;
+        if (e->contract == &care_v1_ledger_terms_recorded_msg)
+                return add_stored(c, ((const LedgerTermsRecorded *)message)->thing, e->subject);
+        const TransferRecorded *transfer = (const TransferRecorded *)message;
+        if (transfer->leaf.len != CHAIN_SIZE)
+                return add_stored(c, LEDGER_THING_TRANSFER, e->subject);
+        add(c, LEDGER_THING_TRANSFER, e->subject, transfer->leaf.data);
+        return 0;
 }
 
 static bool is_ours(const struct rpc_event *e)
@@ -162,7 +176,7 @@ int ledger_chain_reset(struct rpc_call *call)
         if (r == 0)
                 r = ledger_unchained_query(rpc_db(call), &rows);
         while (r == 0 && (r = store_next(rows)) == 1) {
-                r = add(&c, (int)store_i64(rows, 0), store_text_dup(rows, 1, rpc_arena(call)));
+                r = add_stored(&c, (int)store_i64(rows, 0), store_text_dup(rows, 1, rpc_arena(call)));
                 if (r == 0 && c.n == AT_ONCE) {
                         r = ledger_chain_insert(rpc_db(call), c.values, c.n);
                         c.n = 0;

@@ -112,7 +112,9 @@ void ledger_account_read(const struct store_rows *rows, struct arena *arena, str
 int ledger_accounts_load(struct store_conn *db, struct arena *arena, const char *id, const char *other, struct ledger_account *ret,
                          struct ledger_account *ret_other)
 {
-        static const char sql[] = "SELECT " ACCOUNT " FROM ledger_account a WHERE a.id IN ($1, $2)";
+        /* Two look-ups; a list would be made a table of its own first. */
+        static const char sql[] = "SELECT " ACCOUNT " FROM ledger_account a WHERE a.id = $1 "
+                                  "UNION ALL SELECT " ACCOUNT " FROM ledger_account a WHERE a.id = $2";
         _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
         int r = store_query(db, sql, &rows, TEXTZ(id), TEXTZ(other));
         ret->id = ret_other->id = NULL;

@@ -101,10 +101,10 @@ int ledger_head_at(struct store_conn *db, int64_t seq, unsigned char ret_head[CH
 int ledger_unchained_query(struct store_conn *db, struct store_rows **ret_rows)
 {
         static const char sql[] =
-                "SELECT thing, id FROM (SELECT 1 AS thing, id, created_us FROM ledger_transfer UNION ALL "
+                "SELECT present.thing, present.id FROM (SELECT 1 AS thing, id, created_us FROM ledger_transfer UNION ALL "
                 "SELECT 2, id, created_us FROM ledger_account UNION ALL SELECT 3, id, created_us FROM fund UNION ALL "
                 "SELECT 4, id, created_us FROM fund_consent) AS present "
-                "WHERE NOT EXISTS (SELECT 1 FROM ledger_chain c WHERE c.thing = present.thing AND c.id = present.id) "
-                "ORDER BY created_us, thing DESC, id";
+                "LEFT JOIN ledger_chain c ON c.id = present.id AND c.thing = present.thing WHERE c.seq IS NULL "
+                "ORDER BY present.created_us, present.thing DESC, present.id";
         return store_query(db, sql, ret_rows);
 }

@@ -207,9 +207,9 @@ int ledger_read_entries(struct store_conn *db, struct arena *arena, const char *
 
 /* What the chain's consumer has not read yet is not missed. */
 #define PRESENT                                                                                              \
-        "SELECT name || ' ' || id FROM (SELECT 1 AS thing, 'transfer' AS name, id FROM ledger_transfer UNION ALL SELECT 2, 'account', id " \
+        "SELECT present.name || ' ' || present.id FROM (SELECT 1 AS thing, 'transfer' AS name, id FROM ledger_transfer UNION ALL SELECT 2, 'account', id " \
         "FROM ledger_account UNION ALL SELECT 3, 'fund', id FROM fund UNION ALL SELECT 4, 'consent', id FROM fund_consent) AS present " \
-        "WHERE NOT EXISTS (SELECT 1 FROM ledger_chain c WHERE c.id = present.id AND c.thing = present.thing) " \
+        "LEFT JOIN ledger_chain c ON c.id = present.id AND c.thing = present.thing WHERE c.seq IS NULL " \
         "AND NOT EXISTS (SELECT 1 FROM rpc_outbox x WHERE x.subject = present.id AND x.seq > " \
         "COALESCE((SELECT position FROM rpc_cursor WHERE name = 'care.ledger'), 0))"
 

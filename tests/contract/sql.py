@@ -27,6 +27,7 @@ WHOLE = (
     "INSERT INTO activity_count (activity, registered, waiting, on_site, online) SELECT",
     "INSERT INTO count_", "DELETE FROM rpc_reader WHERE seen_us", "SELECT MIN(position) FROM rpc_reader",  # a row a consumer
     "SELECT COUNT(*) FROM rpc_arrival",  # what has no position yet
+    "SELECT present.thing, present.id FROM (",  # what the ledger's chain lacks
 )
 LITERAL = r'"(?:[^"\\\n]|\\.)*"'
 
