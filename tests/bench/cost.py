@@ -10,7 +10,7 @@ import os
 import random
 import time
 
-from bench import parts, processes, streams
+from bench import care, parts, processes, streams
 from support.agencies import Agency, taken_in
 from support.oracle import Profile
 from support.people import person
@@ -27,7 +27,7 @@ EVENTS = 500  # that an agency fetches at once
 
 def followed(s):
     every = [c for i in json.loads(s.cli("status", "--json").stdout) for c in i.get("consumers", [])]
-    if s.database and any(s.rows(service, "SELECT 1 FROM rpc_arrival LIMIT 1") for service in processes.SERVICES):
+    if s.database and any(s.rows(service, "SELECT 1 FROM rpc_arrival LIMIT 1") for service in processes.services(s)):
         return False  # events that have no number yet
     return every and all(int(c.get("position", 0)) >= int(c.get("head", 0)) for c in every)
 
@@ -103,7 +103,7 @@ class Loads:
     """Names of requests' files to fire; what must be new in each run is made for each."""
 
     def __init__(self, world):
-        self.world, self.number, self.codes = world, 0, parts.villages()
+        self.world, self.number, self.codes, self.purse = world, 0, parts.villages(), care.Purse(world.s, care.BUDGETS)
         rng = random.Random(43)
         admin = world.admin
         self.accounts = []
@@ -161,8 +161,12 @@ class Loads:
         self.accounts = self.accounts[len(self.accounts) // 2:]  # the next run's have not been used up
         return self.file("login", rows[:len(rows) // 2]), "once", 4
 
+    def transfer(self):
+        """By turns money is reserved for somebody and paid."""
+        return self.purse.requests("cost-transfer", parts.SECONDS), "once", 64
 
-LOADS = ("member_read", "organization_page", "counts_read", "checkin", "registration", "exchange", "login")
+
+LOADS = ("member_read", "organization_page", "counts_read", "checkin", "registration", "exchange", "login", "transfer")
 
 
 def agencies_read(s):
@@ -195,7 +199,7 @@ def measure_all(engine):
         costs.append({"load": name, "engine": engine, "pace": pace, **row})
         show(costs[-1])
 
-    with parts.stack(engine, gateway_options=["--trusted-proxy=127.0.0.1/32"]) as s:
+    with parts.stack(engine, instances={"care": 1}, gateway_options=["--trusted-proxy=127.0.0.1/32"]) as s:
         world = parts.World(s)
         loads = Loads(world)
         settle(s)
@@ -212,7 +216,7 @@ def measure_all(engine):
                 rate = row["rate"] / 2
                 note(name, pace, row)
         note("agency_fetch", "most", measure(s, agencies_read(s), unloaded))
-        sizes = {f"{service}.{t}": {"rows": n, "bytes": size / n} for service in processes.SERVICES
+        sizes = {f"{service}.{t}": {"rows": n, "bytes": size / n} for service in processes.services(s)
                  for t, (n, size) in processes.tables(s, service).items() if n >= 1000}
         redis, connections = processes.redis_info(s), processes.connections(s)
     keys = int(redis["db0"].split(",")[0].split("=")[1])

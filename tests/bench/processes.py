@@ -7,7 +7,7 @@ import urllib.request
 
 from support import postgres
 
-SERVICES = ("membership", "activity", "stream")
+SERVICES = ("membership", "activity", "care", "stream")
 
 
 def read(path):
@@ -32,6 +32,11 @@ def children(s):
     return found
 
 
+def services(s):
+    """Those that this stack runs."""
+    return [service for service in SERVICES if s.instances.get(service, 1)]
+
+
 def server(s):
     """The stack's own PostgreSQL, or None."""
     return s.database
@@ -44,7 +49,7 @@ def postgres_part(pid):
 
 
 def everybody(s):
-    """(part, pid) of each process: part is gateway, edge, membership, activity, stream, redis or "postgresql …"."""
+    """(part, pid) of each process: part is gateway, edge, membership, activity, care, stream, redis or "postgresql …"."""
     found = [(name.rsplit("-", 1)[0], pid) for name, pid in children(s).items()]
     for pid in postgres.processes(server(s).data) if server(s) else []:
         try:
@@ -142,7 +147,7 @@ def connections(s):
     if not server(s):
         return {}
     rows = server(s).rows(f"SELECT datname, count(*) AS n FROM pg_stat_activity WHERE usename = '{postgres.ROLE}' GROUP BY 1", "postgres")
-    return {service: n // max(1, s.instances.get(service, 1)) for service, n in rows if service in SERVICES}
+    return {service: n // max(1, s.instances.get(service, 1)) for service, n in rows if service in services(s)}
 
 
 def wal(s):

@@ -137,7 +137,7 @@ def folder_mib(path):
 def behind(s):
     """Events that those who follow have still to apply, the most of any; and on PostgreSQL those that have no number yet."""
     every = [c for i in json.loads(s.cli("status", "--json").stdout) for c in i.get("consumers", [])]
-    arrived = [s.rows(service, "SELECT COUNT(*) FROM rpc_arrival")[0][0] for service in processes.SERVICES] if s.database else []
+    arrived = [s.rows(service, "SELECT COUNT(*) FROM rpc_arrival")[0][0] for service in processes.services(s)] if s.database else []
     return max([int(c.get("head", 0)) - int(c.get("position", 0)) for c in every] + arrived)
 
 
