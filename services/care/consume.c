@@ -4,7 +4,7 @@
  * own, for the ledger's chain.
  * What a person's erasure, or the loss of an account's rights, means here happens in the transaction that learns of it.
  */
-#include "handle.h"
+#include "case.h"
 
 #include "contract/membership_v1.h"
 #include "ledger_chain.h"
@@ -39,7 +39,8 @@ static int on_rights(struct rpc_call *call, const AccountRightsChanged *event)
         for (size_t i = 0; i < event->n_grants && i < RIGHTS_MAX; i++)
                 account.rights[account.n_rights++] =
                         (struct right){(int)event->grants[i]->role, event->grants[i]->organization};
-        return account_save(rpc_db(call), event->account, &account, &newer);
+        int r = account_save(rpc_db(call), event->account, &account, &newer);
+        return r == 0 && newer ? contacts_check(call, event->account) : r;
 }
 
 static int on_membership(struct rpc_call *call, const struct contract_message *type, const ProtobufCMessage *event)

@@ -4,7 +4,7 @@
  */
 #include "handle_recipient.h"
 
-#include "handle.h"
+#include "case.h"
 #include "store_recipient.h"
 
 #define HOUSEHOLD 50 /* of a household's persons, for whether it is within reach */
@@ -288,6 +288,7 @@ int handle_update_recipient(struct rpc_call *call, const UpdateRecipientRequest 
 {
         struct recipient r;
         int x = find_recipient_kept(call, request->recipient, &r);
+        int was = x == 0 ? r.state : 0;
         if (x == 0)
                 x = check_etag(call, request->etag, r.revision);
         if (x == 0)
@@ -300,12 +301,24 @@ int handle_update_recipient(struct rpc_call *call, const UpdateRecipientRequest 
         x = recipient_save(rpc_db(call), &r);
         if (x == STORE_E_CONSTRAINT)
                 return rpc_about(call, "/member", rpc_refuse(call, PROBLEM(RECIPIENT_EXISTS)));
+        if (x == 0 && was == RECIPIENT_ACTIVE && r.state != was)
+                x = cases_end_of(call, r.id);
         if (x == 0)
                 fill(call, &r, response);
         return x;
 }
 
 /* --- erasing ----------------------------------------------------------------------------------------------------- */
+
+/* What is open would go on without knowing for whom. */
+static int check_cases(struct rpc_call *call, const char *recipient)
+{
+        struct care_case open;
+        int x = case_next_open(rpc_db(call), rpc_arena(call), recipient, "", &open);
+        if (x == 0)
+                return rpc_refuse(call, PROBLEM(CASE_OPEN), open.number);
+        return x == CARE_E_ABSENT ? 0 : x;
+}
 
 int handle_erase_recipient(struct rpc_call *call, const EraseRecipientRequest *request, Recipient *response)
 {
@@ -314,6 +327,8 @@ int handle_erase_recipient(struct rpc_call *call, const EraseRecipientRequest *r
         int x = find_recipient_kept(call, request->recipient, &r);
         if (x == 0)
                 x = check_etag(call, request->etag, r.revision);
+        if (x == 0)
+                x = check_cases(call, r.id);
         if (x == 0)
                 x = recipient_forget(call, &r);
         if (x == 0)

@@ -9,6 +9,7 @@
 #include "handle_ledger.h"
 #include "handle_payment.h"
 #include "handle_policy.h"
+#include "handle_case.h"
 #include "handle_recipient.h"
 #include "import.h"
 #include "ledger_chain.h"
@@ -30,6 +31,7 @@ static const char about[] =
 STORE_SCHEMA(care_schema_001, "services/care/schema/001_core.sql");
 STORE_SCHEMA(care_schema_002, "services/care/schema/002_programme.sql");
 STORE_SCHEMA(care_schema_003, "services/care/schema/003_ledger.sql");
+STORE_SCHEMA(care_schema_004, "services/care/schema/004_case.sql");
 STORE_SCHEMA(care_schema_005, "services/care/schema/005_payment.sql");
 STORE_SCHEMA(care_schema_006, "services/care/schema/006_policy.sql");
 
@@ -37,6 +39,7 @@ static const struct store_migration migrations[] = {
         {"care/001_core", care_schema_001},
         {"care/002_programme", care_schema_002},
         {"care/003_ledger", care_schema_003},
+        {"care/004_case", care_schema_004},
         {"care/005_payment", care_schema_005},
         {"care/006_policy", care_schema_006},
         IMPORTS_MIGRATIONS("care"),
@@ -65,6 +68,26 @@ static const struct rpc_method methods[] = {
         CARE_V1_ADD_FLAG(handle_add_flag),
         CARE_V1_LIFT_FLAG(handle_lift_flag),
         CARE_V1_LIST_FLAGS(handle_list_flags),
+        /* cases and tasks */
+        CARE_V1_OPEN_CASE(handle_open_case),
+        CARE_V1_GET_CASE(handle_get_case),
+        CARE_V1_LIST_CASES(handle_list_cases),
+        CARE_V1_LIST_RECIPIENT_CASES(handle_list_recipient_cases),
+        CARE_V1_ACT_ON_CASE(handle_act_on_case),
+        CARE_V1_REVEAL_CASE(handle_reveal_case),
+        CARE_V1_LIST_STEPS(handle_list_steps),
+        CARE_V1_SET_CONTACT(handle_set_contact),
+        CARE_V1_END_CONTACT(handle_end_contact),
+        CARE_V1_TRANSFER_CASE(handle_transfer_case),
+        CARE_V1_ANSWER_TRANSFER(handle_answer_transfer),
+        CARE_V1_GRANT_CASE_ACCESS(handle_grant_case_access),
+        CARE_V1_LIST_NOTICES(handle_list_notices),
+        CARE_V1_RAISE_OBJECTION(handle_raise_objection),
+        CARE_V1_SETTLE_OBJECTION(handle_settle_objection),
+        CARE_V1_REPLAY_DECISIONS(handle_replay_decisions),
+        CARE_V1_LIST_TASKS(handle_list_tasks),
+        CARE_V1_ASSIGN_TASK(handle_assign_task),
+        CARE_V1_COMPLETE_TASK(handle_complete_task),
         /* the ledger */
         CARE_V1_CREATE_FUND(handle_create_fund),
         CARE_V1_GET_FUND(handle_get_fund),
@@ -103,6 +126,10 @@ static const struct rpc_due_kind due[] = {
         {DUE_LEDGER_CHECKPOINT, due_ledger_checkpoint},
         {DUE_CARE_IMPORT, due_care_import},
         IMPORTS_DUE,
+        {DUE_CASE, due_case},
+        {DUE_TASK, due_task},
+        {DUE_CONTACTS, due_contacts},
+        {DUE_GONE, due_gone},
         {0},
 };
 

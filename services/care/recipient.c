@@ -4,7 +4,7 @@
  */
 #include "store_recipient.h"
 
-#include "handle.h"
+#include "case.h"
 
 #define TABLE      "recipient_secret"
 #define INDEX_SIZE 16 /* of a blind index: half of it tells people apart as well, in half the pages */
@@ -210,5 +210,7 @@ int recipient_forget_member(struct rpc_call *call, const char *member)
         int r = recipient_by_member(rpc_db(call), rpc_arena(call), member, &recipient);
         if (r == CARE_E_ABSENT)
                 return 0;
-        return r == 0 ? recipient_forget(call, &recipient) : r;
+        if (r == 0)
+                r = recipient_forget(call, &recipient);
+        return r == 0 ? cases_end_of(call, recipient.id) : r;
 }

@@ -10,29 +10,14 @@
 
 struct str path_at_level(struct str path, int level)
 {
-        int seen = 0;
-        if (level <= 0)
-                return path;
-        for (size_t i = 1; i < path.n; i++)
-                if (path.p[i] == '/' && ++seen == level)
-                        return (struct str){path.p, i + 1};
-        return path;
+        struct str code, at;
+        return path_level(path, level, &code, &at) ? at : path;
 }
 
 struct str path_code(struct str path)
 {
-        size_t end = path.n ? path.n - 1 : 0, start = end;
-        while (start > 0 && path.p[start - 1] != '/')
-                start--;
-        return (struct str){path.p + start, end - start};
-}
-
-int path_level(struct str path)
-{
-        int level = -1;
-        for (size_t i = 0; i < path.n; i++)
-                level += path.p[i] == '/';
-        return level;
+        struct str code = {0}, at;
+        return path_level(path, path_depth(path), &code, &at) ? code : (struct str){0};
 }
 
 /* --- parts of it ------------------------------------------------------------------------------------------------------- */

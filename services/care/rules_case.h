@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "rules_place.h"
 #include "rules_programme.h"
 
 #include "common/base/clock.h"
@@ -34,7 +35,6 @@ enum {
         EFFECT_RATE = NUANXIN__CARE__V1__ACTION__EFFECT__RATE,
         EFFECT_DELIVER = NUANXIN__CARE__V1__ACTION__EFFECT__DELIVER,
 };
-#define LEVELS         5
 #define REOPEN_DAYS    365
 #define STAGE_RETURNED "returned" /* where a case stands that was sent back */
 
@@ -44,7 +44,6 @@ enum {
 struct str path_at_level(struct str path, int level);
 /* The last organisation of a path, "430102"; {NULL, 0} of none. */
 struct str path_code(struct str path);
-int path_level(struct str path);
 
 /* --- what a case is ------------------------------------------------------------------------------------------------------ */
 

@@ -122,6 +122,16 @@ int case_count_granted(struct store_conn *db, const char *subject, const char *p
         return r;
 }
 
+int household_count(struct store_conn *db, const char *household, int64_t *ret)
+{
+        static const char sql[] = "SELECT COUNT(*) FROM recipient WHERE household = $1 AND state = 1";
+        _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
+        int r = first_row(store_query(db, sql, &rows, TEXTZ(household)), rows);
+        if (r == 0)
+                *ret = store_i64(rows, 0);
+        return r;
+}
+
 int cases_query(struct store_conn *db, struct arena *arena, const struct case_filter *f, int64_t limit, struct store_rows **ret_rows)
 {
         static const char all[] = "SELECT " COLUMNS " FROM care_case WHERE path >= $1 AND path < $2 AND (path, id) > ($3, $4) "

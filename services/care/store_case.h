@@ -39,6 +39,9 @@ int case_next_open(struct store_conn *db, struct arena *arena, const char *subje
 /* How often the programme granted something to the subject. */
 int case_count_granted(struct store_conn *db, const char *subject, const char *programme, int64_t *ret) MUST_USE;
 
+/* How many active ones live together. */
+int household_count(struct store_conn *db, const char *household, int64_t *ret) MUST_USE;
+
 struct case_filter {
         struct str path;
         const char *programme; /* "": any */
@@ -75,7 +78,8 @@ int step_decided_elsewhere(struct store_conn *db, const char *case_id, const cha
 
 /* --- decisions ------------------------------------------------------------------------------------------------------------- */
 
-enum decision_state { DECISION_NOTHING, DECISION_RESERVED, DECISION_GIVEN, DECISION_RETURNED };
+/* PUT_UP: reserved, and a payment is there for it. */
+enum decision_state { DECISION_NOTHING, DECISION_RESERVED, DECISION_GIVEN, DECISION_RETURNED, DECISION_PUT_UP };
 struct decision {
         const char *id, *case_id, *programme;
         int version;

@@ -69,7 +69,7 @@ CREATE TABLE care_decision (
         recipient @text NOT NULL,
         actor @text NOT NULL,
         amount @int NOT NULL,
-        state @int NOT NULL,            -- 0 nothing to give, 1 reserved, 2 given, 3 given back
+        state @int NOT NULL,            -- 0 nothing to give, 1 reserved, 2 given, 3 given back, 4 put up for payment
         pending @text NOT NULL,         -- transfers that set it aside, one a line
         uses @text NOT NULL,            -- what it uses of caps, one a line: holder, cap, period, how much
         day @int NOT NULL,              -- since 1970, in China: for which the rules were asked
@@ -126,6 +126,7 @@ CREATE TABLE care_notice (
         left_days @int NOT NULL         -- and how many of its days are left
 ) @clustered;
 CREATE INDEX care_notice_path ON care_notice (path, id) WHERE stands = 1;
+CREATE INDEX care_notice_organization ON care_notice (organization);
 CREATE INDEX care_notice_case ON care_notice (case_id, id);
 
 CREATE TABLE care_objection (
