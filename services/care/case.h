@@ -98,7 +98,8 @@ int contacts_check(struct rpc_call *call, const char *account) MUST_USE;
 #define DUE_CONTACTS "care.contacts" /* key: the account; the rest of many */
 int due_contacts(struct rpc_call *call, const char *key, struct str payload);
 
-/* --- by themselves (case_due.c) ------------------------------------------------------------------------------------------------------ */
+
+                      * --- by themselves (case_due.c) ------------------------------------------------------------------------------------------------------ */
 
 /* When the next thing of the case falls due; 0: nothing does. */
 int64_t scene_due_us(const struct scene *s);
@@ -111,7 +112,8 @@ int cases_end_of(struct rpc_call *call, const char *recipient) MUST_USE;
 #define DUE_GONE "care.gone" /* key: the recipient */
 int due_gone(struct rpc_call *call, const char *key, struct str payload);
 
-/* --- notices (notice.c) ------------------------------------------------------------------------------------------------------------------ */
+
+                * --- notices (notice.c) ------------------------------------------------------------------------------------------------------------------ */
 
 int notice_put_up(struct scene *s, const Stage *stage) MUST_USE;
 int notice_take_down(struct scene *s) MUST_USE;

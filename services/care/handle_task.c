@@ -203,7 +203,8 @@ int handle_answer_transfer(struct rpc_call *call, const AnswerTransferRequest *r
         return r == 0 ? case_fill(&s, response) : r;
 }
 
-/* --- access for some time -------------------------------------------------------------------------------------------------------------- */
+
+        * --- access for some time -------------------------------------------------------------------------------------------------------------- */
 
 int handle_grant_case_access(struct rpc_call *call, const GrantCaseAccessRequest *request, CaseAccess *response)
 {

@@ -4,7 +4,7 @@
  */
 #include "payment.h"
 
-#include "handle.h"
+#include "case.h"
 #include "ledger.h"
 #include "store_recipient.h"
 
@@ -213,7 +213,8 @@ static int on_paid(struct rpc_call *call, const struct payment *p, const char *p
         event.person = (char *)person;
         event.amount = p->amount;
         event.unit = (char *)"CNY";
-        return rpc_emit(call, &care_v1_benefit_paid_msg, &event, p->case_id, p->organization);
+        r = rpc_emit(call, &care_v1_benefit_paid_msg, &event, p->case_id, p->organization);
+        return r == 0 ? benefit_paid(call, p->decision, actor) : r;
 }
 
 static int on_returned(struct rpc_call *call, const struct payment *p, const char *person)

@@ -143,7 +143,8 @@ int cases_query(struct store_conn *db, struct arena *arena, const struct case_fi
         if (f->programme[0])
                 return store_query(db, one, ret_rows, TEXT(f->path), TEXT(end), TEXTZ(f->after_path), TEXTZ(f->after_id), I64(f->state),
                                    I64(limit), TEXTZ(f->programme));
-        return store_query(db, all, ret_rows, TEXT(f->path), TEXT(end), TEXTZ(f->after_path), TEXTZ(f->after_id), I64(f->state), I64(limit));
+        return store_query(db, all, ret_rows, TEXT(f->path), TEXT(end), TEXTZ(f->after_path), TEXTZ(f->after_id),
+                           I64(f->state), I64(limit));
 }
 
 #define NEWEST "~" /* after every id */

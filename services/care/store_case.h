@@ -52,7 +52,8 @@ struct case_filter {
 int cases_query(struct store_conn *db, struct arena *arena, const struct case_filter *filter, int64_t limit,
                 struct store_rows **ret_rows) MUST_USE;
 /* Newest first, below that id ("": from the newest); of one subject, or of all in a household. */
-int cases_of_subject_query(struct store_conn *db, const char *subject, const char *below, int64_t limit, struct store_rows **ret_rows) MUST_USE;
+int cases_of_subject_query(struct store_conn *db, const char *subject, const char *below, int64_t limit,
+                           struct store_rows **ret_rows) MUST_USE;
 int cases_of_household_query(struct store_conn *db, const char *household, const char *below, int64_t limit,
                              struct store_rows **ret_rows) MUST_USE;
 void case_read(const struct store_rows *rows, struct arena *arena, struct care_case *ret);
@@ -95,12 +96,14 @@ int decision_insert(struct store_conn *db, const struct decision *d) MUST_USE;
 int decision_load(struct store_conn *db, struct arena *arena, const char *id, struct decision *ret) MUST_USE;
 int decision_move(struct store_conn *db, const char *id, int from, int to) MUST_USE; /* STORE_E_RETRY: it is not `from` */
 #define DECISIONS_MAX 50
-int decisions_of_case(struct store_conn *db, struct arena *arena, const char *case_id, struct decision out[DECISIONS_MAX], size_t *ret_n) MUST_USE;
+int decisions_of_case(struct store_conn *db, struct arena *arena, const char *case_id,
+                      struct decision out[DECISIONS_MAX], size_t *ret_n) MUST_USE;
 int decisions_after(struct store_conn *db, const char *after, int64_t limit, struct store_rows **ret_rows) MUST_USE;
 void decision_read(const struct store_rows *rows, struct arena *arena, struct decision *ret);
 
 /* 0 where nothing was used. */
-int cap_used(struct store_conn *db, const char *programme, const char *holder, const char *cap, const char *period, int64_t *ret) MUST_USE;
+int cap_used(struct store_conn *db, const char *programme, const char *holder, const char *cap, const char *period,
+             int64_t *ret) MUST_USE;
 int cap_add(struct store_conn *db, const char *programme, const char *holder, const char *cap, const char *period, int64_t used) MUST_USE;
 
 /* --- contacts and access ------------------------------------------------------------------------------------------------- */
@@ -112,7 +115,8 @@ struct contact {
 #define CONTACTS_MAX 16
 int contact_save(struct store_conn *db, const char *case_id, const struct contact *contact) MUST_USE;
 int contact_delete(struct store_conn *db, const char *case_id, const char *role, bool *ret_was) MUST_USE;
-int contacts_load(struct store_conn *db, struct arena *arena, const char *case_id, struct contact out[CONTACTS_MAX], size_t *ret_n) MUST_USE;
+int contacts_load(struct store_conn *db, struct arena *arena, const char *case_id, struct contact out[CONTACTS_MAX],
+                  size_t *ret_n) MUST_USE;
 /* Cases in which the account is a contact, after this case and role: at most so many. */
 struct contact_place {
         const char *case_id, *role;
@@ -120,8 +124,10 @@ struct contact_place {
 int contacts_of_account(struct store_conn *db, struct arena *arena, const char *account, const char *after, struct contact_place *out,
                         size_t room, size_t *ret_n) MUST_USE;
 
-int access_save(struct store_conn *db, const char *case_id, const char *account, const char *by, const char *reason, int64_t expire_us) MUST_USE;
-int access_load(struct store_conn *db, struct arena *arena, const char *case_id, const char *account, int64_t now_us, const char **ret_reason) MUST_USE;
+int access_save(struct store_conn *db, const char *case_id, const char *account, const char *by, const char *reason,
+                int64_t expire_us) MUST_USE;
+int access_load(struct store_conn *db, struct arena *arena, const char *case_id, const char *account, int64_t now_us,
+                const char **ret_reason) MUST_USE;
 
 /* --- notices and objections ------------------------------------------------------------------------------------------------ */
 
@@ -137,7 +143,8 @@ int notice_insert(struct store_conn *db, const struct notice *n) MUST_USE;
 int notice_load(struct store_conn *db, struct arena *arena, const char *id, struct notice *ret) MUST_USE;
 int notice_of_case(struct store_conn *db, struct arena *arena, const char *case_id, struct notice *ret) MUST_USE; /* the last */
 int notice_save(struct store_conn *db, const struct notice *n) MUST_USE; /* end, stands, stopped, left */
-int notices_query(struct store_conn *db, struct arena *arena, struct str path, const char *after_path, const char *after_id, int64_t limit,
+int notices_query(struct store_conn *db, struct arena *arena, struct str path, const char *after_path,
+                  const char *after_id, int64_t limit,
                   struct store_rows **ret_rows) MUST_USE;
 void notice_read(const struct store_rows *rows, struct arena *arena, struct notice *ret);
 

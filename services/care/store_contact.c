@@ -12,7 +12,8 @@ int contact_save(struct store_conn *db, const char *case_id, const struct contac
                 "INSERT INTO care_contact (case_id, role, account, name, phone, since_us) VALUES ($1, $2, $3, $4, $5, $6) "
                 "ON CONFLICT (case_id, role) DO UPDATE SET account = excluded.account, name = excluded.name, phone = excluded.phone, "
                 "since_us = excluded.since_us";
-        return store_exec(db, sql, NULL, TEXTZ(case_id), TEXTZ(c->role), TEXTZ(c->account), TEXTZ(c->name), TEXTZ(c->phone), I64(c->since_us));
+        return store_exec(db, sql, NULL, TEXTZ(case_id), TEXTZ(c->role), TEXTZ(c->account), TEXTZ(c->name),
+                          TEXTZ(c->phone), I64(c->since_us));
 }
 
 int contact_delete(struct store_conn *db, const char *case_id, const char *role, bool *ret_was)
@@ -71,7 +72,8 @@ int access_save(struct store_conn *db, const char *case_id, const char *account,
         return store_exec(db, sql, NULL, TEXTZ(case_id), TEXTZ(account), TEXTZ(by), TEXTZ(reason), I64(expire_us));
 }
 
-int access_load(struct store_conn *db, struct arena *arena, const char *case_id, const char *account, int64_t now_us, const char **ret_reason)
+int access_load(struct store_conn *db, struct arena *arena, const char *case_id, const char *account, int64_t now_us,
+                const char **ret_reason)
 {
         static const char sql[] = "SELECT reason FROM care_access WHERE case_id = $1 AND account = $2 AND expire_us > $3";
         _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
@@ -144,7 +146,8 @@ int notice_save(struct store_conn *db, const struct notice *n)
         return store_exec(db, sql, NULL, TEXTZ(n->id), I64(n->end_us), I64(n->stands), I64(n->stopped_us), I64(n->left_days));
 }
 
-int notices_query(struct store_conn *db, struct arena *arena, struct str path, const char *after_path, const char *after_id, int64_t limit,
+int notices_query(struct store_conn *db, struct arena *arena, struct str path, const char *after_path,
+                  const char *after_id, int64_t limit,
                   struct store_rows **ret_rows)
 {
         static const char sql[] = "SELECT " NOTICE_COLUMNS " FROM care_notice WHERE stands = 1 AND path >= $1 AND path < $2 "
@@ -159,7 +162,8 @@ int notices_query(struct store_conn *db, struct arena *arena, struct str path, c
 int objection_insert(struct store_conn *db, const struct objection *o)
 {
         static const char sql[] = "INSERT INTO care_objection (" OBJECTION_COLUMNS ") VALUES ($1, $2, $3, $4, 0, $5, 0, '', NULL)";
-        return store_exec(db, sql, NULL, TEXTZ(o->id), TEXTZ(o->notice), TEXTZ(o->case_id), BYTES(o->sealed.p, o->sealed.n), I64(o->created_us));
+        return store_exec(db, sql, NULL, TEXTZ(o->id), TEXTZ(o->notice), TEXTZ(o->case_id), BYTES(o->sealed.p,
+                          o->sealed.n), I64(o->created_us));
 }
 
 void objection_read(const struct store_rows *rows, struct arena *arena, struct objection *ret)
