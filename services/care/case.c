@@ -9,7 +9,7 @@
 
 #define DEPTH_MOST 4 /* stages that a case passes through by itself at once */
 
-/* --- loading ------------------------------------------------------------------------------------------------------------- */
+/* --- loading --------------------------------------------------------------------------------------------------------- */
 
 int scene_start(struct rpc_call *call, const struct care_case *c, struct scene *s)
 {
@@ -35,7 +35,7 @@ int scene_load(struct rpc_call *call, const char *case_id, struct scene *ret)
         return r == 0 ? scene_start(call, &c, ret) : r;
 }
 
-/* --- what is sealed ------------------------------------------------------------------------------------------------------- */
+/* --- what is sealed -------------------------------------------------------------------------------------------------- */
 
 static int find_key(struct scene *s)
 {
@@ -103,7 +103,7 @@ static int save_content(struct scene *s)
         return r == 0 ? case_sealed_save(rpc_db(s->call), s->c.id, sealed) : r;
 }
 
-/* --- tasks of the stage ------------------------------------------------------------------------------------------------------ */
+/* --- tasks of the stage ---------------------------------------------------------------------------------------------- */
 
 static int close_stage_task(struct scene *s)
 {
@@ -135,7 +135,7 @@ static int open_stage_task(struct scene *s, const char *stage, int level)
         return r;
 }
 
-/* --- stages ------------------------------------------------------------------------------------------------------------------ */
+/* --- stages ---------------------------------------------------------------------------------------------------------- */
 
 static int leave_stage(struct scene *s)
 {
@@ -200,7 +200,7 @@ static int arrive(struct scene *s, const struct case_move *m)
         return open_stage_task(s, STAGE_RETURNED, 0);
 }
 
-/* --- effects ------------------------------------------------------------------------------------------------------------------- */
+/* --- effects --------------------------------------------------------------------------------------------------------- */
 
 static int take_effects(struct scene *s, const struct case_move *m, int rating)
 {
@@ -218,7 +218,7 @@ static int take_effects(struct scene *s, const struct case_move *m, int rating)
         return r;
 }
 
-/* --- what it leaves behind ------------------------------------------------------------------------------------------------------- */
+/* --- what it leaves behind ------------------------------------------------------------------------------------------- */
 
 static int write_step(struct scene *s, const char *stage, const struct case_move *m, const char *action, const char *reason)
 {

@@ -11,7 +11,7 @@
 #include "store_recipient.h"
 #include "store_task.h"
 
-/* --- one case ------------------------------------------------------------------------------------------------------------ */
+/* --- one case -------------------------------------------------------------------------------------------------------- */
 
 struct scene {
         struct rpc_call *call;
@@ -49,7 +49,7 @@ int scene_go_on(struct scene *s) MUST_USE;
 /* Ends it without its benefit; what is reserved and not with the bank is given back. state: CASE_ENDED, CASE_REFUSED. */
 int scene_end(struct scene *s, int state, const char *action, const char *reason) MUST_USE;
 
-/* --- what it gives (case_benefit.c) ---------------------------------------------------------------------------------------- */
+/* --- what it gives (case_benefit.c) ---------------------------------------------------------------------------------- */
 
 int benefit_decide(struct scene *s, int level) MUST_USE;
 int benefit_put_up(struct scene *s) MUST_USE;   /* for payment: all that is reserved */
@@ -66,7 +66,7 @@ int decision_replay(struct rpc_call *call, const struct decision *d, bool *ret_s
 /* A decision as it was sealed. CARE_E_ABSENT: erased. */
 int decision_open(struct scene *s, const struct decision *d, Decision **ret) MUST_USE;
 
-/* --- tasks (task.c) ------------------------------------------------------------------------------------------------------------ */
+/* --- tasks (task.c) -------------------------------------------------------------------------------------------------- */
 
 enum {
         TASK_STAGE = NUANXIN__CARE__V1__TASK__KIND__STAGE,
@@ -89,7 +89,7 @@ int task_escalate(struct rpc_call *call, struct care_task *task, int64_t *ret_ne
 #define DUE_TASK "care.task" /* key: the task */
 int due_task(struct rpc_call *call, const char *key, struct str payload);
 
-/* --- contacts (contact.c) -------------------------------------------------------------------------------------------------------- */
+/* --- contacts (contact.c) -------------------------------------------------------------------------------------------- */
 
 /* Nobody has the role now: where the case stands at a CARE stage, a task to name another opens. */
 int contact_lost(struct scene *s, const char *role) MUST_USE;
@@ -98,8 +98,7 @@ int contacts_check(struct rpc_call *call, const char *account) MUST_USE;
 #define DUE_CONTACTS "care.contacts" /* key: the account; the rest of many */
 int due_contacts(struct rpc_call *call, const char *key, struct str payload);
 
-
-                      * --- by themselves (case_due.c) ------------------------------------------------------------------------------------------------------ */
+/* --- by themselves (case_due.c) -------------------------------------------------------------------------------------- */
 
 /* When the next thing of the case falls due; 0: nothing does. */
 int64_t scene_due_us(const struct scene *s);
@@ -112,8 +111,7 @@ int cases_end_of(struct rpc_call *call, const char *recipient) MUST_USE;
 #define DUE_GONE "care.gone" /* key: the recipient */
 int due_gone(struct rpc_call *call, const char *key, struct str payload);
 
-
-                * --- notices (notice.c) ------------------------------------------------------------------------------------------------------------------ */
+/* --- notices (notice.c) ---------------------------------------------------------------------------------------------- */
 
 int notice_put_up(struct scene *s, const Stage *stage) MUST_USE;
 int notice_take_down(struct scene *s) MUST_USE;

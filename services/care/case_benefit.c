@@ -12,7 +12,7 @@
 
 #define RESERVE_DAYS 60 /* unless the document says */
 
-/* --- facts --------------------------------------------------------------------------------------------------------------- */
+/* --- facts ----------------------------------------------------------------------------------------------------------- */
 
 struct fact_list {
         Fact **items;
@@ -68,7 +68,7 @@ static int gather_facts(struct scene *s, struct fact_list *ret)
         return add_known(s, known_facts_of(s->document, &on), ret);
 }
 
-/* --- caps ---------------------------------------------------------------------------------------------------------------- */
+/* --- caps ------------------------------------------------------------------------------------------------------------ */
 
 /* Whose uses a cap counts; "": nobody's, of a case about nobody. */
 static const char *holder_of(const struct scene *s, const char *cap)
@@ -121,7 +121,7 @@ static int uncount_uses(struct scene *s, const struct decision *d)
         return r;
 }
 
-/* --- deciding -------------------------------------------------------------------------------------------------------------- */
+/* --- deciding -------------------------------------------------------------------------------------------------------- */
 
 static const char *unit_of(const ProgrammeDocument *document)
 {
@@ -231,7 +231,7 @@ int benefit_decide(struct scene *s, int level)
         return r == 0 ? keep(s, &facts, evaluation.outcome, &d) : r;
 }
 
-/* --- what was decided --------------------------------------------------------------------------------------------------------- */
+/* --- what was decided ------------------------------------------------------------------------------------------------ */
 
 /* Those of the case that are reserved and in this state. */
 static int load_reserved(struct scene *s, int state, struct decision **ret, size_t *ret_n)
@@ -275,7 +275,7 @@ static const char *actor_of(const struct scene *s)
         return s->itself ? "" : s->actor;
 }
 
-/* --- paying ---------------------------------------------------------------------------------------------------------------------- */
+/* --- paying ---------------------------------------------------------------------------------------------------------- */
 
 /* Who decided at any of its stages: none of them makes the batch. */
 static int approvers(struct scene *s, const char *out[STEPS_MAX], size_t *ret_n)
@@ -371,7 +371,7 @@ int benefit_deliver(struct scene *s)
         return r;
 }
 
-/* --- giving back --------------------------------------------------------------------------------------------------------------------- */
+/* --- giving back ----------------------------------------------------------------------------------------------------- */
 
 static int take_back(struct scene *s, const struct decision *d)
 {
@@ -416,7 +416,7 @@ int benefit_release(struct scene *s)
         return r == 0 ? withdraw_payments(s) : r;
 }
 
-/* --- for payments -------------------------------------------------------------------------------------------------------------- */
+/* --- for payments ---------------------------------------------------------------------------------------------------- */
 
 static int load_for_payment(struct rpc_call *call, const char *decision, const char *actor, struct decision *d, struct scene *s)
 {
@@ -467,7 +467,7 @@ int benefit_given_up(struct rpc_call *call, const char *decision, const char *ac
         return s.c.paid ? scene_go_on(&s) : scene_end(&s, CASE_ENDED, "given-up", "");
 }
 
-/* --- again --------------------------------------------------------------------------------------------------------------------- */
+/* --- again ----------------------------------------------------------------------------------------------------------- */
 
 int decision_open(struct scene *s, const struct decision *d, Decision **ret)
 {

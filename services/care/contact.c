@@ -7,7 +7,7 @@
 
 #define AT_ONCE 200 /* contacts that an account loses in one transaction */
 
-/* --- losing ---------------------------------------------------------------------------------------------------------------- */
+/* --- losing ---------------------------------------------------------------------------------------------------------- */
 
 static int tell(struct scene *s, const char *role, const char *account)
 {
@@ -82,7 +82,7 @@ int due_contacts(struct rpc_call *call, const char *key, struct str payload)
         return check_after(call, key, arena_strndup(rpc_arena(call), payload.p, payload.n));
 }
 
-/* --- naming ------------------------------------------------------------------------------------------------------------------- */
+/* --- naming ---------------------------------------------------------------------------------------------------------- */
 
 static int find_rule(struct scene *s, const char *role, const ContactRule **ret)
 {

@@ -14,7 +14,7 @@
 
 #define NUMBER_TRIES 8
 
-/* --- finding --------------------------------------------------------------------------------------------------------------- */
+/* --- finding --------------------------------------------------------------------------------------------------------- */
 
 static bool is_member(const struct rpc_call *call)
 {
@@ -32,7 +32,7 @@ int find_scene(struct rpc_call *call, const char *case_id, struct scene *ret)
         return r;
 }
 
-/* --- answering --------------------------------------------------------------------------------------------------------------- */
+/* --- answering ------------------------------------------------------------------------------------------------------- */
 
 void case_fill_row(struct rpc_call *call, const struct care_case *c, Case *out)
 {
@@ -79,7 +79,7 @@ int case_fill(struct scene *s, Case *out)
         return 0;
 }
 
-/* --- facts and documents --------------------------------------------------------------------------------------------------------- */
+/* --- facts and documents --------------------------------------------------------------------------------------------- */
 
 static bool is_among(const char *const *names, size_t n, const char *name)
 {
@@ -153,7 +153,7 @@ static int take_documents(struct scene *s, CaseDocument **given, size_t n_given)
         return 0;
 }
 
-/* --- opening ------------------------------------------------------------------------------------------------------------------------- */
+/* --- opening --------------------------------------------------------------------------------------------------------- */
 
 static int check_place(struct scene *s, const struct organization *o)
 {
@@ -293,7 +293,7 @@ int handle_open_case(struct rpc_call *call, const OpenCaseRequest *request, Case
         return r == 0 ? case_fill(&s, response) : r;
 }
 
-/* --- acting --------------------------------------------------------------------------------------------------------------------------- */
+/* --- acting ---------------------------------------------------------------------------------------------------------- */
 
 static int learn_actor(struct scene *s, struct case_actor *a)
 {

@@ -13,7 +13,7 @@ int handle_get_case(struct rpc_call *call, const GetCaseRequest *request, Case *
         return r == 0 ? case_fill(&s, response) : r;
 }
 
-/* --- lists ----------------------------------------------------------------------------------------------------------------- */
+/* --- lists ----------------------------------------------------------------------------------------------------------- */
 
 int handle_list_cases(struct rpc_call *call, const ListCasesRequest *request, ListCasesResponse *response)
 {
@@ -85,7 +85,7 @@ int handle_list_recipient_cases(struct rpc_call *call, const ListRecipientCasesR
         return r;
 }
 
-/* --- steps -------------------------------------------------------------------------------------------------------------------- */
+/* --- steps ----------------------------------------------------------------------------------------------------------- */
 
 static int read_steps(struct scene *s, bool revealed, Step ***ret, size_t *ret_n)
 {
@@ -120,7 +120,7 @@ int handle_list_steps(struct rpc_call *call, const ListStepsRequest *request, Li
         return r == 0 ? read_steps(&s, false, &response->steps, &response->n_steps) : r;
 }
 
-/* --- revealing ------------------------------------------------------------------------------------------------------------------ */
+/* --- revealing ------------------------------------------------------------------------------------------------------- */
 
 /* Who holds case.reveal there; or was let in for some time, and the audit says so, loudly. */
 static int require_reveal(struct rpc_call *call, const struct scene *s, const char *purpose)
@@ -206,7 +206,7 @@ int handle_reveal_case(struct rpc_call *call, const RevealCaseRequest *request, 
         return r == 0 ? reveal_objections(&s, response) : r;
 }
 
-/* --- replaying -------------------------------------------------------------------------------------------------------------------- */
+/* --- replaying ------------------------------------------------------------------------------------------------------- */
 
 static int read_decisions(struct rpc_call *call, const ReplayDecisionsRequest *request, struct decision *out, size_t *ret_n)
 {

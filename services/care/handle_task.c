@@ -6,7 +6,7 @@
 
 #include <inttypes.h>
 
-/* --- worklists ----------------------------------------------------------------------------------------------------------------- */
+/* --- worklists ------------------------------------------------------------------------------------------------------- */
 
 static void fill_task(struct rpc_call *call, const struct care_task *t, Task *out)
 {
@@ -112,7 +112,7 @@ int handle_complete_task(struct rpc_call *call, const CompleteTaskRequest *reque
         return r;
 }
 
-/* --- handing over ------------------------------------------------------------------------------------------------------------------- */
+/* --- handing over ---------------------------------------------------------------------------------------------------- */
 
 static int note_step(struct scene *s, const char *action, const char *reason)
 {
@@ -203,8 +203,7 @@ int handle_answer_transfer(struct rpc_call *call, const AnswerTransferRequest *r
         return r == 0 ? case_fill(&s, response) : r;
 }
 
-
-        * --- access for some time -------------------------------------------------------------------------------------------------------------- */
+/* --- access for some time -------------------------------------------------------------------------------------------- */
 
 int handle_grant_case_access(struct rpc_call *call, const GrantCaseAccessRequest *request, CaseAccess *response)
 {

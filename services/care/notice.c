@@ -6,7 +6,7 @@
 
 #include "handle_programme.h"
 
-/* --- putting up ------------------------------------------------------------------------------------------------------------ */
+/* --- putting up ------------------------------------------------------------------------------------------------------ */
 
 /* "李*": the first character. */
 static const char *mask_name(struct arena *arena, const char *name)
@@ -66,7 +66,7 @@ int notice_take_down(struct scene *s)
         return r == 0 ? notice_save(rpc_db(s->call), &n) : r;
 }
 
-/* --- reading ------------------------------------------------------------------------------------------------------------------ */
+/* --- reading --------------------------------------------------------------------------------------------------------- */
 
 static Notice *fill_notice(struct rpc_call *call, const struct notice *n)
 {
@@ -106,7 +106,7 @@ int handle_list_notices(struct rpc_call *call, const ListNoticesRequest *request
         return r;
 }
 
-/* --- objections ------------------------------------------------------------------------------------------------------------------ */
+/* --- objections ------------------------------------------------------------------------------------------------------ */
 
 /* The days that it will still have to stand: that of the objection counts among them. */
 static int days_left(const struct scene *s, const struct calendars *calendars, const Stage *stage, const struct notice *n)
@@ -228,7 +228,7 @@ int handle_raise_objection(struct rpc_call *call, const RaiseObjectionRequest *r
         return r == 0 ? objection_fill(call, &o, false, response) : r;
 }
 
-/* --- settling --------------------------------------------------------------------------------------------------------------------- */
+/* --- settling -------------------------------------------------------------------------------------------------------- */
 
 static int settled(struct scene *s, const struct objection *o, struct notice *n, const char *reason)
 {

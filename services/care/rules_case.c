@@ -6,7 +6,7 @@
 
 #define PROBLEM(name) NUANXIN__PROBLEM__PROBLEM_##name
 
-/* --- places ------------------------------------------------------------------------------------------------------------ */
+/* --- places ---------------------------------------------------------------------------------------------------------- */
 
 struct str path_at_level(struct str path, int level)
 {
@@ -20,7 +20,7 @@ struct str path_code(struct str path)
         return path_level(path, path_depth(path), &code, &at) ? code : (struct str){0};
 }
 
-/* --- parts of it ------------------------------------------------------------------------------------------------------- */
+/* --- parts of it ----------------------------------------------------------------------------------------------------- */
 
 static bool is_in(const char *const *texts, size_t n, const char *text)
 {
@@ -70,7 +70,7 @@ bool case_may_end(const struct case_facts *f)
         return f->state == CASE_OPEN || f->state == CASE_RETURNED;
 }
 
-/* --- saying no ----------------------------------------------------------------------------------------------------------- */
+/* --- saying no ------------------------------------------------------------------------------------------------------- */
 
 struct asked {
         struct arena *arena;
@@ -114,7 +114,7 @@ static const char *level_name(int level)
         return names[level >= 0 && level <= LEVELS ? level : 0];
 }
 
-/* --- who may ------------------------------------------------------------------------------------------------------------- */
+/* --- who may --------------------------------------------------------------------------------------------------------- */
 
 static bool is_own(const struct case_actor *a)
 {
@@ -155,7 +155,7 @@ static bool actor_may(const struct asked *q, const Stage *stage, const Action *a
         return a->recipient || a->owner || no_right(q, "RECIPIENT");
 }
 
-/* --- a stage's action ------------------------------------------------------------------------------------------------------ */
+/* --- a stage's action ------------------------------------------------------------------------------------------------ */
 
 /* What stands on notice waits for its end, and for what was objected; what is being paid waits for the bank. */
 static bool may_leave(const struct asked *q, const Stage *stage)
@@ -222,7 +222,7 @@ static bool take_action(const struct asked *q)
         return effects_may(q);
 }
 
-/* --- what every case knows ------------------------------------------------------------------------------------------------ */
+/* --- what every case knows ------------------------------------------------------------------------------------------- */
 
 static bool to_first_stage(const struct asked *q)
 {

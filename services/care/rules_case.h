@@ -38,14 +38,14 @@ enum {
 #define REOPEN_DAYS    365
 #define STAGE_RETURNED "returned" /* where a case stands that was sent back */
 
-/* --- places ------------------------------------------------------------------------------------------------------------ */
+/* --- places ---------------------------------------------------------------------------------------------------------- */
 
 /* Of a path, "/43/4301/430102/", the part to its nth organisation; all of it where it has not so many, or level is 0. */
 struct str path_at_level(struct str path, int level);
 /* The last organisation of a path, "430102"; {NULL, 0} of none. */
 struct str path_code(struct str path);
 
-/* --- what a case is ------------------------------------------------------------------------------------------------------ */
+/* --- what a case is -------------------------------------------------------------------------------------------------- */
 
 struct case_facts {
         const ProgrammeDocument *document;

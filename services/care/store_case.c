@@ -9,7 +9,7 @@
         "single, consent, unit, granted, reserved, paid, reserve_us, decided_level, steps, rating, transfer_to, previous, "         \
         "created_us, closed_us, revision"
 
-/* --- cases ------------------------------------------------------------------------------------------------------------- */
+/* --- cases ----------------------------------------------------------------------------------------------------------- */
 
 void case_read(const struct store_rows *rows, struct arena *arena, struct care_case *ret)
 {
@@ -178,7 +178,7 @@ int case_sealed_load(struct store_conn *db, struct arena *arena, const char *id,
         return r == CARE_E_ABSENT ? 0 : r;
 }
 
-/* --- steps --------------------------------------------------------------------------------------------------------------- */
+/* --- steps ----------------------------------------------------------------------------------------------------------- */
 
 int step_insert(struct store_conn *db, const char *case_id, const struct step *s)
 {
@@ -218,7 +218,7 @@ int step_decided_elsewhere(struct store_conn *db, const char *case_id, const cha
         return r == CARE_E_ABSENT ? 0 : r;
 }
 
-/* --- decisions ------------------------------------------------------------------------------------------------------------- */
+/* --- decisions ------------------------------------------------------------------------------------------------------- */
 
 #define DECISION_COLUMNS "id, case_id, programme, version, recipient, actor, amount, state, pending, uses, day, sealed, time_us"
 

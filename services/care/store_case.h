@@ -8,7 +8,7 @@
 
 #include "store.h"
 
-/* --- cases ------------------------------------------------------------------------------------------------------------- */
+/* --- cases ----------------------------------------------------------------------------------------------------------- */
 
 struct care_case {
         const char *id, *number, *programme;
@@ -61,7 +61,7 @@ void case_read(const struct store_rows *rows, struct arena *arena, struct care_c
 int case_sealed_save(struct store_conn *db, const char *id, struct str sealed) MUST_USE;
 int case_sealed_load(struct store_conn *db, struct arena *arena, const char *id, struct str *ret) MUST_USE; /* empty: none */
 
-/* --- steps --------------------------------------------------------------------------------------------------------------- */
+/* --- steps ----------------------------------------------------------------------------------------------------------- */
 
 struct step {
         int64_t n;
@@ -77,7 +77,7 @@ void step_read(const struct store_rows *rows, struct arena *arena, struct step *
 /* Has the actor decided at a stage other than this? */
 int step_decided_elsewhere(struct store_conn *db, const char *case_id, const char *actor, const char *stage, bool *ret) MUST_USE;
 
-/* --- decisions ------------------------------------------------------------------------------------------------------------- */
+/* --- decisions ------------------------------------------------------------------------------------------------------- */
 
 /* PUT_UP: reserved, and a payment is there for it. */
 enum decision_state { DECISION_NOTHING, DECISION_RESERVED, DECISION_GIVEN, DECISION_RETURNED, DECISION_PUT_UP };
@@ -106,7 +106,7 @@ int cap_used(struct store_conn *db, const char *programme, const char *holder, c
              int64_t *ret) MUST_USE;
 int cap_add(struct store_conn *db, const char *programme, const char *holder, const char *cap, const char *period, int64_t used) MUST_USE;
 
-/* --- contacts and access ------------------------------------------------------------------------------------------------- */
+/* --- contacts and access --------------------------------------------------------------------------------------------- */
 
 struct contact {
         const char *role, *account, *name, *phone;
@@ -129,7 +129,7 @@ int access_save(struct store_conn *db, const char *case_id, const char *account,
 int access_load(struct store_conn *db, struct arena *arena, const char *case_id, const char *account, int64_t now_us,
                 const char **ret_reason) MUST_USE;
 
-/* --- notices and objections ------------------------------------------------------------------------------------------------ */
+/* --- notices and objections ------------------------------------------------------------------------------------------ */
 
 struct notice {
         const char *id, *case_id, *programme, *title, *title_zh, *organization, *path, *name_masked;

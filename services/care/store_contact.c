@@ -4,7 +4,7 @@
  */
 #include "store_case.h"
 
-/* --- contacts ------------------------------------------------------------------------------------------------------------ */
+/* --- contacts -------------------------------------------------------------------------------------------------------- */
 
 int contact_save(struct store_conn *db, const char *case_id, const struct contact *c)
 {
@@ -61,7 +61,7 @@ int contacts_of_account(struct store_conn *db, struct arena *arena, const char *
         return r;
 }
 
-/* --- access -------------------------------------------------------------------------------------------------------------- */
+/* --- access ---------------------------------------------------------------------------------------------------------- */
 
 int access_save(struct store_conn *db, const char *case_id, const char *account, const char *by, const char *reason, int64_t expire_us)
 {
@@ -83,7 +83,7 @@ int access_load(struct store_conn *db, struct arena *arena, const char *case_id,
         return r;
 }
 
-/* --- notices --------------------------------------------------------------------------------------------------------------- */
+/* --- notices --------------------------------------------------------------------------------------------------------- */
 
 #define NOTICE_COLUMNS                                                                                                       \
         "id, case_id, programme, title, title_zh, organization, path, name_masked, amount, unit, start_us, end_us, stands, " \
@@ -155,7 +155,7 @@ int notices_query(struct store_conn *db, struct arena *arena, struct str path, c
         return store_query(db, sql, ret_rows, TEXT(path), TEXT(path_end(arena, path)), TEXTZ(after_path), TEXTZ(after_id), I64(limit));
 }
 
-/* --- objections -------------------------------------------------------------------------------------------------------------- */
+/* --- objections ------------------------------------------------------------------------------------------------------ */
 
 #define OBJECTION_COLUMNS "id, notice, case_id, sealed, upheld, created_us, settled_us, settled_by, reason"
 

@@ -58,7 +58,7 @@ int tasks_close(struct rpc_call *call, const char *case_id, int kind, const char
         return r;
 }
 
-/* --- overdue ----------------------------------------------------------------------------------------------------------- */
+/* --- overdue --------------------------------------------------------------------------------------------------------- */
 
 /* The organisation above the one whose it is; false: there is none. */
 static bool path_above(const struct care_task *t, struct str *ret)
