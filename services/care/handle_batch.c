@@ -55,7 +55,7 @@ int handle_create_payment_batch(struct rpc_call *call, const CreatePaymentBatchR
         return own ? rpc_refuse(call, PROBLEM(OWN_CASE)) : batch_fill(call, &batch, response);
 }
 
-static int find_batch(struct rpc_call *call, const char *id, struct payment_batch *ret)
+int find_batch(struct rpc_call *call, const char *id, struct payment_batch *ret)
 {
         int r = payment_batch_load(rpc_db(call), rpc_arena(call), id, ret);
         if (r == CARE_E_ABSENT)

@@ -10,10 +10,16 @@
 enum care_fault {
         CARE_FAULT_NAME_DIFFERS = 32,
         CARE_FAULT_NOT_ACTIVE = 33,
+        CARE_FAULT_PAYMENT_UNKNOWN = 40,
+        CARE_FAULT_AMOUNT_INVALID = 41,
+        CARE_FAULT_AMOUNT_DIFFERS = 42,
+        CARE_FAULT_STATUS_INVALID = 43,
+        CARE_FAULT_ANSWERED_OTHERWISE = 44,
+        CARE_FAULT_NOT_RESERVED = 45,
         CARE_N_FAULTS,
 };
 
-enum { CARE_IMPORT_POLICIES }; /* places in care_imports.kinds */
+enum { CARE_IMPORT_POLICIES, CARE_IMPORT_ANSWERS }; /* places in care_imports.kinds */
 extern const struct imports care_imports;
 
 /* Due work: the next rows of any kind. */
@@ -29,3 +35,8 @@ int handle_list_care_operation_errors(struct rpc_call *call, const Nuanxin__Memb
 enum { POLICY_ID_NUMBER, POLICY_NAME, POLICY_ORGANIZATION, POLICY_N_COLUMNS };
 int import_policies_prepare(struct import_step *step) MUST_USE;
 int import_policies_take(struct import_step *step, const struct csv_row *row) MUST_USE;
+
+/* import_answers.c */
+enum { ANSWER_NUMBER, ANSWER_AMOUNT, ANSWER_STATUS, ANSWER_REASON, ANSWER_N_COLUMNS };
+int import_answers_prepare(struct import_step *step) MUST_USE;
+int import_answers_take(struct import_step *step, const struct csv_row *row) MUST_USE;

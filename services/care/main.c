@@ -24,7 +24,7 @@ static const char about[] =
         "accounts may from them, and goes on without membership once it has them.\n"
         "\n"
         "Limits: a recipient has at most 100 flags; 100 transfers at once; a trace tells at most 1,000 parts;\n"
-        "a list of persons 1 GiB, chunks 256 KiB, a row 16 KiB.\n";
+        "a list of persons 1 GiB, chunks 256 KiB, a row 16 KiB; a payment batch 5,000, the bank's answer 16 MiB.\n";
 
 /* --- schema: a file a room --------------------------------------------------------------------------------------- */
 
@@ -105,6 +105,7 @@ static const struct rpc_method methods[] = {
         CARE_V1_CREATE_PAYMENT_BATCH(handle_create_payment_batch),
         CARE_V1_GET_PAYMENT_BATCH(handle_get_payment_batch),
         CARE_V1_LIST_BANK_ORDERS(handle_list_bank_orders),
+        CARE_V1_IMPORT_BANK_ANSWERS(handle_import_bank_answers),
         CARE_V1_SETTLE_PAYMENT(handle_settle_payment),
         CARE_V1_LIST_DISCLOSURES(handle_list_disclosures),
 

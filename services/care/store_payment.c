@@ -247,8 +247,8 @@ int disclosure_insert(struct store_conn *db, const struct disclosure *d)
         static const char sql[] =
                 "INSERT INTO care_disclosure (fund, pending, programme, organization, recipient, payee, amount, unit, day) "
                 "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
-        return store_exec(db, sql, NULL, TEXTZ(d->fund), TEXTZ(d->pending), TEXTZ(d->programme), TEXTZ(d->organization), TEXTZ(d->recipient),
-                          TEXTZ(d->payee), I64(d->amount), TEXTZ(d->unit), TEXTZ(d->day));
+        return store_exec(db, sql, NULL, TEXTZ(d->fund), TEXTZ(d->pending), TEXTZ(d->programme), TEXTZ(d->organization),
+                          TEXTZ(d->recipient), TEXTZ(d->payee), I64(d->amount), TEXTZ(d->unit), TEXTZ(d->day));
 }
 
 /* A name stands where at least five persons were given something by that organisation, of that programme and fund. */
