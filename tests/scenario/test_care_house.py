@@ -51,12 +51,15 @@ class Scene:
         self.enter(1000 + len(self.people))
         self.pay()
 
-    def check(self):
-        """Everybody is there and can be opened; the books are in order and say what was paid."""
+    def check(self, store=None):
+        """Everybody is there and can be opened; the books are in order, as they were signed, and say what was paid."""
         for recipient, number in self.people.items():
             opened = self.s.call("POST", f"/v1/recipients/{recipient}:reveal", {"purpose": "上门慰问核对"}, token=self.clerk).ok()
             expect("the number", opened["idNumber"], id_number(number))
         check_books(self.s)
+        where = store or ("sqlite:" + self.s.store_file("care") if self.s.engine == "sqlite" else self.s.store_url("care"))
+        self.state()
+        self.s.cli("ledger", "verify", "--store", where)
         expect("what was spent", self.books.balance(self.spent), (self.moved, 0, 0, 0, self.moved))
 
     def state(self):
@@ -272,7 +275,7 @@ def moved():
             scene.goes_on()
         assert log_has(s, "care-9", "this instance writes")
         s.rows = lambda service, sql: pg.rows(sql, service)
-        scene.check()
+        scene.check(target)
         expect("people", s.rows("care", "SELECT COUNT(*) FROM recipient"), [(len(scene.people),)])
         assert int(scene.state()["rows"]) > int(before["rows"])
 

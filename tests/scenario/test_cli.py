@@ -153,14 +153,14 @@ def keys(s):
     assert "A copy, read back" in s.cli("keys", "backup", copy).stdout
     wrong(s, 1, "give each backup a new folder", "keys", "backup", copy)
     wrong(s, 1, "has a keyring already", "keys", "create")
-    log = ask(s, "keys", "show")["log"]  # what checks the signatures of the log: it stays
+    log, ledger = (ask(s, "keys", "show")[chain] for chain in ("log", "ledger"))  # what checks the chains' signatures: it stays
     expect("rotated", ask(s, "keys", "rotate")["active"], 2)
     s.restart()
     admin = s.login("admin")
     expect("sealed with the first key", reveal(before), number)
     after = s.call("POST", "/v1/members", {"organization": VILLAGE, "name": "新会员", "idNumber": id_number(77), "phone": "13800138077"}, token=admin).ok()["id"]
     expect("sealed with the second", reveal(after), id_number(77))
-    expect("the keyring", ask(s, "keys", "show"), {"folder": os.path.join(s.var, "keys"), "keys": 2, "active": 2, "newest": 2, "log": log})
+    expect("the keyring", ask(s, "keys", "show"), {"folder": os.path.join(s.var, "keys"), "keys": 2, "active": 2, "newest": 2, "log": log, "ledger": ledger})
     shutil.rmtree(copy)
 
 
