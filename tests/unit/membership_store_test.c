@@ -36,21 +36,29 @@ static struct organization organization_make(struct fixture *f, const char *pare
         };
 }
 
-static struct fixture fixture_new(void)
+static const struct store_migration schema[] = {{"membership/001_core", test_membership_schema},
+                                                {"membership/002_state_since", test_membership_state_since},
+                                                IMPORTS_MIGRATIONS("membership")};
+#define OLDER 2 /* so many of them have run where a build before common/imports has been */
+
+static struct fixture fixture_of(size_t n_migrations)
 {
-        static const struct store_migration schema[] = {{"membership/001_core", test_membership_schema},
-                                                        {"membership/002_state_since", test_membership_state_since},
-                                                        IMPORTS_MIGRATIONS("membership")};
         struct fixture f = {.arena = arena_new(1 << 20)};
         const char *error = "";
         world_folder();
         if (store_open(world_url, NULL, &f.store, &error) != 0 ||
             store_writer_acquire(f.store, "one", false, &f.writer, &error) != 0 ||
-            store_migrate(store_writer_conn(f.writer), schema, ARRAY_LEN(schema), &error) != 0) {
+            store_migrate(store_writer_conn(f.writer), schema, n_migrations, &error) != 0) {
                 printf("Bail out! %s\n", error);
                 exit(1);
         }
         f.db = store_writer_conn(f.writer);
+        return f;
+}
+
+static struct fixture fixture_new(void)
+{
+        struct fixture f = fixture_of(ARRAY_LEN(schema));
         CHECK_INT(store_begin(f.db), 0);
         struct organization top = organization_make(&f, "", "43");
         CHECK_INT(organization_insert(f.db, &top), 0);
@@ -190,10 +198,39 @@ static void test_seen(void)
         fixture_done(&f);
 }
 
+static void test_older_import(void)
+{
+        static const char old[] =
+                "INSERT INTO import (id, kind, owner, organization, validate_only, state, size, utf8, header, next_offset, next_row, "
+                "total, accepted, unchanged, refused, created, ended) "
+                "VALUES ($1, 2, '1:a', '43', 0, 2, 900, 0, '0,1,2,-1,3', 400, 7, 20, 5, 1, 0, 1000, NULL)";
+        static const char old_piece[] = "INSERT INTO import_piece (import, start, size, data) VALUES ($1, 300, 600, $2)";
+        struct fixture f = fixture_of(OLDER);
+        const char *error = "";
+        struct import_piece piece;
+        struct import got;
+        CHECK_INT(store_begin(f.db), 0);
+        CHECK_INT(store_exec(f.db, old, NULL, TEXTZ("one")), 0);
+        CHECK_INT(store_exec(f.db, old_piece, NULL, TEXTZ("one"), BYTES("sealed", 6)), 0);
+        CHECK_INT(store_commit(f.db), 0);
+        CHECK_INT(store_migrate(f.db, schema, ARRAY_LEN(schema), &error), 0);
+        CHECK_INT(store_begin(f.db), 0);
+        CHECK_INT(import_get(f.db, f.arena, "one", &got), 0);
+        CHECK(strcmp(got.about, "") == 0 && strcmp(got.header, "0,1,2,-1,3") == 0 && got.next_row == 7 && got.next_offset == 400);
+        CHECK(got.kind == 2 && got.accepted == 5 && got.unchanged == 1);
+        CHECK_INT(import_piece_at(f.db, f.arena, "one", got.next_offset, &piece), 0);
+        CHECK(piece.start == 300 && str_is(piece.data, "sealed"));
+        /* An older build beside this one goes on writing as it does. */
+        CHECK_INT(store_exec(f.db, old, NULL, TEXTZ("two")), 0);
+        CHECK_INT(import_get(f.db, f.arena, "two", &got), 0);
+        fixture_done(&f);
+}
+
 static const struct check_case cases[] = {
         {"pages of members join without a gap or a double, of all states and of each, many or few", test_pages},
         {"who is erased leaves id, organisation and state", test_erasing},
         {"a file knows whom it has named, and what it said of them", test_seen},
+        {"an import that an older build began is there as it was, and an older build beside goes on", test_older_import},
 };
 
 int main(void)
