@@ -7,6 +7,7 @@
 #include "handle_programme.h"
 #include "ledger.h"
 #include "payment.h"
+#include "store_policy.h"
 
 #include <inttypes.h>
 
@@ -32,8 +33,20 @@ static const char *number_text(struct scene *s, int64_t number)
         return arena_printf(rpc_arena(s->call), "%" PRId64, number);
 }
 
-/* A condition on a fact that is not known here is not fulfilled: so it is with what is insured while nothing is. */
-static int add_known(struct scene *s, unsigned known, struct fact_list *list)
+/* on: the fact with the day; "": today. Without that day it is not known, and fulfils nothing. */
+static int add_policy(struct scene *s, const char *on, struct fact_list *list)
+{
+        const char *day = on[0] ? fact_value(list->items, list->n, on) : today(s->call);
+        struct policy policy;
+        if (!s->has_person || !day || !day[0])
+                return 0;
+        int r = policy_on(rpc_db(s->call), rpc_arena(s->call), s->c.recipient, day, &policy);
+        if (r == 0 || r == CARE_E_ABSENT)
+                add_fact(s, list, KNOWN_POLICY_ACTIVE, r == 0 ? "true" : "false");
+        return r == CARE_E_ABSENT ? 0 : r;
+}
+
+static int add_known(struct scene *s, unsigned known, const char *on, struct fact_list *list)
 {
         struct particulars p;
         int64_t n = 0;
@@ -53,19 +66,22 @@ static int add_known(struct scene *s, unsigned known, struct fact_list *list)
                 r = case_count_granted(rpc_db(s->call), s->c.subject, s->c.programme, &n);
                 add_fact(s, list, KNOWN_CASE_TIMES, number_text(s, n));
         }
+        if (r == 0 && known & 1U << KNOWN_POLICY_ACTIVE)
+                r = add_policy(s, on, list);
         return r;
 }
 
 static int gather_facts(struct scene *s, struct fact_list *ret)
 {
-        const char *on;
+        const char *on = "";
         int r = scene_content(s);
         if (r != 0)
                 return r;
         ret->items = ARENA_ARRAY(rpc_arena(s->call), Fact *, s->content->n_facts + N_KNOWN_FACT);
         for (ret->n = 0; ret->n < s->content->n_facts; ret->n++)
                 ret->items[ret->n] = s->content->facts[ret->n];
-        return add_known(s, known_facts_of(s->document, &on), ret);
+        unsigned known = known_facts_of(s->document, &on);
+        return add_known(s, known, on ? on : "", ret);
 }
 
 /* --- caps ------------------------------------------------------------------------------------------------------------ */

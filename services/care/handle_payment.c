@@ -4,6 +4,8 @@
  */
 #include "handle_payment.h"
 
+#include "case.h"
+
 #include "handle.h"
 #include "payment.h"
 #include "store_ledger.h"
@@ -80,6 +82,14 @@ static int put_up_again(struct rpc_call *call, struct payment *p)
         return payment_move(rpc_db(call), p, PAYMENT_RETURNED, batch);
 }
 
+/* Its case goes on without it. */
+static int give_up(struct rpc_call *call, struct payment *p)
+{
+        const char *actor = rpc_principal(call)->id;
+        int r = payment_give_up(call, p, actor, "");
+        return r == 0 ? benefit_given_up(call, p->decision, actor) : r;
+}
+
 int handle_settle_payment(struct rpc_call *call, const SettlePaymentRequest *request, Payment *response)
 {
         struct payment p;
@@ -94,7 +104,7 @@ int handle_settle_payment(struct rpc_call *call, const SettlePaymentRequest *req
         if (p.state != PAYMENT_RETURNED)
                 return rpc_refuse(call, PROBLEM(PAYMENT_STATE), state_name(p.state));
         if (request->give_up)
-                r = payment_give_up(call, &p, rpc_principal(call)->id, "");
+                r = give_up(call, &p);
         else
                 r = put_up_again(call, &p);
         if (r == 0)

@@ -81,7 +81,7 @@ int task_load(struct store_conn *db, struct arena *arena, const char *id, struct
 int task_save(struct store_conn *db, const struct care_task *t)
 {
         static const char sql[] =
-                "UPDATE care_task SET organization = $2, assignee = $3, escalations = $4 WHERE id = $1 AND done_us = 0";
+                "UPDATE care_task SET organization = $2, assignee = $3, escalations = $4 WHERE id = $1 AND done_us < 1";
         int64_t changed = 0;
         int r = store_exec(db, sql, &changed, TEXTZ(t->id), TEXTZ(t->organization), TEXTZ(t->assignee), I64(t->escalations));
         return one_changed(r, changed);
@@ -89,7 +89,8 @@ int task_save(struct store_conn *db, const struct care_task *t)
 
 int task_finish(struct store_conn *db, const struct care_task *t)
 {
-        static const char sql[] = "UPDATE care_task SET done_us = $2, note = $3 WHERE id = $1 AND done_us = 0";
+        /* "< 1": by its id, never by the index of open ones. */
+        static const char sql[] = "UPDATE care_task SET done_us = $2, note = $3 WHERE id = $1 AND done_us < 1";
         static const char place[] = "DELETE FROM care_task_place WHERE place = $1 AND due_us = $2 AND task = $3";
         struct str codes[PLACES];
         size_t n = places_of(t->place_path, codes);
