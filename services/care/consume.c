@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What this service follows: membership's events, for its projection of organisations, members, consents and accounts; and its
- * own, for the ledger's chain.
+ * own, for the ledger's chain and for figures.
  * What a person's erasure, or the loss of an account's rights, means here happens in the transaction that learns of it.
  */
 #include "case.h"
 
 #include "contract/membership_v1.h"
+#include "figure.h"
 #include "ledger_chain.h"
 #include "store_recipient.h"
 
@@ -106,6 +107,7 @@ const struct rpc_consumer care_consumers[] = {
          .topics = membership_topics,
          .apply = apply_membership,
          .reset = reset_membership},
+        {.source = "care", .name = "care.figures", .apply = figures_apply, .reset = figures_reset},
         {.source = "care", .name = "care.ledger", .apply = ledger_chain_apply, .reset = ledger_chain_reset},
         {0},
 };

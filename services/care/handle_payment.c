@@ -5,8 +5,6 @@
 #include "handle_payment.h"
 
 #include "case.h"
-
-#include "handle.h"
 #include "payment.h"
 #include "store_ledger.h"
 #include "store_recipient.h"
@@ -82,7 +80,6 @@ static int put_up_again(struct rpc_call *call, struct payment *p)
         return payment_move(rpc_db(call), p, PAYMENT_RETURNED, batch);
 }
 
-/* Its case goes on without it. */
 static int give_up(struct rpc_call *call, struct payment *p)
 {
         const char *actor = rpc_principal(call)->id;
@@ -103,10 +100,9 @@ int handle_settle_payment(struct rpc_call *call, const SettlePaymentRequest *req
         rpc_audit_subject(call, p.id, p.organization);
         if (p.state != PAYMENT_RETURNED)
                 return rpc_refuse(call, PROBLEM(PAYMENT_STATE), state_name(p.state));
-        if (request->give_up)
-                r = give_up(call, &p);
-        else
-                r = put_up_again(call, &p);
+        r = request->give_up ? give_up(call, &p) : put_up_again(call, &p);
+        if (r == 0)
+                r = payment_task_done(call, p.case_id);
         if (r == 0)
                 payment_fill(call, &p, response);
         return r;

@@ -7,6 +7,7 @@
 #include "handle.h"
 #include "handle_programme.h"
 #include "handle_ledger.h"
+#include "figure.h"
 #include "handle_payment.h"
 #include "handle_policy.h"
 #include "handle_case.h"
@@ -108,6 +109,7 @@ static const struct rpc_method methods[] = {
         CARE_V1_IMPORT_BANK_ANSWERS(handle_import_bank_answers),
         CARE_V1_SETTLE_PAYMENT(handle_settle_payment),
         CARE_V1_LIST_DISCLOSURES(handle_list_disclosures),
+        CARE_V1_GET_CARE_FIGURES(handle_get_care_figures),
 
         /* insurance, and lists that are imported */
         CARE_V1_CREATE_POLICY_GROUP(handle_create_policy_group),

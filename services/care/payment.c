@@ -11,6 +11,7 @@
 #define CASE_MOST     200 /* payments of a case */
 #define PENDING_MOST  64  /* transfers that set one payment aside */
 #define NUMBER_TRIES  3
+#define SETTLE_US     (7 * CLOCK_DAY_US) /* in which a payment that came back is to be put right */
 
 /* --- lists that stand as lines ------------------------------------------------------------------------------------------- */
 
@@ -186,18 +187,21 @@ int payment_is_covered(struct rpc_call *call, const char *payment, bool *ret)
         return r;
 }
 
-/* Whom an event is about: nobody, where the case is about an organisation. */
-static int person_of(struct rpc_call *call, const struct payment *p, const char **ret)
+/* The case, and whom events of it are about: nobody, where it is about an organisation. */
+static int load_case(struct rpc_call *call, const struct payment *p, struct care_case *ret, const char **ret_person)
 {
         struct recipient recipient;
-        *ret = "";
-        int r = p->recipient[0] ? recipient_load(rpc_db(call), rpc_arena(call), p->recipient, &recipient) : CARE_E_ABSENT;
+        *ret_person = "";
+        int r = case_load(rpc_db(call), rpc_arena(call), p->case_id, ret);
+        if (r != 0 || !p->recipient[0])
+                return r;
+        r = recipient_load(rpc_db(call), rpc_arena(call), p->recipient, &recipient);
         if (r == 0)
-                *ret = recipient_person(&recipient);
-        return r == CARE_E_ABSENT ? 0 : r;
+                *ret_person = recipient_person(&recipient);
+        return r;
 }
 
-static int on_paid(struct rpc_call *call, const struct payment *p, const char *person, const char *actor)
+static int on_paid(struct rpc_call *call, const struct payment *p, const struct care_case *c, const char *person, const char *actor)
 {
         BenefitPaid event = NUANXIN__CARE__V1__BENEFIT_PAID__INIT;
         const char *pending[PENDING_MOST];
@@ -209,33 +213,57 @@ static int on_paid(struct rpc_call *call, const struct payment *p, const char *p
                 return r;
         event.case_id = (char *)p->case_id;
         event.programme = (char *)p->programme;
-        event.organization = (char *)p->organization;
+        event.organization = (char *)c->organization;
         event.person = (char *)person;
         event.amount = p->amount;
         event.unit = (char *)"CNY";
-        r = rpc_emit(call, &care_v1_benefit_paid_msg, &event, p->case_id, p->organization);
+        r = rpc_emit(call, &care_v1_benefit_paid_msg, &event, p->case_id, c->organization);
         return r == 0 ? benefit_paid(call, p->decision, actor) : r;
 }
 
-static int on_returned(struct rpc_call *call, const struct payment *p, const char *person)
+/* It stays reserved; whoever looks after the case puts the account right. */
+static int on_returned(struct rpc_call *call, const struct payment *p, const struct care_case *c, const char *person)
 {
         PaymentReturned event = NUANXIN__CARE__V1__PAYMENT_RETURNED__INIT;
+        struct care_task task = {
+                .kind = TASK_PAYMENT,
+                .case_id = p->case_id,
+                .programme = p->programme,
+                .stage = c->stage,
+                .place_path = c->path,
+                .person = person,
+                .assignee = "",
+                .due_us = rpc_now(call) + SETTLE_US,
+        };
         event.case_id = (char *)p->case_id;
-        event.organization = (char *)p->organization;
+        event.organization = (char *)c->organization;
         event.person = (char *)person;
-        return rpc_emit(call, &care_v1_payment_returned_msg, &event, p->case_id, p->organization);
+        int r = task_open(call, &task);
+        return r == 0 ? rpc_emit(call, &care_v1_payment_returned_msg, &event, p->case_id, c->organization) : r;
+}
+
+int payment_task_done(struct rpc_call *call, const char *case_id)
+{
+        struct payment *all;
+        bool any = false;
+        size_t n;
+        int r = payments_of_case(call, case_id, &all, &n);
+        for (size_t i = 0; r == 0 && i < n; i++)
+                any = any || all[i].state == PAYMENT_RETURNED;
+        return r == 0 && !any ? tasks_close(call, case_id, TASK_PAYMENT, NULL) : r;
 }
 
 int payment_answer(struct rpc_call *call, const char *batch, const struct payment_line *line, int state, const char *reason,
                    const char *actor)
 {
         struct payment p;
+        struct care_case c;
         const char *person;
         int r = payment_line_answer(rpc_db(call), batch, line, state);
         if (r == 0)
                 r = payment_load(rpc_db(call), rpc_arena(call), line->payment, &p);
         if (r == 0)
-                r = person_of(call, &p, &person);
+                r = load_case(call, &p, &c, &person);
         if (r != 0)
                 return r == CARE_E_ABSENT ? -EUCLEAN : r;
         p.state = state;
@@ -243,6 +271,6 @@ int payment_answer(struct rpc_call *call, const char *batch, const struct paymen
         p.paid_us = state == PAYMENT_PAID ? rpc_now(call) : 0;
         r = payment_move(rpc_db(call), &p, line->state, batch);
         if (r == 0 && state == PAYMENT_PAID)
-                return on_paid(call, &p, person, actor);
-        return r == 0 && state == PAYMENT_RETURNED ? on_returned(call, &p, person) : r;
+                return on_paid(call, &p, &c, person, actor);
+        return r == 0 && state == PAYMENT_RETURNED ? on_returned(call, &p, &c, person) : r;
 }

@@ -36,6 +36,9 @@ int payment_answer(struct rpc_call *call, const char *batch, const struct paymen
 /* Is all still set aside that this payment is to be paid of? */
 int payment_is_covered(struct rpc_call *call, const char *payment, bool *ret) MUST_USE;
 
+/* A payment of the case that came back was settled: the task is done, if no other came back. */
+int payment_task_done(struct rpc_call *call, const char *case_id) MUST_USE;
+
 /* What was given stands in the public lists of its funds from now on; also goods, once they were delivered. */
 int benefit_disclose(struct rpc_call *call, const char *programme, const char *recipient, const char *payee, const char *const *pending,
                      size_t n_pending) MUST_USE;
