@@ -10,9 +10,9 @@
 #include <stdio.h>
 
 static const struct command *const groups[] = {
-        commands_peer, commands_scale, commands_restart, commands_ready, commands_data, commands_people, commands_programme,
-        commands_agency, commands_keys, commands_curve, commands_contract, commands_transfer, commands_stream,
-        commands_webhook, commands_verify, commands_ledger, commands_policy, commands_call,
+        commands_peer, commands_scale, commands_restart, commands_ready, commands_data, commands_people,
+        commands_programme, commands_agency, commands_keys, commands_curve, commands_contract, commands_transfer,
+        commands_stream, commands_webhook, commands_verify, commands_ledger, commands_policy, commands_call,
 };
 
 static const char about_head[] = "Looks at a running stack and works with its data, as the operator of this machine.\n\ncommands:\n";

@@ -7,6 +7,7 @@ import json
 import os
 import random
 import sys
+import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from support.ledger import Books, Fen, check_books, recount, rows_of, traced  # noqa: E402
@@ -330,20 +331,25 @@ def tracing(s):
 # --- many at once ------------------------------------------------------------------------------------------------------
 
 
+def at_once(s, b, requests, connections=50):
+    """(idempotency key, body) of each, by so many clients; those who are told to come again do."""
+    answers, left = [], list(requests)
+    while left:
+        got = s.load([("POST", "/v1/transfers", body, {"Authorization": "Bearer " + b.token, "Idempotency-Key": key}) for key, body in left],
+                     connections)
+        answers += [a for a in got if a.status not in (0, 503)]
+        left = [r for r, a in zip(left, got) if a.status in (0, 503)]
+    return answers
+
+
 @story("50 clients at one account: it is spent to the last fen, and never below zero")
 def hot(s):
     b = s.books
     _, _, province, city, county, spent = chain_of(b, 3000)
     rng = random.Random(51)
-    token = {"Authorization": "Bearer " + b.token}
 
     def rush(requests):
-        answers, left = [], list(requests)
-        while left:
-            got = s.load([("POST", "/v1/transfers", body, {**token, "Idempotency-Key": key}) for key, body in left], 50)
-            answers += [a for a in got if a.status != 503]
-            left = [r for r, a in zip(left, got) if a.status == 503]
-        return answers
+        return at_once(s, b, requests)
 
     def take(i, kind, credit):
         return f"hot-{kind}-{i:04d}-{province['id']}", {"transfers": [
@@ -362,6 +368,40 @@ def hot(s):
     rush((f"last-{i}-{province['id']}", {"transfers": [{"kind": "TRANSFER", "debit": province["id"], "credit": city["id"], "amount": "1"}]}) for i in range(60))
     expect("spent to the last fen", b.balance(province)[4], 0)
     check_books(s)
+
+
+@story("while the service is killed again and again nothing is lost, nothing is done twice, and the chain misses nothing")
+def killed(s):
+    b = s.books
+    _, _, province, city, county, spent = chain_of(b, 100_000)
+    rng, kills = random.Random(9), []
+
+    def kill():
+        if s.pid("care-1"):
+            kills.append(s.kill("care-1"))
+
+    requests = []
+    for i in range(2500):
+        debit, credit = rng.choice(((province, city), (city, county), (county, spent)))
+        reserve = {"kind": "PENDING", "debit": debit["id"], "credit": credit["id"], "amount": str(rng.randint(1, 300))}
+        settle = {"kind": rng.choice(("POST", "VOID")), "of": "#0"}
+        requests.append((f"kill-{i}-{province['id']}", {"transfers": [reserve, settle] if i % 2 else [reserve]}))
+    answers = []
+    for i in range(0, len(requests), 500):  # in the midst of each 500
+        killer = threading.Timer(0.05, kill)
+        killer.start()
+        answers += at_once(s, b, requests[i:i + 500])
+        killer.join()
+    expect("answers", {a.status for a in answers} - {422}, {200})
+    assert len(set(kills)) > 2, kills
+    made = [t["id"] for a in answers if a.status == 200 for t in a.json["transfers"]]
+    check_books(s)
+    ours = {r["id"] for r in rows_of(s) if province["id"] in (r["debit"], r["credit"]) or city["id"] in (r["debit"], r["credit"])
+            or county["id"] in (r["debit"], r["credit"])}
+    expect("what was answered is there, and the grant", (len(made), len(ours)), (len(set(made)), len(made) + 1))
+    assert ours > set(made), set(made) - ours
+    signed(s)
+    expect("faults", verify(s)["findings"], [])
 
 
 # --- what the verification finds ---------------------------------------------------------------------------------------
