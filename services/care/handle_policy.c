@@ -25,7 +25,7 @@ static void fill_group(struct rpc_call *call, const struct policy_group *g, Poli
         out->create_time = rpc_timestamp(call, g->created_us);
 }
 
-static int take_date(struct rpc_call *call, const char *pointer, const char *text, const char **ret)
+int policy_day_parse(struct rpc_call *call, const char *pointer, const char *text, const char **ret)
 {
         char *date = arena_alloc(rpc_arena(call), DATE_SIZE);
         if (date_parse(str_of(text), date) != 0)
@@ -47,9 +47,9 @@ int handle_create_policy_group(struct rpc_call *call, const CreatePolicyGroupReq
                 .purpose = asked->purpose,
                 .created_us = rpc_now(call),
         };
-        int r = take_date(call, "/startDate", asked->start_date, &g.start_date);
+        int r = policy_day_parse(call, "/startDate", asked->start_date, &g.start_date);
         if (r == 0)
-                r = take_date(call, "/endDate", asked->end_date, &g.end_date);
+                r = policy_day_parse(call, "/endDate", asked->end_date, &g.end_date);
         if (r == 0 && strcmp(g.start_date, g.end_date) > 0)
                 r = rpc_invalid(call, "/endDate", "order", "is before the first day", "早于起始日期。");
         if (r == 0)

@@ -13,3 +13,7 @@ int handle_get_policy_figures(struct rpc_call *call, const GetPolicyGroupRequest
 int handle_import_policies(struct rpc_call *call, const ImportPoliciesRequest *request,
                            Nuanxin__Membership__V1__Operation *response);
 int handle_list_policies(struct rpc_call *call, const ListPoliciesRequest *request, ListPoliciesResponse *response);
+int handle_record_payout(struct rpc_call *call, const RecordPayoutRequest *request, Payout *response);
+
+/* A day of the calendar as a request gives it; refused with that pointer if it is none. */
+int policy_day_parse(struct rpc_call *call, const char *pointer, const char *text, const char **ret);

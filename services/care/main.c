@@ -117,6 +117,7 @@ static const struct rpc_method methods[] = {
         CARE_V1_GET_POLICY_FIGURES(handle_get_policy_figures),
         CARE_V1_IMPORT_POLICIES(handle_import_policies),
         CARE_V1_LIST_POLICIES(handle_list_policies),
+        CARE_V1_RECORD_PAYOUT(handle_record_payout),
         CARE_V1_GET_CARE_OPERATION(handle_get_care_operation),
         CARE_V1_LIST_CARE_OPERATION_ERRORS(handle_list_care_operation_errors),
         {0},

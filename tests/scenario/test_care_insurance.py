@@ -10,7 +10,7 @@ import uuid
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from support.callers import PASSWORD  # noqa: E402
 from support.people import id_number, person  # noqa: E402
-from support.stack import CARE, Stack  # noqa: E402
+from support.stack import CARE, ROOT, Stack  # noqa: E402
 from support.story import expect, main, story, wait_until  # noqa: E402
 
 CITY, COUNTY, VILLAGE, NEXT_VILLAGE, ELSEWHERE = "4301", "430102", "430102001001", "430102001002", "430103"
@@ -202,6 +202,74 @@ def survives(s):
     expect("persons", len(recipients(s, "430102002001")), n)
     expect("the same again", counts(take(s, group, listed(rows), organization="430102002001")), (0, n, 0))
     expect("persons", len(recipients(s, "430102002001")), n)
+
+
+def published(s, programme, name):
+    with open(os.path.join(ROOT, "services/care/programmes", name + ".json")) as f:
+        version = s.call("POST", f"/v1/programmes/{programme}/versions", json.load(f), token=sign_in(s, "admin")).ok()["version"]
+    s.call("POST", f"/v1/programmes/{programme}:activate", {"version": version}, token=sign_in(s, "admin")).ok()
+
+
+def claim(s, recipient, occurred="2026-05-01"):
+    """One that the county is to report to the insurer."""
+    body = {"programme": "claims", "organization": VILLAGE, "recipient": recipient, "consent": True,
+            "facts": [{"name": "kind", "value": "accident"}, {"name": "occurred", "value": occurred}],
+            "documents": [{"kind": "proof", "uri": "https://files.example.org/proof", "sha256": "0" * 64}]}
+    case = s.call("POST", "/v1/cases", body, token=sign_in(s, "clerk")).ok()["id"]
+    act(s, case, "confirm", VILLAGE).ok()
+    return case
+
+
+def act(s, case, action, organization, **fields):
+    return s.call("POST", f"/v1/cases/{case}:act", {"action": action, **fields}, token=sign_in(s, ("ROLE_APPROVER", organization)))
+
+
+def report_to_insurer(s, case):
+    return act(s, case, "report", COUNTY, facts=[{"name": "reference", "value": "PICC-1"}])
+
+
+def pay(s, case, reference, amount, date="2026-06-01", token=None, **fields):
+    return s.call("POST", f"/v1/cases/{case}/payouts", {"reference": reference, "amount": str(amount), "date": date, **fields},
+                  token=token or treasurer(s, COUNTY))
+
+
+@story("whoever was insured on the day may claim; what the insurer paid counts once, and may be more than was paid in: 108.8 %")
+def paid(s):
+    published(s, "claims", "insurance-claim")
+    group = new_group(s, endDate="2099-12-31").ok()["id"]
+    people = rows_of(range(30000, 31000), VILLAGE)
+    expect("insured", counts(take(s, group, listed(people, "id_number,name,organization"))), (1000, 0, 0))
+    names = {name for _, name, _ in people}
+    insured = sorted(r["id"] for r in recipients(s, VILLAGE).values() if r["name"] in names)
+    cases = [claim(s, r) for r in insured[:12]]
+    for case in cases:
+        expect("with the insurer", report_to_insurer(s, case).ok()["stage"], "insurer")
+    for case in cases[1:]:
+        told = pay(s, case, "A-1", 1360000).ok()
+        expect("the same again", pay(s, case, "A-1", 1360000, policy=told["policy"]).ok(), told)
+    for part, amount in (("A-1", 1000000), ("A-2", 360000)):
+        pay(s, cases[0], part, amount).ok()
+    city = {"insured": 1000, "premiums": 1000 * PREMIUM, "claims": 12, "payouts": 16320000, "lossRatioBasisPoints": 10880}
+    expect("figures", figures(s, group), city)
+    for changed in ({"amount": 1360001}, {"date": "2026-06-02"}, {"policy": str(uuid.uuid4())}):
+        answer = pay(s, cases[1], "A-1", **{"amount": 1360000, **changed}).refused(409, "payout-differs")
+        assert "A-1" in answer["detail"] and "1360000" in answer["detail"] and "2026-06-01" in answer["detail"], answer
+    pay(s, cases[1], "A-3", 1, "2026-02-30").refused(400, "invalid-argument")
+    pay(s, cases[1], "A-3", 1, token=treasurer(s, ELSEWHERE)).refused(404, "not-found")
+    pay(s, cases[1], "A-3", 1, token=sign_in(s, "clerk")).refused(403, "permission-denied")
+    pay(s, str(uuid.uuid4()), "A-3", 1).refused(404, "not-found")
+    early = claim(s, insured[12], "2025-12-31")
+    expect("not insured on that day", [v["rule"] for v in report_to_insurer(s, early).refused(422, "not-eligible")["violations"]], ["insured"])
+    assert "2025-12-31" in pay(s, early, "B-1", 5).refused(422, "not-insured")["detail"]
+    policies = {r: s.call("GET", f"/v1/recipients/{r}/policies", token=sign_in(s, "clerk")).ok()["policies"][0]["id"] for r in insured[11:13]}
+    pay(s, early, "B-1", 5, policy=policies[insured[11]]).refused(422, "not-insured")
+    expect("nothing of this counts", figures(s, group), city)
+    expect("the policy that is named", pay(s, early, "B-1", 5, policy=policies[insured[12]]).ok()["policy"], policies[insured[12]])
+    expect("settled", act(s, cases[0], "settled", COUNTY).ok()["state"], "DONE")
+    r = s.call("GET", f"/v1/recipients/{insured[0]}", token=sign_in(s, "clerk")).ok()
+    s.call("POST", f"/v1/recipients/{r['id']}:erase", {"purpose": "本人要求删除", "etag": r["etag"]}, token=sign_in(s, "admin")).ok()
+    pay(s, cases[0], "A-3", 4).ok()
+    expect("figures", figures(s, group), {**city, "claims": 13, "payouts": 16320009})
 
 
 @story("the operator imports, and reads the figures")
