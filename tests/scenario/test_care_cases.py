@@ -16,6 +16,7 @@ from support.ledger import Books, check_books  # noqa: E402
 from support.people import person  # noqa: E402
 from support.stack import CARE, ROOT, Stack  # noqa: E402
 from support.story import expect, main, story, wait_until  # noqa: E402
+from support.world import make_members  # noqa: E402
 
 CITY, COUNTY, TOWN, VILLAGE, NEXT_VILLAGE = "4301", "430102", "430102001", "430102001001", "430102001002"
 DAY = 86400
@@ -326,6 +327,77 @@ def bad_input(s):
     consent = shipped("referral-housing")
     publish(s, "rh", consent)
     open_case(s, "rh", r, facts=[]).refused(422, "consent-missing")
+
+
+# --- other programmes, as they are shipped ---------------------------------------------------------------------------------
+
+
+@story("hours of help at home: ordered, accepted within the month's hours, done, confirmed by the person's own session, rated")
+def service_order(s):
+    member = make_members(s, s.login("admin"), [person(next(_numbers), VILLAGE)], VILLAGE)[0]
+    r = wait_until("care knows the member", lambda: (lambda a: a.json if a.status == 200 else None)(s.clerk.post(
+        "/v1/recipients", {"organization": VILLAGE, "name": "李小龙", "idNumber": person(next(_numbers), VILLAGE)["idNumber"],
+                           "member": member["id"], "special": True})), 20)
+    fund = s.books.fund("DONATION", title="居家服务", unit="service-hour")
+    source, hours = s.books.account(fund, "SOURCE"), s.books.account(fund, purpose="home-services", organization=COUNTY)
+    s.books.move(source, hours, 100)
+    order = lambda n: open_case(s, "service-order", r, facts=facts(service="bathing", wanted="2026-11-30", hours=n)).ok()
+    c, more = order(8), order(8)
+    s.town.act(c, "accept").refused(422, "fact-invalid")
+    provider = facts(provider="暖心家政")
+    expect("accepted", (lambda a: (a["stage"], a["granted"], a["unit"]))(s.town.act(c, "accept", facts=provider).ok()), ("accepted", "8", "service-hour"))
+    s.town.act(more, "accept", facts=provider).ok()
+    s.town.act(order(1), "accept", facts=provider).refused(422, "cap-reached")
+    expect("cancelled", s.clerk.act(more, "cancel", reason="改期").ok()["state"], "ENDED")
+    s.town.act(order(1), "accept", facts=provider).ok()  # its hours are free again
+    s.town.act(c, "serve").refused(403, "level-required")
+    s.clerk.act(c, "serve").ok()
+    s.town.act(c, "confirm").refused(403, "level-required")
+    token = s.call("POST", "/v1/sessions:exchange", {"member": member["id"]}, token=s.api_key).ok()["token"]
+    mine = s.call("GET", f"/v1/recipients/{r['id']}/cases", token=token).ok()["cases"]
+    expect("the person's own", len(mine), 4)
+    done = s.call("POST", f"/v1/cases/{c['id']}:act", {"action": "confirm"}, token=token).ok()
+    expect("given", (done["stage"], done["reserved"], done["paid"]), ("confirmed", "0", "8"))
+    expect("spent", s.books.balance(hours)[2:4], (8, 1))
+    s.call("POST", f"/v1/cases/{c['id']}:act", {"action": "rate"}, token=token).refused(400, "invalid-argument")
+    rated = s.call("POST", f"/v1/cases/{c['id']}:act", {"action": "rate", "rating": 5}, token=token).ok()
+    expect("rated", (rated["state"], rated["rating"]), ("DONE", 5))
+    s.call("POST", f"/v1/cases/{claim(s, enter(s))['id']}:act", {"action": "withdraw"}, token=token).refused(404, "not-found")
+
+
+@story("a request that nobody signed is received, assigned, answered within its time, and rated; its text stays sealed")
+def request(s):
+    said = "村口的路灯坏了三个月"
+    c = open_case(s, "requests", None, facts=facts(way="letter", matter="complaint", text=said)).ok()
+    s.county.act(c, "assign").ok()
+    expect("on the town's list", [t["stage"] for t in s.town.tasks_of(c)], ["assigned"])
+    s.town.act(c, "answer", facts=facts(answer="已报修", text="改")).refused(422, "fact-invalid")
+    s.town.act(c, "answer", facts=facts(answer="已报修")).ok()
+    expect("once more", s.clerk.act(c, "not-satisfied", reason="仍未修好").ok()["stage"], "assigned")
+    s.town.act(c, "answer", facts=facts(answer="已修好")).ok()
+    expect("rated", s.clerk.act(c, "rate", rating=4).ok()["state"], "DONE")
+    opened = s.county.post(f"/v1/cases/{c['id']}:reveal", {"purpose": "督办"}).ok()
+    expect("all of it", {f["name"]: f["value"] for f in opened["value"]["facts"]}, {"way": "letter", "matter": "complaint", "text": said, "answer": "已修好"})
+    expect("why", [x["reason"] for x in opened["steps"] if x.get("reason")], ["仍未修好"])
+    assert said.encode() not in b"".join(bytes(row[0]) for row in s.rows("care", "SELECT sealed FROM care_case_sealed")), "in clear"
+
+
+@story("a grant to an institution: decided by the province, on notice, and put up for payment by itself when that is over")
+def institution(s):
+    budget(s, "childcare", 1_000_000_000, county="43")
+    city, province = Office(s, "approver", CITY), Office(s, "approver", "43")
+    papers = [{"kind": k, "uri": "https://files.example.org/" + k, "sha256": "3" * 64} for k in ("filing", "fire-safety")]
+    c = open_case(s, "childcare-grant", None, documents=papers,
+                  facts=facts(name="示范托育园", account="6222020000000000000", filed="true", places=60, fee=180000)).ok()
+    s.county.act(c, "confirm").ok()
+    city.act(c, "confirm").ok()
+    decided = province.act(c, "approve").ok()
+    expect("noticed", (decided["stage"], decided["granted"]), ("notice", "60000000"))
+    s.advance(15 * DAY)
+    wait_until("put up", lambda: s.rows("care", f"SELECT state, amount FROM care_payment WHERE case_id = '{c['id']}'") == [(1, 60000000)], 20)
+    expect("waits for it", province.case(c)["stage"], "payment")
+    open_case(s, "childcare-grant", None, documents=papers,
+              facts=facts(name="示范托育园", account="6222020000000000000", filed="true", places=60, fee=180000)).refused(409, "case-exists")
 
 
 # --- contacts -------------------------------------------------------------------------------------------------------------
