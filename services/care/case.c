@@ -37,9 +37,9 @@ int scene_load(struct rpc_call *call, const char *case_id, struct scene *ret)
 
 /* --- what is sealed -------------------------------------------------------------------------------------------------- */
 
-static int find_key(struct scene *s)
+int scene_unlock(struct scene *s)
 {
-        int r = s->has_key ? 0 : recipient_key(s->call, s->c.recipient, &s->key);
+        int r = s->has_key ? 0 : recipient_unlock(s->call, s->c.recipient, &s->key, &s->particulars);
         s->has_key = r == 0;
         return r;
 }
@@ -56,7 +56,7 @@ int scene_seal(struct scene *s, const char *table, const char *column, const cha
                 *ret = keyring_seal(arena, rpc_keyring(s->call), context_of(s, table, column, row), plain);
                 return 0;
         }
-        int r = find_key(s);
+        int r = scene_unlock(s);
         if (r == 0)
                 *ret = crypto_seal(arena, &s->key, table, column, row, plain);
         return r;
@@ -70,7 +70,7 @@ int scene_open(struct scene *s, const char *table, const char *column, const cha
                 return 0;
         if (!s->has_person)
                 return keyring_open(arena, rpc_keyring(s->call), context_of(s, table, column, row), sealed, ret);
-        int r = find_key(s);
+        int r = scene_unlock(s);
         return r == 0 ? crypto_open(arena, &s->key, table, column, row, sealed, ret) : r;
 }
 
@@ -204,17 +204,19 @@ static int arrive(struct scene *s, const struct case_move *m)
 
 static int take_effects(struct scene *s, const struct case_move *m, int rating)
 {
+        if (m->officer) {
+                s->c.decided_level = m->level;
+                s->c.deciders = deciders_with(rpc_arena(s->call), s->c.deciders, s->actor, s->c.stage);
+        }
         int r = move_has(m, EFFECT_RELEASE) ? benefit_release(s) : 0;
         if (r == 0 && move_has(m, EFFECT_DECIDE))
-                r = benefit_decide(s, m->level);
+                r = benefit_decide(s, m->level, move_has(m, EFFECT_PAY));
         if (r == 0 && move_has(m, EFFECT_PAY))
                 r = benefit_put_up(s);
         if (r == 0 && move_has(m, EFFECT_DELIVER))
                 r = benefit_deliver(s);
         if (r == 0 && move_has(m, EFFECT_RATE))
                 s->c.rating = rating;
-        if (m->officer)
-                s->c.decided_level = m->level;
         return r;
 }
 

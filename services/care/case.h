@@ -28,7 +28,9 @@ struct scene {
         size_t n_contacts;
         int64_t due_before_us;             /* when it was due as it was loaded */
         struct person_key key;
+        struct particulars particulars;    /* with has_key */
         bool has_key;
+        const struct decision *fresh;      /* taken in this very call */
         unsigned depth;
 };
 /* CARE_E_ABSENT: there is none. Nobody has asked who may. */
@@ -36,6 +38,7 @@ int scene_load(struct rpc_call *call, const char *case_id, struct scene *ret) MU
 int scene_start(struct rpc_call *call, const struct care_case *c, struct scene *ret) MUST_USE; /* of one that is loaded */
 /* Opens what is sealed. CARE_E_ABSENT: the person is erased. */
 int scene_content(struct scene *s) MUST_USE;
+int scene_unlock(struct scene *s) MUST_USE; /* key and particulars. CARE_E_ABSENT: erased */
 /* Under the person's key, or the keyring where there is no person. CARE_E_ABSENT: erased. */
 int scene_seal(struct scene *s, const char *table, const char *column, const char *row, struct str plain, struct str *ret) MUST_USE;
 int scene_open(struct scene *s, const char *table, const char *column, const char *row, struct str sealed, struct str *ret) MUST_USE;
@@ -51,7 +54,8 @@ int scene_end(struct scene *s, int state, const char *action, const char *reason
 
 /* --- what it gives (case_benefit.c) ---------------------------------------------------------------------------------- */
 
-int benefit_decide(struct scene *s, int level) MUST_USE;
+/* pays: it is put up for payment right after. */
+int benefit_decide(struct scene *s, int level, bool pays) MUST_USE;
 int benefit_put_up(struct scene *s) MUST_USE;   /* for payment: all that is reserved */
 int benefit_deliver(struct scene *s) MUST_USE;  /* all that is reserved was given */
 int benefit_release(struct scene *s) MUST_USE;  /* all that is reserved and not with the bank */

@@ -48,15 +48,15 @@ static int add_policy(struct scene *s, const char *on, struct fact_list *list)
 
 static int add_known(struct scene *s, unsigned known, const char *on, struct fact_list *list)
 {
-        struct particulars p;
+        const struct particulars *p = &s->particulars;
         int64_t n = 0;
         int r = 0;
         if (s->has_person && known & (1U << KNOWN_PERSON_AGE | 1U << KNOWN_PERSON_SPECIAL)) {
-                r = recipient_particulars(s->call, s->c.recipient, &p);
+                r = scene_unlock(s);
                 if (r == 0 && known & 1U << KNOWN_PERSON_AGE)
-                        add_fact(s, list, KNOWN_PERSON_AGE, number_text(s, particulars_age(&p, today(s->call))));
+                        add_fact(s, list, KNOWN_PERSON_AGE, number_text(s, particulars_age(p, today(s->call))));
                 if (r == 0 && known & 1U << KNOWN_PERSON_SPECIAL)
-                        add_fact(s, list, KNOWN_PERSON_SPECIAL, p.special ? "true" : "false");
+                        add_fact(s, list, KNOWN_PERSON_SPECIAL, p->special ? "true" : "false");
         }
         if (r == 0 && s->has_person && known & 1U << KNOWN_PERSON_HOUSEHOLD) {
                 r = household_count(rpc_db(s->call), s->r.household, &n);
@@ -211,7 +211,7 @@ static int keep(struct scene *s, const struct fact_list *facts, Outcome *outcome
         return r == 0 ? tell_decided(s, d) : r;
 }
 
-int benefit_decide(struct scene *s, int level)
+int benefit_decide(struct scene *s, int level, bool pays)
 {
         struct arena *arena = rpc_arena(s->call);
         day_t day = day_at(rpc_now(s->call));
@@ -228,7 +228,8 @@ int benefit_decide(struct scene *s, int level)
         evaluate(arena, s->document, facts.items, facts.n, uses, n_uses, day, &evaluation);
         if (evaluation.n_failures)
                 return refuse_evaluation(s->call, s->c.programme, s->c.version, &evaluation);
-        struct decision d = {
+        struct decision *d = ARENA_NEW(arena, struct decision);
+        *d = (struct decision){
                 .id = rpc_new_id(s->call),
                 .case_id = s->c.id,
                 .programme = s->c.programme,
@@ -239,12 +240,15 @@ int benefit_decide(struct scene *s, int level)
                 .day = day,
                 .time_us = rpc_now(s->call),
         };
-        r = reserve(s, &d);
+        r = reserve(s, d);
         if (r == 0)
-                r = count_uses(s, evaluation.outcome, &d.uses);
-        s->c.granted += d.amount;
+                r = count_uses(s, evaluation.outcome, &d->uses);
+        if (pays && d->state == DECISION_RESERVED)
+                d->state = DECISION_PUT_UP;
+        s->fresh = d;
+        s->c.granted += d->amount;
         s->c.decided_level = level;
-        return r == 0 ? keep(s, &facts, evaluation.outcome, &d) : r;
+        return r == 0 ? keep(s, &facts, evaluation.outcome, d) : r;
 }
 
 /* --- what was decided ------------------------------------------------------------------------------------------------ */
@@ -294,22 +298,17 @@ static const char *actor_of(const struct scene *s)
 /* --- paying ---------------------------------------------------------------------------------------------------------- */
 
 /* Who decided at any of its stages: none of them makes the batch. */
-static int approvers(struct scene *s, const char *out[STEPS_MAX], size_t *ret_n)
+#define APPROVERS_MOST 40
+static size_t approvers(struct scene *s, const char *out[APPROVERS_MOST])
 {
-        _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
-        struct step step;
+        struct str rest = str_of(s->c.deciders);
         size_t n = 0;
-        int r = steps_query(rpc_db(s->call), s->c.id, STEPS_MAX, &rows);
-        if (!s->itself)
-                out[n++] = s->actor; /* whose step is not written yet */
-        while (r == 0 && n < STEPS_MAX && (r = store_next(rows)) == 1) {
-                step_read(rows, rpc_arena(s->call), &step);
-                if (step.officer)
-                        out[n++] = step.actor;
-                r = 0;
+        while (rest.n && n < APPROVERS_MOST) {
+                struct str line = str_cut(&rest, '\n');
+                (void)str_cut(&line, ' ');
+                out[n++] = arena_strndup(rpc_arena(s->call), line.p, line.n);
         }
-        *ret_n = n;
-        return r;
+        return n;
 }
 
 static int put_up(struct scene *s, const struct decision *d, const char *const *who, size_t n_who)
@@ -332,20 +331,22 @@ static int put_up(struct scene *s, const struct decision *d, const char *const *
                 .approvers = who,
                 .n_approvers = n_who,
         };
-        int r = decision_move(rpc_db(s->call), d->id, DECISION_RESERVED, DECISION_PUT_UP);
+        int r = d->state == DECISION_RESERVED ? decision_move(rpc_db(s->call), d->id, d->state, DECISION_PUT_UP) : 0;
         return r == 0 ? payment_put_up(s->call, &terms, &id) : r;
 }
 
 int benefit_put_up(struct scene *s)
 {
-        const char **who = ARENA_ARRAY(rpc_arena(s->call), const char *, STEPS_MAX);
+        const char *who[APPROVERS_MOST];
         struct decision *reserved;
-        size_t n, n_who = 0;
+        size_t n, n_who = approvers(s, who);
         if (s->c.reserved && s->has_person && !s->r.bank_account_masked[0])
                 return rpc_refuse(s->call, PROBLEM(BANK_ACCOUNT_MISSING));
-        int r = load_reserved(s, DECISION_RESERVED, &reserved, &n);
-        if (r == 0 && n)
-                r = approvers(s, who, &n_who);
+        bool fresh = s->fresh && s->fresh->state == DECISION_PUT_UP;
+        int r = fresh ? put_up(s, s->fresh, who, n_who) : 0;
+        if (r != 0 || (fresh && s->c.reserved == s->fresh->amount))
+                return r;
+        r = load_reserved(s, DECISION_RESERVED, &reserved, &n);
         for (size_t i = 0; r == 0 && i < n; i++)
                 r = put_up(s, &reserved[i], who, n_who);
         return r;

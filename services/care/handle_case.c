@@ -275,7 +275,7 @@ int handle_open_case(struct rpc_call *call, const OpenCaseRequest *request, Case
                 .id = rpc_new_id(call), .programme = asked->programme, .version = (int)version, .recipient = "", .subject = "",
                 .organization = o.code, .path = o.path, .state = CASE_OPEN, .stage = s.document->stages[0]->code, .stage_us = rpc_now(call),
                 .task = "", .opened_by = s.actor, .single = !s.document->several_open, .consent = asked->consent,
-                .unit = s.document->unit[0] ? s.document->unit : "CNY", .transfer_to = "", .previous = "", .created_us = rpc_now(call),
+                .unit = s.document->unit[0] ? s.document->unit : "CNY", .transfer_to = "", .previous = "", .deciders = "", .created_us = rpc_now(call),
                 .revision = 1,
         };
         r = check_opening(&s, asked, &o);
@@ -295,7 +295,7 @@ int handle_open_case(struct rpc_call *call, const OpenCaseRequest *request, Case
 
 /* --- acting ---------------------------------------------------------------------------------------------------------- */
 
-static int learn_actor(struct scene *s, struct case_actor *a)
+static void learn_actor(struct scene *s, struct case_actor *a)
 {
         const Principal *p = rpc_principal(s->call);
         struct str path = str_of(s->c.path);
@@ -303,14 +303,12 @@ static int learn_actor(struct scene *s, struct case_actor *a)
                 .owner = rpc_allows(s->call, "case.write", path),
                 .opened = strcmp(s->c.opened_by, p->id) == 0,
                 .recipient = s->has_person && s->r.member[0] && strcmp(p->member, s->r.member) == 0,
+                .decided_elsewhere = has_decided_elsewhere(s->c.deciders, p->id, s->c.stage),
         };
         for (int level = 0; level <= LEVELS; level++)
                 a->decides[level] = rpc_allows(s->call, "case.decide", path_at_level(path, level));
         for (size_t i = 0; i < s->n_contacts; i++)
                 a->contact |= strcmp(s->contacts[i].account, p->id) == 0;
-        if (!s->document->separate_deciders)
-                return 0;
-        return step_decided_elsewhere(rpc_db(s->call), s->c.id, p->id, s->c.stage, &a->decided_elsewhere);
 }
 
 static int learn_notice(struct scene *s, struct case_facts *f)
@@ -409,10 +407,10 @@ int handle_act_on_case(struct rpc_call *call, const ActOnCaseRequest *request, C
         int r = find_scene(call, request->case_id, &s);
         if (r == 0)
                 r = check_etag(call, request->etag, s.c.revision);
-        if (r == 0)
-                r = learn_actor(&s, &actor);
-        if (r == 0)
+        if (r == 0) {
+                learn_actor(&s, &actor);
                 r = learn_case(&s, request, s.c.state == CASE_OPEN ? document_stage(s.document, s.c.stage) : NULL, &facts);
+        }
         if (r != 0)
                 return r == CARE_E_ABSENT ? rpc_refuse(call, PROBLEM(RECIPIENT_NOT_ACTIVE)) : r;
         case_decide(rpc_arena(call), &facts, &actor, request->action, request->reason[0], rpc_now(call), &verdict);

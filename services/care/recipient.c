@@ -47,6 +47,12 @@ static int open_column(struct rpc_call *call, const struct person_key *key, cons
 
 int recipient_particulars(struct rpc_call *call, const char *recipient, struct particulars *ret)
 {
+        struct person_key key;
+        return recipient_unlock(call, recipient, &key, ret);
+}
+
+int recipient_unlock(struct rpc_call *call, const char *recipient, struct person_key *ret_key, struct particulars *ret)
+{
         struct recipient_secret s;
         struct person_key key;
         struct particulars p;
@@ -65,6 +71,7 @@ int recipient_particulars(struct rpc_call *call, const char *recipient, struct p
         if (r != 0)
                 return r;
         p.special = strcmp(special, "1") == 0;
+        *ret_key = key;
         *ret = p;
         return 0;
 }

@@ -56,6 +56,23 @@ static const DocumentRule *document_missing(const struct case_facts *f)
         return NULL;
 }
 
+bool has_decided_elsewhere(const char *deciders, const char *actor, const char *stage)
+{
+        struct str rest = str_of(deciders);
+        while (rest.n) {
+                struct str line = str_cut(&rest, '\n'), at = str_cut(&line, ' ');
+                if (str_is(line, actor) && !str_is(at, stage))
+                        return true;
+        }
+        return false;
+}
+
+const char *deciders_with(struct arena *arena, const char *deciders, const char *actor, const char *stage)
+{
+        const char *line = arena_printf(arena, "%s %s\n", stage, actor);
+        return strstr(deciders, line) ? deciders : arena_printf(arena, "%s%s", deciders, line);
+}
+
 static int closing_state(const char *to)
 {
         if (strcmp(to, "done") == 0)

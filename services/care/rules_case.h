@@ -100,6 +100,11 @@ struct case_verdict {
 void case_decide(struct arena *arena, const struct case_facts *facts, const struct case_actor *actor, const char *action,
                  bool reason, int64_t now_us, struct case_verdict *ret);
 
+/* deciders: who has decided at which stage, one a line: "village ID". Has this one, at another stage? */
+bool has_decided_elsewhere(const char *deciders, const char *actor, const char *stage);
+/* With one more; as it is if that is there. */
+const char *deciders_with(struct arena *arena, const char *deciders, const char *actor, const char *stage);
+
 /* May the programme itself end the case (the person died, what was reserved ran out, an objection was upheld)? */
 bool case_may_end(const struct case_facts *facts);
 

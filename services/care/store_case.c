@@ -7,7 +7,7 @@
 #define COLUMNS                                                                                                                   \
         "id, number, programme, version, recipient, subject, organization, path, state, stage, stage_us, due_us, task, opened_by, " \
         "single, consent, unit, granted, reserved, paid, reserve_us, decided_level, steps, rating, transfer_to, previous, "         \
-        "created_us, closed_us, revision"
+        "created_us, closed_us, revision, deciders"
 
 /* --- cases ----------------------------------------------------------------------------------------------------------- */
 
@@ -43,6 +43,7 @@ void case_read(const struct store_rows *rows, struct arena *arena, struct care_c
                 .created_us = store_i64(rows, 26),
                 .closed_us = store_i64(rows, 27),
                 .revision = store_i64(rows, 28),
+                .deciders = store_text_dup(rows, 29, arena),
         };
 }
 
@@ -50,14 +51,14 @@ int case_insert(struct store_conn *db, const struct care_case *c)
 {
         static const char sql[] =
                 "INSERT INTO care_case (" COLUMNS ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, "
-                "$17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29) ON CONFLICT DO NOTHING";
+                "$17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30) ON CONFLICT DO NOTHING";
         int64_t changed = 0;
         int r = store_exec(db, sql, &changed, TEXTZ(c->id), TEXTZ(c->number), TEXTZ(c->programme), I64(c->version), TEXTZ(c->recipient),
                            TEXTZ(c->subject), TEXTZ(c->organization), TEXTZ(c->path), I64(c->state), TEXTZ(c->stage), I64(c->stage_us),
                            I64(c->due_us), TEXTZ(c->task), TEXTZ(c->opened_by), I64(c->single), I64(c->consent), TEXTZ(c->unit),
                            I64(c->granted), I64(c->reserved), I64(c->paid), I64(c->reserve_us), I64(c->decided_level), I64(c->steps),
                            I64(c->rating), TEXTZ(c->transfer_to), TEXTZ(c->previous), I64(c->created_us), I64(c->closed_us),
-                           I64(c->revision));
+                           I64(c->revision), TEXTZ(c->deciders));
         return r == 0 && changed != 1 ? CARE_E_ABSENT : r;
 }
 
@@ -82,12 +83,12 @@ int case_save(struct store_conn *db, struct care_case *c)
         static const char sql[] =
                 "UPDATE care_case SET organization = $3, path = $4, state = $5, stage = $6, stage_us = $7, due_us = $8, task = $9, "
                 "granted = $10, reserved = $11, paid = $12, reserve_us = $13, decided_level = $14, steps = $15, rating = $16, "
-                "transfer_to = $17, closed_us = $18, subject = $19, revision = $2 + 1 WHERE id = $1 AND revision = $2";
+                "transfer_to = $17, closed_us = $18, subject = $19, deciders = $20, revision = $2 + 1 WHERE id = $1 AND revision = $2";
         int64_t changed = 0;
         int r = store_exec(db, sql, &changed, TEXTZ(c->id), I64(c->revision), TEXTZ(c->organization), TEXTZ(c->path), I64(c->state),
                            TEXTZ(c->stage), I64(c->stage_us), I64(c->due_us), TEXTZ(c->task), I64(c->granted), I64(c->reserved),
                            I64(c->paid), I64(c->reserve_us), I64(c->decided_level), I64(c->steps), I64(c->rating), TEXTZ(c->transfer_to),
-                           I64(c->closed_us), TEXTZ(c->subject));
+                           I64(c->closed_us), TEXTZ(c->subject), TEXTZ(c->deciders));
         r = one_changed(r, changed);
         if (r == 0)
                 c->revision++;
@@ -206,16 +207,6 @@ void step_read(const struct store_rows *rows, struct arena *arena, struct step *
                 .reason = arena_str(arena, store_bytes(rows, 5)),
                 .time_us = store_i64(rows, 6),
         };
-}
-
-int step_decided_elsewhere(struct store_conn *db, const char *case_id, const char *actor, const char *stage, bool *ret)
-{
-        static const char sql[] =
-                "SELECT 1 FROM care_step WHERE case_id = $1 AND actor = $2 AND officer = 1 AND stage <> $3 LIMIT 1";
-        _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
-        int r = first_row(store_query(db, sql, &rows, TEXTZ(case_id), TEXTZ(actor), TEXTZ(stage)), rows);
-        *ret = r == 0;
-        return r == CARE_E_ABSENT ? 0 : r;
 }
 
 /* --- decisions ------------------------------------------------------------------------------------------------------- */

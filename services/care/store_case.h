@@ -22,6 +22,7 @@ struct care_case {
         const char *unit;
         int64_t granted, reserved, paid, reserve_us;
         int decided_level;
+        const char *deciders; /* who decided at which stage, one a line: "village ID" */
         int64_t steps;
         int rating;
         const char *transfer_to, *previous;
@@ -74,8 +75,6 @@ struct step {
 int step_insert(struct store_conn *db, const char *case_id, const struct step *step) MUST_USE;
 int steps_query(struct store_conn *db, const char *case_id, int64_t limit, struct store_rows **ret_rows) MUST_USE;
 void step_read(const struct store_rows *rows, struct arena *arena, struct step *ret);
-/* Has the actor decided at a stage other than this? */
-int step_decided_elsewhere(struct store_conn *db, const char *case_id, const char *actor, const char *stage, bool *ret) MUST_USE;
 
 /* --- decisions ------------------------------------------------------------------------------------------------------- */
 

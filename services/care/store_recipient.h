@@ -84,6 +84,8 @@ int recipient_open(struct rpc_call *call, const struct person_key *key, const ch
 /* All that recipient_secret holds, for deciding and paying; whoever shows it asks for recipient.reveal and a purpose first.
  * CARE_E_ABSENT: erased. */
 int recipient_particulars(struct rpc_call *call, const char *recipient, struct particulars *ret) MUST_USE;
+/* Both at once. */
+int recipient_unlock(struct rpc_call *call, const char *recipient, struct person_key *ret_key, struct particulars *ret) MUST_USE;
 int recipient_is_special(struct rpc_call *call, const char *recipient, bool *ret) MUST_USE;
 int recipient_age(struct rpc_call *call, const char *recipient, const char *date, int *ret_years) MUST_USE;
 

@@ -8,7 +8,7 @@
         "t.id, t.kind, t.case_id, t.programme, t.stage, t.organization, t.place_path, t.person, t.assignee, t.escalations, " \
         "t.created_us, t.due_us, t.done_us, t.note"
 #define NO_LIMIT INT64_C(9000000000000000000)
-#define PLACES   8 /* organisations above each other, at most */
+#define PLACES   5 /* organisations above each other, at most */
 
 int64_t task_order(const struct care_task *t)
 {
@@ -91,14 +91,15 @@ int task_finish(struct store_conn *db, const struct care_task *t)
 {
         /* "< 1": by its id, never by the index of open ones. */
         static const char sql[] = "UPDATE care_task SET done_us = $2, note = $3 WHERE id = $1 AND done_us < 1";
-        static const char place[] = "DELETE FROM care_task_place WHERE place = $1 AND due_us = $2 AND task = $3";
-        struct str codes[PLACES];
-        size_t n = places_of(t->place_path, codes);
+        static const char place[] = "DELETE FROM care_task_place WHERE place IN ($3, $4, $5, $6, $7) AND due_us = $1 AND task = $2";
+        struct str codes[PLACES] = {0};
         int64_t changed = 0;
+        places_of(t->place_path, codes);
         int r = store_exec(db, sql, &changed, TEXTZ(t->id), I64(t->done_us), t->note.n ? BYTES(t->note.p, t->note.n) : SQLNULL());
         r = one_changed(r, changed);
-        for (size_t i = 0; r == 0 && i < n; i++)
-                r = store_exec(db, place, NULL, TEXT(codes[i]), I64(task_order(t)), TEXTZ(t->id));
+        if (r == 0)
+                r = store_exec(db, place, NULL, I64(task_order(t)), TEXTZ(t->id), TEXT(codes[0]), TEXT(codes[1]), TEXT(codes[2]),
+                               TEXT(codes[3]), TEXT(codes[4]));
         return r;
 }
 

@@ -194,6 +194,15 @@ static void who_has_decided_elsewhere_may_not_where_deciders_are_separate(void)
         CHECK_INT(ask(&f, &a, "approve", false), PROBLEM(NONE));
 }
 
+static void deciders_are_known_by_stage(void)
+{
+        const char *d = deciders_with(arena, deciders_with(arena, "", "a", "village"), "b", "county");
+        CHECK_TEXT(d, "village a\ncounty b\n");
+        CHECK_TEXT(deciders_with(arena, d, "a", "village"), d);
+        CHECK(!has_decided_elsewhere(d, "a", "village") && has_decided_elsewhere(d, "a", "county"));
+        CHECK(!has_decided_elsewhere(d, "c", "county") && !has_decided_elsewhere("", "a", "county"));
+}
+
 /* --- where to -------------------------------------------------------------------------------------------------------- */
 
 static void an_action_leads_to_a_stage_an_end_or_back(void)
@@ -384,6 +393,7 @@ int main(void)
                 {"an officer decides at the stages level only", an_officer_decides_at_the_stages_level_only},
                 {"nobody decides what is their own", nobody_decides_what_is_their_own},
                 {"who has decided elsewhere may not where deciders are separate", who_has_decided_elsewhere_may_not_where_deciders_are_separate},
+                {"deciders are known by stage", deciders_are_known_by_stage},
                 {"an action leads to a stage an end or back", an_action_leads_to_a_stage_an_end_or_back},
                 {"a reason is given where one is asked", a_reason_is_given_where_one_is_asked},
                 {"what the stage does not know is unknown", what_the_stage_does_not_know_is_unknown},

@@ -27,6 +27,7 @@ CREATE TABLE care_case (
         paid @int NOT NULL CHECK (paid >= 0),
         reserve_us @int NOT NULL,       -- what is reserved is given back then
         decided_level @int NOT NULL,
+        deciders @text NOT NULL,        -- who decided, and at which stage, one a line: "village 0190…"
         steps @int NOT NULL,            -- how many there are
         rating @int NOT NULL,
         transfer_to @text NOT NULL,
