@@ -59,6 +59,7 @@ struct ledger_row {
         int64_t expire_us;          /* of PENDING; 0: never */
         int64_t created_us;         /* no earlier than the row before, in either account */
         struct ledger_side debit_side, credit_side;
+        const char *organization;   /* of the debited account, for who enters it; not stored, nor chained */
 };
 
 /* --- what a request must say ---------------------------------------------------------------------------------------- */

@@ -149,6 +149,7 @@ enum ledger_fault ledger_enter(struct ledger_row *row, const struct ledger_of *o
         at_us = debit->changed_us > at_us ? debit->changed_us : at_us;
         at_us = credit->changed_us > at_us ? credit->changed_us : at_us;
         row->created_us = at_us;
+        row->organization = debit->organization;
         move_on(debit, &from, at_us, &row->debit_side);
         move_on(credit, &to, at_us, &row->credit_side);
         return LEDGER_FITS;

@@ -47,7 +47,7 @@ int handle_create_transfers(struct rpc_call *call, const CreateTransfersRequest 
         r = ledger_apply(call, "ledger.write", "/transfers", rows, n);
         if (r != 0)
                 return r;
-        rpc_audit_subject(call, rows[0].id, "");
+        rpc_audit_subject(call, rows[0].id, rows[0].organization);
         response->transfers = ARENA_ARRAY(rpc_arena(call), LedgerTransfer *, n);
         for (size_t i = 0; i < n; i++)
                 response->transfers[response->n_transfers++] = transfer_fill(call, &rows[i]);

@@ -297,24 +297,36 @@ int ledger_reserve(struct rpc_call *call, const struct ledger_need *need, struct
         return r;
 }
 
+static int settle(struct rpc_call *call, int kind, const char *const *pending, size_t n, const char *actor, const char *reason,
+                  struct ledger_row **ret)
+{
+        struct ledger_row *rows = *ret = ARENA_ARRAY(rpc_arena(call), struct ledger_row, n);
+        for (size_t i = 0; i < n; i++)
+                rows[i] = (struct ledger_row){.kind = kind, .debit = "", .credit = "", .of = pending[i], .reason = reason, .case_id = "",
+                                              .actor = actor};
+        return ledger_apply(call, NULL, NULL, rows, n);
+}
+
 int ledger_settle(struct rpc_call *call, int kind, const char *const *pending, size_t n, const char *actor, const char *reason)
 {
-        struct ledger_row *rows = ARENA_ARRAY(rpc_arena(call), struct ledger_row, n);
-        for (size_t i = 0; i < n; i++)
-                rows[i] = (struct ledger_row){.kind = kind, .debit = "", .credit = "", .of = pending[i], .reason = reason, .case_id = "", .actor = actor};
-        return ledger_apply(call, NULL, NULL, rows, n);
+        struct ledger_row *rows;
+        return settle(call, kind, pending, n, actor, reason, &rows);
 }
 
 /* Whoever settled it has taken this work away: so it is still pending, unless a restore brought the work back. */
 int due_expire(struct rpc_call *call, const char *key, struct str payload)
 {
-        struct ledger_row row;
+        struct ledger_row row, *done;
         bool settled;
         (void)payload;
         int r = ledger_of_load(rpc_db(call), rpc_arena(call), key, &row, &settled);
         if (r == CARE_E_ABSENT || (r == 0 && settled))
                 return 0;
-        return r == 0 ? ledger_settle(call, LEDGER_VOID, &key, 1, "", "expired") : r;
+        if (r == 0)
+                r = settle(call, LEDGER_VOID, &key, 1, "", "expired", &done);
+        if (r == 0)
+                rpc_audit_subject(call, done->id, done->organization);
+        return r;
 }
 
 /* --- accounts ---------------------------------------------------------------------------------------------------------- */

@@ -3,7 +3,7 @@
  * The ledger's rules: every kind of transfer against everything that can be wrong with it, between every two kinds of account; and
  * that what is entered, however it comes, keeps what the ledger promises.
  */
-#include "common/ledger/ledger.h"
+#include "common/ledger/check.h"
 
 #include "tests/support/check.h"
 
@@ -338,14 +338,19 @@ static void check_ledger(const struct ledger_account *accounts)
         CHECK_INT(pending, 0);
 }
 
-static void whatever_comes_debits_and_credits_are_equal_and_nothing_is_overdrawn(void)
+static const char *const names[ACCOUNTS] = {"a", "b", "c", "d", "e"};
+static struct ledger_row rows[ROWS];
+static struct ledger_account accounts[ACCOUNTS];
+static size_t of_place[ROWS];
+
+static void make_books(size_t by_kind[LEDGER_REVERSAL + 1], size_t *ret_tried)
 {
-        static const char *const names[ACCOUNTS] = {"a", "b", "c", "d", "e"};
         static const int sorts[ACCOUNTS] = {LEDGER_SOURCE, LEDGER_BUDGET, LEDGER_BUDGET, LEDGER_BUDGET, LEDGER_SPENT};
-        static struct ledger_row rows[ROWS];
+        static char ids[ROWS][8];
         static bool settled[ROWS];
-        struct ledger_account accounts[ACCOUNTS];
-        size_t n = 0, tried = 0, by_kind[LEDGER_REVERSAL + 1] = {0};
+        size_t n = 0, tried = 0;
+        memset(settled, 0, sizeof(settled));
+        memset(by_kind, 0, (LEDGER_REVERSAL + 1) * sizeof(by_kind[0]));
         for (size_t i = 0; i < ACCOUNTS; i++)
                 accounts[i] = (struct ledger_account){.id = names[i], .kind = sorts[i], .fund = "f", .purpose = i ? "aid" : "", .unit = "CNY"};
         while (n < ROWS) {
@@ -364,13 +369,93 @@ static void whatever_comes_debits_and_credits_are_equal_and_nothing_is_overdrawn
                         continue;
                 if (of.row)
                         settled[k] = true;
+                snprintf(ids[n], sizeof(ids[n]), "t%zu", n);
+                row.id = ids[n];
+                row.of = of.row ? of.row->id : "";
+                of_place[n] = k;
                 by_kind[kind]++;
                 rows[n++] = row;
                 check_ledger(accounts);
         }
+        *ret_tried = tried;
+}
+
+static void whatever_comes_debits_and_credits_are_equal_and_nothing_is_overdrawn(void)
+{
+        size_t by_kind[LEDGER_REVERSAL + 1], tried;
+        make_books(by_kind, &tried);
         for (size_t i = 0; i < KINDS; i++)
                 CHECK(by_kind[kinds[i]] > 50);
-        CHECK(tried > 2 * n); /* much of it was refused */
+        CHECK(tried > 2 * ROWS); /* much of it was refused */
+}
+
+/* --- the check of what stands ------------------------------------------------------------------------------------------------ */
+
+static void note_finding(void *arg, const char *text)
+{
+        snprintf(arg, 400, "%s", text);
+}
+
+/* What the check finds in all accounts; last: of it. */
+static int64_t findings(char last[400])
+{
+        struct ledger_check check = {.found = note_finding, .arg = last};
+        last[0] = 0;
+        for (size_t i = 0; i < ACCOUNTS; i++) {
+                ledger_check_begin(&check, &accounts[i]);
+                for (size_t k = 0; k < ROWS; k++) {
+                        bool debit = strcmp(rows[k].debit, names[i]) == 0, credit = strcmp(rows[k].credit, names[i]) == 0;
+                        const struct ledger_account *other = debit || credit ? &accounts[place_of(debit ? rows[k].credit : rows[k].debit)] : NULL;
+                        const struct ledger_entry entry = {&rows[k], rows[k].of[0] ? &rows[of_place[k]] : NULL, other};
+                        if (debit || credit)
+                                ledger_check_entry(&check, &entry);
+                }
+                ledger_check_end(&check);
+        }
+        return check.findings;
+}
+
+static void books_that_were_kept_by_the_rules_are_found_sound(void)
+{
+        size_t by_kind[LEDGER_REVERSAL + 1], tried;
+        char last[400];
+        make_books(by_kind, &tried);
+        CHECK_INT(findings(last), 0);
+        CHECK_TEXT(last, "");
+}
+
+static void whatever_is_altered_in_sound_books_is_found(void)
+{
+        size_t by_kind[LEDGER_REVERSAL + 1], tried;
+        char last[400];
+        make_books(by_kind, &tried);
+        for (size_t i = 0; i < 300; i++) {
+                size_t k = pick(ROWS);
+                const struct ledger_row row = rows[k];
+                switch (i % 7) {
+                case 0: rows[k].amount++; break;
+                case 1: rows[k].debit_side.after.debits_posted++; break;
+                case 2: rows[k].credit_side.after.credits_pending++; break;
+                case 3: rows[k].debit_side.number++; break;
+                case 4: rows[k].created_us = 0; break;
+                case 5: rows[k].kind = row.kind == LEDGER_TRANSFER ? LEDGER_PENDING : LEDGER_TRANSFER; break;
+                default: rows[k].kind = 9; break;
+                }
+                bool first = i % 7 == 4 && row.debit_side.number == 1 && row.credit_side.number == 1;
+                CHECK(first || findings(last) > 0);
+                rows[k] = row;
+        }
+        for (size_t i = 0; i < ACCOUNTS; i++) {
+                const struct ledger_account account = accounts[i];
+                accounts[i].totals.credits_posted += 5;
+                CHECK_INT(findings(last), 1);
+                CHECK(strstr(last, "its transfers come to"));
+                accounts[i] = account;
+                accounts[i].version--;
+                CHECK_INT(findings(last), 1);
+                accounts[i] = account;
+        }
+        CHECK_INT(findings(last), 0);
 }
 
 int main(void)
@@ -389,7 +474,10 @@ int main(void)
                 {"a fund is for its purposes and those consented to", a_fund_is_for_its_purposes_and_those_consented_to},
                 {"accounts say what their kind needs", accounts_say_what_their_kind_needs},
                 {"amounts read as people write them", amounts_read_as_people_write_them},
-                {"whatever comes debits and credits are equal and nothing is overdrawn", whatever_comes_debits_and_credits_are_equal_and_nothing_is_overdrawn},
+                {"whatever comes, debits and credits are equal and nothing is overdrawn",
+                 whatever_comes_debits_and_credits_are_equal_and_nothing_is_overdrawn},
+                {"books that were kept by the rules are found sound", books_that_were_kept_by_the_rules_are_found_sound},
+                {"whatever is altered in sound books is found", whatever_is_altered_in_sound_books_is_found},
         };
         return CHECK_MAIN(cases);
 }
