@@ -54,8 +54,10 @@ int handle_create_policy_group(struct rpc_call *call, const CreatePolicyGroupReq
                 r = rpc_invalid(call, "/endDate", "order", "is before the first day", "早于起始日期。");
         if (r == 0)
                 r = find_valid_organization(call, g.organization, &o);
-        if (r == 0)
-                r = policy_group_insert(rpc_db(call), &g);
+        if (r != 0)
+                return r;
+        g.path = o.path;
+        r = policy_group_insert(rpc_db(call), &g);
         if (r != 0)
                 return r;
         rpc_audit_subject(call, g.id, g.organization);
@@ -67,7 +69,7 @@ int handle_create_policy_group(struct rpc_call *call, const CreatePolicyGroupReq
 static int find_group(struct rpc_call *call, const char *id, struct policy_group *ret)
 {
         int r = policy_group_load(rpc_db(call), rpc_arena(call), id, ret);
-        if (r == CARE_E_ABSENT || (r == 0 && !ret->path[0]))
+        if (r == CARE_E_ABSENT)
                 return rpc_refuse(call, PROBLEM(NOT_FOUND));
         if (r == 0)
                 r = rpc_require(call, str_of(ret->path));
@@ -81,6 +83,32 @@ int handle_get_policy_group(struct rpc_call *call, const GetPolicyGroupRequest *
         int r = find_group(call, request->group, &g);
         if (r == 0)
                 fill_group(call, &g, response);
+        return r;
+}
+
+int handle_list_policy_groups(struct rpc_call *call, const ListPolicyGroupsRequest *request, ListPolicyGroupsResponse *response)
+{
+        struct arena *arena = rpc_arena(call);
+        _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
+        struct subtree_page page;
+        struct policy_group g;
+        int r = subtree_page_start(call, request->organization, "", request->page_size, request->page_token, &page);
+        if (r != 0)
+                return r;
+        const struct policy_group_filter filter = {page.path, page.after_path, page.after_id};
+        response->groups = ARENA_ARRAY(arena, PolicyGroup *, (size_t)page.size);
+        r = policy_groups_query(rpc_db(call), arena, &filter, page.size + 1, &rows);
+        while (r == 0 && (r = store_next(rows)) == 1) {
+                r = 0;
+                if ((int64_t)response->n_groups == page.size) {
+                        response->next_page_token = subtree_page_next(call, &page, g.path, g.id);
+                        continue;
+                }
+                policy_group_read(rows, arena, &g);
+                PolicyGroup *one = message_new(arena, &care_v1_policy_group_msg);
+                fill_group(call, &g, one);
+                response->groups[response->n_groups++] = one;
+        }
         return r;
 }
 

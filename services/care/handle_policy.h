@@ -9,6 +9,7 @@
 
 int handle_create_policy_group(struct rpc_call *call, const CreatePolicyGroupRequest *request, PolicyGroup *response);
 int handle_get_policy_group(struct rpc_call *call, const GetPolicyGroupRequest *request, PolicyGroup *response);
+int handle_list_policy_groups(struct rpc_call *call, const ListPolicyGroupsRequest *request, ListPolicyGroupsResponse *response);
 int handle_get_policy_figures(struct rpc_call *call, const GetPolicyGroupRequest *request, PolicyFigures *response);
 int handle_import_policies(struct rpc_call *call, const ImportPoliciesRequest *request,
                            Nuanxin__Membership__V1__Operation *response);

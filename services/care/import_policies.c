@@ -174,7 +174,7 @@ int handle_import_policies(struct rpc_call *call, const ImportPoliciesRequest *r
         if (r == 0)
                 r = find_organization(call, request->organization, &o);
         /* A county's list goes into its city's group; one of elsewhere is not there. */
-        if (r == CARE_E_ABSENT || (r == 0 && (!group.path[0] || !str_starts(str_of(o.path), str_of(group.path)))))
+        if (r == CARE_E_ABSENT || (r == 0 && !str_starts(str_of(o.path), str_of(group.path))))
                 return rpc_refuse(call, PROBLEM(NOT_FOUND));
         if (r != 0)
                 return r;

@@ -114,6 +114,7 @@ static const struct rpc_method methods[] = {
         /* insurance, and lists that are imported */
         CARE_V1_CREATE_POLICY_GROUP(handle_create_policy_group),
         CARE_V1_GET_POLICY_GROUP(handle_get_policy_group),
+        CARE_V1_LIST_POLICY_GROUPS(handle_list_policy_groups),
         CARE_V1_GET_POLICY_FIGURES(handle_get_policy_figures),
         CARE_V1_IMPORT_POLICIES(handle_import_policies),
         CARE_V1_LIST_POLICIES(handle_list_policies),

@@ -6,36 +6,48 @@
 
 /* --- groups ------------------------------------------------------------------------------------------------------ */
 
+#define GROUP_COLUMNS "id, organization, path, title, insurer, start_date, end_date, premium, purpose, created_us"
+
 int policy_group_insert(struct store_conn *db, const struct policy_group *g)
 {
-        static const char sql[] =
-                "INSERT INTO policy_group (id, organization, title, insurer, start_date, end_date, premium, purpose, created_us) "
-                "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
-        return store_exec(db, sql, NULL, TEXTZ(g->id), TEXTZ(g->organization), TEXTZ(g->title), TEXTZ(g->insurer),
+        static const char sql[] = "INSERT INTO policy_group (" GROUP_COLUMNS ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+        return store_exec(db, sql, NULL, TEXTZ(g->id), TEXTZ(g->organization), TEXTZ(g->path), TEXTZ(g->title), TEXTZ(g->insurer),
                           TEXTZ(g->start_date), TEXTZ(g->end_date), I64(g->premium), TEXTZ(g->purpose), I64(g->created_us));
+}
+
+void policy_group_read(const struct store_rows *rows, struct arena *arena, struct policy_group *ret)
+{
+        *ret = (struct policy_group){
+                .id = store_text_dup(rows, 0, arena),
+                .organization = store_text_dup(rows, 1, arena),
+                .path = store_text_dup(rows, 2, arena),
+                .title = store_text_dup(rows, 3, arena),
+                .insurer = store_text_dup(rows, 4, arena),
+                .start_date = store_text_dup(rows, 5, arena),
+                .end_date = store_text_dup(rows, 6, arena),
+                .premium = store_i64(rows, 7),
+                .purpose = store_text_dup(rows, 8, arena),
+                .created_us = store_i64(rows, 9),
+        };
 }
 
 int policy_group_load(struct store_conn *db, struct arena *arena, const char *id, struct policy_group *ret)
 {
-        static const char sql[] =
-                "SELECT g.id, g.organization, g.title, g.insurer, g.start_date, g.end_date, g.premium, g.purpose, g.created_us, "
-                "COALESCE(o.path, '') FROM policy_group g LEFT JOIN organization o ON o.code = g.organization WHERE g.id = $1";
+        static const char sql[] = "SELECT " GROUP_COLUMNS " FROM policy_group WHERE id = $1";
         _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
         int r = first_row(store_query(db, sql, &rows, TEXTZ(id)), rows);
         if (r == 0)
-                *ret = (struct policy_group){
-                        .id = store_text_dup(rows, 0, arena),
-                        .organization = store_text_dup(rows, 1, arena),
-                        .title = store_text_dup(rows, 2, arena),
-                        .insurer = store_text_dup(rows, 3, arena),
-                        .start_date = store_text_dup(rows, 4, arena),
-                        .end_date = store_text_dup(rows, 5, arena),
-                        .premium = store_i64(rows, 6),
-                        .purpose = store_text_dup(rows, 7, arena),
-                        .created_us = store_i64(rows, 8),
-                        .path = store_text_dup(rows, 9, arena),
-                };
+                policy_group_read(rows, arena, ret);
         return r;
+}
+
+int policy_groups_query(struct store_conn *db, struct arena *arena, const struct policy_group_filter *f, int64_t limit,
+                        struct store_rows **ret_rows)
+{
+        static const char sql[] = "SELECT " GROUP_COLUMNS " FROM policy_group WHERE path >= $1 AND path < $2 "
+                                  "AND (path, id) > ($3, $4) ORDER BY path, id LIMIT $5";
+        return store_query(db, sql, ret_rows, TEXT(f->path), TEXT(path_end(arena, f->path)), TEXTZ(f->after_path),
+                           TEXTZ(f->after_id), I64(limit));
 }
 
 /* --- policies ---------------------------------------------------------------------------------------------------- */

@@ -8,12 +8,20 @@
 
 struct policy_group {
         const char *id, *organization, *title, *insurer, *start_date, *end_date, *purpose;
-        const char *path; /* read only: of the organisation; "" if that is not known */
+        const char *path; /* of the organisation, as the projection has it now */
         int64_t premium;  /* fen a person */
         int64_t created_us;
 };
 int policy_group_insert(struct store_conn *db, const struct policy_group *g) MUST_USE;
 int policy_group_load(struct store_conn *db, struct arena *arena, const char *id, struct policy_group *ret) MUST_USE;
+/* Of an organisation and all below it, in the order (path, id), after these two. policy_group_read after each store_next. */
+struct policy_group_filter {
+        struct str path;
+        const char *after_path, *after_id;
+};
+int policy_groups_query(struct store_conn *db, struct arena *arena, const struct policy_group_filter *filter, int64_t limit,
+                        struct store_rows **ret_rows) MUST_USE;
+void policy_group_read(const struct store_rows *rows, struct arena *arena, struct policy_group *ret);
 
 struct policy {
         const char *id, *group, *recipient;

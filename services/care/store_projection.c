@@ -41,6 +41,7 @@ static const char *const followers[] = {
         "UPDATE care_payment_batch SET path = $2 WHERE organization = $1",
         "UPDATE care_case SET path = $2 WHERE organization = $1",
         "UPDATE care_notice SET path = $2 WHERE organization = $1",
+        "UPDATE policy_group SET path = $2 WHERE organization = $1",
 };
 
 int organization_save(struct store_conn *db, struct arena *arena, const struct organization *o)

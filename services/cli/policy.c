@@ -20,6 +20,7 @@ static int run_policy_import(struct cli *cli, const struct command *command, con
 const struct command commands_policy[] = {
         {"policy import", "CSV GROUP ORGANIZATION", "insures persons by a list (id_number,name and maybe organization), with a report; goes on by itself",
          NULL, {0}, NULL, run_policy_import},
+        {"policy list", "ORGANIZATION", "group policies concluded there and below", "ListPolicyGroups", {"organization"}, "id organization title startDate endDate", NULL},
         {"policy show", "GROUP", "one group policy", "GetPolicyGroup", {"group"}, NULL, NULL},
         {"policy figures", "GROUP", "insured, premiums, claims, payouts and the loss ratio", "GetPolicyFigures", {"group"}, NULL, NULL},
         {0},

@@ -12,6 +12,7 @@ from support.callers import PASSWORD  # noqa: E402
 from support.people import id_number, person  # noqa: E402
 from support.stack import CARE, ROOT, Stack  # noqa: E402
 from support.story import expect, main, story, wait_until  # noqa: E402
+from support.traces import files_with  # noqa: E402
 
 CITY, COUNTY, VILLAGE, NEXT_VILLAGE, ELSEWHERE = "4301", "430102", "430102001001", "430102001002", "430103"
 CSV = {"Content-Type": "text/csv"}
@@ -98,6 +99,16 @@ def concluded(s):
     expect("as concluded", (g["organization"], g["startDate"], g["endDate"], g["premium"], g["purpose"]),
            (CITY, "2026-01-01", "2026-12-31", str(PREMIUM), "insurance"))
     expect("as read", s.call("GET", f"/v1/policyGroups/{g['id']}", token=treasurer(s)).ok(), g)
+    more = [new_group(s, COUNTY, token=treasurer(s)).ok()["id"] for _ in range(2)]
+    pages, token = [], ""
+    while not pages or token:
+        page = s.call("GET", f"/v1/policyGroups?organization={CITY}&pageSize=2&pageToken={token}", token=treasurer(s)).ok()
+        pages += [x["id"] for x in page["groups"]]
+        token = page.get("nextPageToken", "")
+    expect("listed", sorted(pages), sorted([g["id"], *more]))
+    expect("a county's", sorted(x["id"] for x in s.call("GET", f"/v1/policyGroups?organization={COUNTY}", token=treasurer(s, COUNTY)).ok()["groups"]),
+           sorted(more))
+    s.call("GET", f"/v1/policyGroups?organization={CITY}", token=treasurer(s, COUNTY)).refused(404, "not-found")
     expect("nobody yet", figures(s, g["id"]), {"insured": 0, "premiums": 0, "claims": 0, "payouts": 0, "lossRatioBasisPoints": 0})
     for url in (f"/v1/policyGroups/{g['id']}", f"/v1/policyGroups/{g['id']}/figures", f"/v1/policyGroups/{uuid.uuid4()}"):
         s.call("GET", url, token=treasurer(s, ELSEWHERE)).refused(404, "not-found")
@@ -133,6 +144,8 @@ def by_list(s):
     errors["errors"] += s.call("GET", f"/v1/careOperations/{done['id']}/errors?pageSize=4&pageToken={errors['nextPageToken']}",
                                token=treasurer(s)).ok()["errors"]
     expect("all that was refused", report(errors), said)
+    secrets = {n: id_number(n).encode() for n in (100, 200, 1500, 1601)}
+    expect("in clear in any file", files_with(s, secrets), [])
     places = [r["organization"] for r in recipients(s, COUNTY).values()]
     expect("where they live", (places.count(VILLAGE), places.count(COUNTY)), (1302, 1))
     policies = s.call("GET", f"/v1/recipients/{known['id']}/policies", token=clerk).ok()["policies"]
@@ -281,6 +294,7 @@ def by_command(s):
         said = s.cli("policy", "import", f.name, group, "430102003001", check=False)
     assert said.returncode == 1 and "11 rows, 10 new or changed, 0 already there, 1 refused" in said.stdout, said.stdout + said.stderr
     assert "id-number-invalid" in said.stdout, said.stdout
+    assert group in s.cli("policy", "list", CITY).stdout
     shown = json.loads(s.cli("policy", "figures", group, "--json").stdout)
     expect("figures", (shown["insured"], shown["premiums"]), ("10", str(10 * PREMIUM)))
     expect("the group", json.loads(s.cli("policy", "show", group, "--json").stdout)["insurer"], "人保财险")

@@ -3,7 +3,7 @@
  * What the store says of insurance: persons count once a group, payouts by claim; the policy of a day; and the figures of 85,000
  * insured persons, of whom insurers paid out more than was paid in.
  */
-// uses: services/care/store_policy.c services/care/rules_policy.c
+// uses: services/care/store_policy.c services/care/store_projection.c services/care/rules_policy.c
 #include "services/care/rules_policy.h"
 #include "services/care/store_policy.h"
 
@@ -46,7 +46,7 @@ static void end(void)
 
 static void conclude(const char *id, const char *start, const char *last)
 {
-        const struct policy_group g = {.id = id, .organization = "4301", .title = "t", .insurer = "i", .start_date = start,
+        const struct policy_group g = {.id = id, .organization = "4301", .path = "/43/4301/", .title = "t", .insurer = "i", .start_date = start,
                                        .end_date = last, .premium = PREMIUM, .purpose = "insurance"};
         CHECK_INT(policy_group_insert(db, &g), 0);
 }
@@ -74,7 +74,7 @@ static void test_days(void)
         conclude("g26", "2026-01-01", "2026-12-31");
         conclude("half", "2026-07-01", "2027-06-30");
         CHECK_INT(policy_group_load(db, arena, "g26", &g), 0);
-        CHECK(g.premium == PREMIUM && strcmp(g.organization, "4301") == 0 && strcmp(g.path, "") == 0);
+        CHECK(g.premium == PREMIUM && strcmp(g.organization, "4301") == 0 && strcmp(g.path, "/43/4301/") == 0);
         CHECK_INT(policy_group_load(db, arena, "none", &g), CARE_E_ABSENT);
         CHECK(insure("a", "g25", "she") && insure("b", "g26", "she") && insure("c", "half", "she") && !insure("d", "g26", "she"));
         CHECK_INT(policy_exists(db, "g26", "she", &insured), 0);

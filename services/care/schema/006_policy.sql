@@ -5,6 +5,7 @@
 CREATE TABLE policy_group (
         id @text NOT NULL PRIMARY KEY,
         organization @text NOT NULL,
+        path @text NOT NULL,            -- of the organisation, as the projection has it now
         title @text NOT NULL,
         insurer @text NOT NULL,
         start_date @text NOT NULL,      -- the first day and the last
@@ -13,6 +14,8 @@ CREATE TABLE policy_group (
         purpose @text NOT NULL,
         created_us @int NOT NULL
 ) @clustered;
+CREATE INDEX policy_group_path ON policy_group (path, id);
+CREATE INDEX policy_group_organization ON policy_group (organization);
 
 -- A person is insured once a group, and so is their premium counted.
 CREATE TABLE policy (
