@@ -73,6 +73,12 @@ int payment_set_account(struct store_conn *db, const char *id, const char *maske
         return store_exec(db, sql, NULL, TEXTZ(id), TEXTZ(masked));
 }
 
+int payments_forget(struct store_conn *db, const char *recipient)
+{
+        static const char sql[] = "UPDATE care_payment SET bank_account_masked = '', bank_reason = '' WHERE recipient = $1 AND recipient <> ''";
+        return store_exec(db, sql, NULL, TEXTZ(recipient));
+}
+
 int payments_query(struct store_conn *db, struct arena *arena, const struct payment_filter *f, int64_t limit, struct store_rows **ret_rows)
 {
         static const char all[] = "SELECT " COLUMNS " FROM care_payment WHERE path >= $1 AND path < $2 AND (path, id) > ($3, $4) "
@@ -113,7 +119,8 @@ static int take_ready(struct store_conn *db, const struct payment_batch *b, int6
 
 static int approved_by(struct store_conn *db, const struct payment_batch *b, bool *ret_own)
 {
-        static const char sql[] = "SELECT 1 FROM care_payment WHERE batch = $1 AND batch <> '' AND approvers LIKE '%' || $2 || '%' LIMIT 1";
+        static const char sql[] = "SELECT 1 FROM care_payment WHERE batch = $1 AND batch <> '' "
+                                  "AND '\n' || approvers LIKE '%\n' || $2 || '\n%' LIMIT 1";
         _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
         int r = first_row(store_query(db, sql, &rows, TEXTZ(b->id), TEXTZ(b->made_by)), rows);
         if (r == 0 || r == CARE_E_ABSENT)

@@ -29,6 +29,9 @@ int payment_load(struct store_conn *db, struct arena *arena, const char *id, str
 int payment_move(struct store_conn *db, const struct payment *payment, int from, const char *from_batch) MUST_USE;
 int payment_set_account(struct store_conn *db, const char *id, const char *masked) MUST_USE;
 
+/* The person is erased: of their accounts nothing is left. */
+int payments_forget(struct store_conn *db, const char *recipient) MUST_USE;
+
 struct payment_filter {
         struct str path;
         int state; /* 0: any */

@@ -17,6 +17,7 @@ from support.ledger import Books, check_books  # noqa: E402
 from support.people import person  # noqa: E402
 from support.stack import CARE, Stack  # noqa: E402
 from support.story import expect, main, story, wait_until  # noqa: E402
+from support.traces import files_with  # noqa: E402
 
 COUNTY, OTHER_COUNTY, TOWN, VILLAGE, NEXT_VILLAGE = "430102", "430103", "430102001", "430102001001", "430102001002"
 CSV = {"Content-Type": "text/csv"}
@@ -80,8 +81,12 @@ class Office:
 
     def answer(self, batch, text, query=""):
         """The bank's answer, once it was taken."""
-        begun = self.post(f"/v1/paymentBatches/{batch['id']}:import{query}", text.encode(), headers=CSV).ok()
+        return self.taken(self.begin(batch, text, query).ok())
 
+    def begin(self, batch, text, query=""):
+        return self.post(f"/v1/paymentBatches/{batch['id']}:import{query}", text.encode(), headers=CSV)
+
+    def taken(self, begun):
         def ended():
             o = self.get(f"/v1/careOperations/{begun['id']}").ok()
             return o if o["state"] in ("SUCCEEDED", "FAILED") else None
@@ -132,9 +137,9 @@ def case_of(s, case):
     return s.county.get(f"/v1/cases/{case['id']}").ok()
 
 
-def publish(s, name, purpose, amount):
+def publish(s, name, purpose, amount, **more):
     admin = s.login("admin")
-    version = s.call("POST", f"/v1/programmes/{name}/versions", programme(purpose), token=admin).ok()["version"]
+    version = s.call("POST", f"/v1/programmes/{name}/versions", {**programme(purpose), **more}, token=admin).ok()["version"]
     s.call("POST", f"/v1/programmes/{name}:activate", {"version": version}, token=admin).ok()
     fund = s.books.fund(title=purpose)
     source, budget = s.books.account(fund, "SOURCE"), s.books.account(fund, purpose=purpose, organization=COUNTY)
@@ -197,6 +202,7 @@ def paid(s):
     expect("spent", (after[2] - before[2], after[3]), (1500 * YUAN, before[3]))
     expect("told", [events(s, "BenefitPaid", c) for c in cases], [1] * 5)
     s.treasurer.post(f"/v1/paymentBatches/{batch['id']}:import", rows((file[0], "失败", "")).encode(), headers=CSV).refused(422, "payment-file-mismatch")
+    expect("accounts in clear", files_with(s, {r["account"]: r["account"].encode() for r in people}), [])
     check_books(s)
 
 
@@ -223,7 +229,15 @@ def answers(s):
     expect("states", [states[o["number"]]["state"] for o in file], ["PAID", "UNKNOWN", "RETURNED", "BATCHED"])
     expect("the reason", states[c["number"]]["bankReason"], "无此户 *")
     expect("what the bank has answered is not sent once more", [o["number"] for o in s.treasurer.bank_file(batch)], [d["number"]])
-    s.treasurer.answer(batch, rows((b, "paid", ""), (d, "成功", "")))
+    rest, begun = rows((b, "paid", ""), (d, "成功", "")), []
+    threads = [threading.Thread(target=lambda: begun.append(s.treasurer.begin(batch, rest))) for _ in range(3)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert len(begun) == 3 and all(r.status in (200, 422) for r in begun), [r.status for r in begun]  # 422: the first had all
+    ends = [s.treasurer.taken(r.json) for r in begun if r.status == 200]
+    assert sum(o["rowsAccepted"] for o in ends) == 2 and not any(o["rowsRefused"] for o in ends), ends
     expect("all is answered", s.treasurer.read_batch(batch)["state"], "RECONCILED")
     expect("told once", sorted(events(s, "BenefitPaid", x) for x in cases), [0, 1, 1, 1])
     check_books(s)
@@ -288,6 +302,19 @@ def no_account(s):
     s.treasurer.post(f"/v1/payments/{s.treasurer.payment_of(cases[0])['id']}:settle", {}).refused(422, "bank-account-missing")
 
 
+@story("a case about an organisation pays that one: the bank file has its name")
+def about_organization(s):
+    publish(s, "project", "project", 100_000 * YUAN, forOrganization=True)
+    case = s.clerk.post("/v1/cases", {"programme": "project", "organization": VILLAGE, "facts": [{"name": "days", "value": "3"}]}).ok()
+    s.county.post(f"/v1/cases/{case['id']}:act", {"action": "approve"}).ok()
+    batch = s.treasurer.batch("project").ok()
+    file = s.treasurer.bank_file(batch)
+    name = s.call("GET", f"/v1/organizations/{VILLAGE}", token=s.login("admin")).ok()["name"]
+    expect("to the village", [(o["name"], o["account"], o["amount"]) for o in file], [(name, "", "300.00")])
+    s.treasurer.answer(batch, rows((file[0], "paid", "")))
+    expect("paid", case_of(s, case)["state"], "DONE")
+
+
 @story("many who make batches at once send each payment once")
 def rush(s):
     cases = [granted(s, enter(s), 1) for _ in range(12)]
@@ -339,6 +366,13 @@ def disclosed(s):
     s.call("POST", f"/v1/recipients/{people[0]['id']}:erase", {"purpose": "本人要求"}, token=s.login("admin")).ok()
     left = s.call("GET", f"/v1/funds/{fund['id']}/disclosures").ok()["disclosures"]
     expect("one is erased", sorted(d.get("nameMasked", "") for d in left).count(""), 1)
+    traces = {"account": people[0]["account"].encode(), "masked": people[0]["bankAccountMasked"].encode()}
+    wait_until("nothing is left of their account", lambda: not files_with(s, traces), 30, 0.5)
+    accounts = s.books.list(f"/v1/ledgerAccounts?organization={COUNTY}&fund={fund['id']}", "accounts")
+    spent = next(a for a in accounts if a["kind"] == "SPENT")
+    last = next(t for t in s.books.listed(spent) if t["kind"] == "POST")
+    s.books.settle("REVERSAL", last, reason="重复发放").ok()
+    expect("what was reversed is not there", len(s.call("GET", f"/v1/funds/{fund['id']}/disclosures").ok()["disclosures"]), 4)
     s.call("GET", f"/v1/funds/{uuid.uuid4()}/disclosures").refused(404)
 
 

@@ -28,6 +28,7 @@ CREATE INDEX care_payment_case ON care_payment (case_id, id);
 CREATE INDEX care_payment_path ON care_payment (path, id);
 CREATE INDEX care_payment_state ON care_payment (state, path, id);
 CREATE INDEX care_payment_organization ON care_payment (organization, state, id);
+CREATE INDEX care_payment_recipient ON care_payment (recipient) WHERE recipient <> '';
 CREATE INDEX care_payment_batch_of ON care_payment (batch) WHERE batch <> '';
 
 CREATE TABLE care_payment_batch (
