@@ -5,6 +5,7 @@
  */
 #include "services/stream/keep.h"
 
+#include "contract/care_v1.h"
 #include "contract/membership_v1.h"
 #include "services/stream/store_agency.h"
 #include <inttypes.h>
@@ -46,7 +47,8 @@ static int goes(struct rpc_call *call, const struct log_raw *row, const char *me
         if (r != 0)
                 return r;
         const StoredEvent *event = (const StoredEvent *)message;
-        return strcmp(event->person, member) == 0 && strcmp(event->type, membership_v1_member_erased_msg.name) != 0;
+        return strcmp(event->person, member) == 0 && strcmp(event->type, membership_v1_member_erased_msg.name) != 0 &&
+               strcmp(event->type, care_v1_recipient_erased_msg.name) != 0;
 }
 
 static int erase_one(struct rpc_call *call, const struct log_raw *row, const struct erase_step *step, struct log_mark *mark)

@@ -11,6 +11,7 @@
 #include "services/stream/intake.h"
 
 #include "common/base/log.h"
+#include "contract/care_v1.h"
 #include "contract/membership_v1.h"
 #include "services/stream/append.h"
 #include "services/stream/keep.h"
@@ -152,6 +153,8 @@ static int note_one(struct intake *t, size_t i, int64_t seq)
         int r = 0;
         if (type == &membership_v1_member_erased_msg)
                 r = erase_start(t->call, ((const MemberErased *)t->messages[i])->member, seq);
+        else if (type == &care_v1_recipient_erased_msg)
+                r = erase_start(t->call, ((const RecipientErased *)t->messages[i])->recipient, seq);
         return r == 0 && t->messages[i] ? standing_note(t->call, type, t->messages[i], seq) : r;
 }
 
@@ -229,6 +232,16 @@ static int reset_activity(struct rpc_call *call)
         return restart(call, "activity");
 }
 
+static int apply_care(struct rpc_call *call, const struct rpc_event *events, size_t n)
+{
+        return take(call, "care", events, n);
+}
+
+static int reset_care(struct rpc_call *call)
+{
+        return restart(call, "care");
+}
+
 static const char *const membership_topics[] = {"organization", "member", "consent", "erasure", NULL};
 static const char *const activity_topics[] = {"campaign", "activity", "registration", "checkin", NULL};
 
@@ -245,5 +258,7 @@ const struct rpc_consumer stream_consumers[] = {
          .takes_unknown = true,
          .apply = apply_activity,
          .reset = reset_activity},
+        /* What care has of the present state is its own to show: who begins late gets what happens from then on. */
+        {.source = "care", .name = "stream.care", .takes_unknown = true, .apply = apply_care, .reset = reset_care},
         {0},
 };

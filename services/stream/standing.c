@@ -4,6 +4,7 @@
  */
 #include "services/stream/standing.h"
 
+#include "contract/care_v1.h"
 #include "contract/membership_v1.h"
 #include "services/stream/store_agency.h"
 
@@ -92,14 +93,15 @@ static int on_withdrawn(struct rpc_call *call, const struct contract_message *ty
         return r == 0 ? notify(call, type, event->member, event->purpose, seq) : r;
 }
 
-static int on_erased(struct rpc_call *call, const struct contract_message *type, const MemberErased *event, int64_t seq)
+/* person: a member, or a recipient of care's who stands under an id of their own. */
+static int on_erased(struct rpc_call *call, const struct contract_message *type, const char *person, int64_t seq)
 {
-        int r = standing_clear(rpc_db(call), event->member, "");
+        int r = standing_clear(rpc_db(call), person, "");
         if (r == 0)
-                r = standing_set(rpc_db(call), event->member, "", seq);
+                r = standing_set(rpc_db(call), person, "", seq);
         if (r == 0)
-                r = note_change(call, event->member, true, seq);
-        return r == 0 ? notify(call, type, event->member, "", seq) : r;
+                r = note_change(call, person, true, seq);
+        return r == 0 ? notify(call, type, person, "", seq) : r;
 }
 
 int standing_note(struct rpc_call *call, const struct contract_message *type, const ProtobufCMessage *message, int64_t seq)
@@ -111,7 +113,9 @@ int standing_note(struct rpc_call *call, const struct contract_message *type, co
         if (type == &membership_v1_consent_withdrawn_msg)
                 return on_withdrawn(call, type, (const ConsentWithdrawn *)message, seq);
         if (type == &membership_v1_member_erased_msg)
-                return on_erased(call, type, (const MemberErased *)message, seq);
+                return on_erased(call, type, ((const MemberErased *)message)->member, seq);
+        if (type == &care_v1_recipient_erased_msg)
+                return on_erased(call, type, ((const RecipientErased *)message)->recipient, seq);
         return 0;
 }
 

@@ -186,15 +186,20 @@ def log_head(s):
     return int(json.loads(r.stdout).get("latest", 0)) if r.returncode == 0 else 0
 
 
+def followed(s):
+    """The services whose events the log has."""
+    return ["membership", "activity", *(["care"] if s.instances.get("care") else [])]
+
+
 def sources(s):
     """{service: the newest position of its outbox}."""
-    return {name: s.rows(name, "SELECT COALESCE(MAX(seq), 0) FROM rpc_outbox")[0][0] for name in ("membership", "activity")}
+    return {name: s.rows(name, "SELECT COALESCE(MAX(seq), 0) FROM rpc_outbox")[0][0] for name in followed(s)}
 
 
 def taken_in(s, seconds=60):
     """Waits until the log has all that the services have emitted; returns its newest sequence."""
     if s.engine == "postgresql":  # where events get their positions after their commit
-        numbered = lambda: not any(s.rows(name, "SELECT 1 FROM rpc_arrival LIMIT 1") for name in ("membership", "activity"))
+        numbered = lambda: not any(s.rows(name, "SELECT 1 FROM rpc_arrival LIMIT 1") for name in followed(s))
         wait_until("all events have their positions", numbered, seconds, 0.05)
     wanted = sources(s)
 

@@ -5,6 +5,7 @@ transport says so, none that it may not see, each with just the fields that it m
 Persons who withdraw a consent or are erased while events come make the answer depend on when a fetch was: of them an event
 may come until the log has the withdrawal (the batch says how far the log was), and never afterwards.
 """
+from .agencies import followed
 from .oracle import Log, Oracle, contract
 from .subscriber import digest
 
@@ -17,7 +18,7 @@ class Outboxes:
         self.order = {}   # source → [id]
         self.codes = {}   # person → codes of the organisations at which there were events about them
         self.forgotten = 0  # of the erased: which stand there no more, but may have come into the log before
-        for source in ("membership", "activity"):
+        for source in followed(s):
             self.order[source] = []
             for id, type, organization, data in s.rows(source, "SELECT id, type, organization, data FROM rpc_outbox ORDER BY seq"):
                 rule = contract().events.get(type)  # none: of a newer build
