@@ -139,7 +139,7 @@ def command(s):
     assert made["key"]["id"] not in nuanxin("show", "finance")
     s.call("GET", "/v1/events", token=made["apiKey"]).refused(401)
     for words in (("add", "finance", "甲", "乙", "2027-12-31"), ("add", "x", "甲", "乙", "not a day"), ("show", "nobody"), ("update", "finance", "colour=red"),
-                  ("update", "finance", "types=nuanxin.care.v1.*"), ("key", "revoke", "finance", made["key"]["id"])):
+                  ("update", "finance", "types=nuanxin.housing.v1.*"), ("key", "revoke", "finance", made["key"]["id"])):
         assert s.cli("agency", *words, check=False).returncode in (1, 2), words
 
 
@@ -151,7 +151,7 @@ def refusals(s):
         return r.stderr
 
     good = {"id": "new", "name": "新", "agreement": "协议", "agreementExpireTime": rfc3339(86400)}
-    for bad, name in (({"types": ["nuanxin.care.v1.*"]}, "event-type-unknown"),
+    for bad, name in (({"types": ["nuanxin.housing.v1.*"]}, "event-type-unknown"),
                       ({"types": ["nuanxin.membership.v1.AccountRightsChanged"]}, "event-type-unknown"),
                       ({"organizations": ["999999"]}, "organization-unknown"),
                       ({"withheldFields": ["nuanxin.activity.v1.CheckinRecorded.wy"]}, "/agency/withheldFields/0"),

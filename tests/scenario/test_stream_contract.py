@@ -5,9 +5,9 @@ import os
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from support.agencies import Agency, taken_in  # noqa: E402
+from support.agencies import OF_CASES, Agency, taken_in  # noqa: E402
 from support.document import Document  # noqa: E402
-from support.ledger import Books  # noqa: E402
+from support.ledger import care_happens  # noqa: E402
 from support.oracle import Log, Profile, contract  # noqa: E402
 from support.people import person  # noqa: E402
 from support.stack import Stack  # noqa: E402
@@ -15,9 +15,6 @@ from support.story import expect, main, story, wait_until  # noqa: E402
 from support.world import make_activity, make_members, rfc3339  # noqa: E402
 
 COUNTY, VILLAGE = "430102", "430102001001"
-# What cases tell is in their own stories.
-OF_CASES = {"nuanxin.care.v1." + t for t in ("CaseOpened", "CaseMoved", "BenefitDecided", "BenefitPaid", "PaymentReturned", "ContactChanged",
-                                             "TaskChanged", "VisitRecorded")}
 GROUNDS = {"purposes": ["hospital-care", "accident-insurance"], "statutory": ["oversight"]}  # consents to others are no business of it
 
 
@@ -49,12 +46,7 @@ def everything_happens(s):
     post(f"/v1/members/{second}/consents", {"purpose": "accident-insurance", "version": "2026-01"})
     post(f"/v1/members/{second}/consents:withdraw", {"purpose": "accident-insurance"})
     post(f"/v1/members/{gone}:erase", {"purpose": "本人书面申请"})
-    books = Books(s)
-    fund = books.fund()
-    books.move(books.account(fund, "SOURCE"), books.account(fund), 100)
-    p = person(61100, VILLAGE)
-    r = post("/v1/recipients", {"organization": VILLAGE, "name": p["name"], "idNumber": p["idNumber"]})["id"]
-    post(f"/v1/recipients/{r}:erase", {"purpose": "本人书面申请"})
+    care_happens(s, admin, VILLAGE, 61100)
     keep, s.keep = s.keep, True
     s.stop()
     s.execute("activity", "DELETE FROM rpc_epoch")

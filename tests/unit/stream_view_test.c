@@ -102,7 +102,7 @@ static void types_are_named_or_below_a_prefix(void)
         CHECK(view_pattern_is_known(STR("nuanxin.stream.v1.*")));
         CHECK(!view_pattern_is_known(STR("nuanxin.membership.v1.AccountRightsChanged"))); /* of the machinery */
         CHECK(!view_pattern_is_known(STR("nuanxin.membership.v1.Member")));               /* no event */
-        CHECK(!view_pattern_is_known(STR("nuanxin.care.v1.*")));
+        CHECK(!view_pattern_is_known(STR("nuanxin.housing.v1.*")));
         CHECK(!view_pattern_is_known(STR("")));
 }
 
