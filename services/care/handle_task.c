@@ -45,7 +45,7 @@ int handle_list_tasks(struct rpc_call *call, const ListTasksRequest *request, Li
                                 rpc_page_token(call, filter, str_of(arena_printf(arena, "%" PRId64 " %s", task_order(&t), t.id)));
                         return 0;
                 }
-                task_read(rows, arena, &t);
+                task_read_place(rows, arena, &t);
                 Task *one = message_new(arena, &care_v1_task_msg);
                 fill_task(call, &t, one);
                 response->tasks[response->n_tasks++] = one;

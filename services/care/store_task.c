@@ -9,13 +9,14 @@
         "t.created_us, t.due_us, t.done_us, t.note"
 #define NO_LIMIT INT64_C(9000000000000000000)
 #define PLACES   5 /* organisations above each other, at most */
+#define PLACE_COLUMNS 10
 
 int64_t task_order(const struct care_task *t)
 {
         return t->due_us ? t->due_us : NO_LIMIT;
 }
 
-void task_read(const struct store_rows *rows, struct arena *arena, struct care_task *ret)
+static void task_read(const struct store_rows *rows, struct arena *arena, struct care_task *ret)
 {
         *ret = (struct care_task){
                 .id = store_text_dup(rows, 0, arena),
@@ -53,19 +54,22 @@ int task_insert(struct store_conn *db, struct arena *arena, const struct care_ta
         static const char sql[] =
                 "INSERT INTO care_task (id, kind, case_id, programme, stage, organization, place_path, person, assignee, escalations, "
                 "created_us, due_us, done_us, note) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, $11, 0, NULL)";
-        static const char place[] = "INSERT INTO care_task_place (place, due_us, task) VALUES ($1, $2, $3)";
+        static const char place[] = "INSERT INTO care_task_place (place, due_us, task, kind, case_id, programme, stage, organization, "
+                                    "assignee, escalations, created_us) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10)";
         struct str codes[PLACES];
         size_t n = places_of(t->place_path, codes);
-        struct store_value *rows = ARENA_ARRAY(arena, struct store_value, 3 * (n + 1));
+        struct store_value *rows = ARENA_ARRAY(arena, struct store_value, PLACE_COLUMNS * (n + 1));
         int r = store_exec(db, sql, NULL, TEXTZ(t->id), I64(t->kind), TEXTZ(t->case_id), TEXTZ(t->programme), TEXTZ(t->stage),
                            TEXTZ(t->organization), TEXTZ(t->place_path), TEXTZ(t->person), TEXTZ(t->assignee), I64(t->created_us),
                            I64(t->due_us));
         for (size_t i = 0; i < n; i++) {
-                rows[3 * i] = TEXT(codes[i]);
-                rows[3 * i + 1] = I64(task_order(t));
-                rows[3 * i + 2] = TEXTZ(t->id);
+                const struct store_value row[PLACE_COLUMNS] = {
+                        TEXT(codes[i]),     I64(task_order(t)), TEXTZ(t->id),           I64(t->kind),       TEXTZ(t->case_id),
+                        TEXTZ(t->programme), TEXTZ(t->stage),    TEXTZ(t->organization), TEXTZ(t->assignee), I64(t->created_us),
+                };
+                memcpy(rows + PLACE_COLUMNS * i, row, sizeof(row));
         }
-        return r == 0 ? store_exec_many(db, place, rows, 3, n) : r;
+        return r == 0 ? store_exec_many(db, place, rows, PLACE_COLUMNS, n) : r;
 }
 
 int task_load(struct store_conn *db, struct arena *arena, const char *id, struct care_task *ret)
@@ -82,9 +86,17 @@ int task_save(struct store_conn *db, const struct care_task *t)
 {
         static const char sql[] =
                 "UPDATE care_task SET organization = $2, assignee = $3, escalations = $4 WHERE id = $1 AND done_us < 1";
+        static const char place[] = "UPDATE care_task_place SET organization = $3, assignee = $4, escalations = $5 "
+                                    "WHERE place IN ($6, $7, $8, $9, $10) AND due_us = $1 AND task = $2";
+        struct str codes[PLACES] = {0};
         int64_t changed = 0;
+        places_of(t->place_path, codes);
         int r = store_exec(db, sql, &changed, TEXTZ(t->id), TEXTZ(t->organization), TEXTZ(t->assignee), I64(t->escalations));
-        return one_changed(r, changed);
+        r = one_changed(r, changed);
+        if (r == 0)
+                r = store_exec(db, place, NULL, I64(task_order(t)), TEXTZ(t->id), TEXTZ(t->organization), TEXTZ(t->assignee),
+                               I64(t->escalations), TEXT(codes[0]), TEXT(codes[1]), TEXT(codes[2]), TEXT(codes[3]), TEXT(codes[4]));
+        return r;
 }
 
 int task_finish(struct store_conn *db, const struct care_task *t)
@@ -123,7 +135,24 @@ int tasks_query(struct store_conn *db, const char *place, int64_t after_due_us, 
                 struct store_rows **ret_rows)
 {
         static const char sql[] =
-                "SELECT " COLUMNS " FROM care_task_place p JOIN care_task t ON t.id = p.task WHERE p.place = $1 "
-                "AND (p.due_us, p.task) > ($2, $3) AND p.due_us < $4 ORDER BY p.due_us, p.task LIMIT $5";
+                "SELECT task, kind, case_id, programme, stage, organization, assignee, escalations, created_us, due_us FROM care_task_place "
+                "WHERE place = $1 AND (due_us, task) > ($2, $3) AND due_us < $4 ORDER BY due_us, task LIMIT $5";
         return store_query(db, sql, ret_rows, TEXTZ(place), I64(after_due_us), TEXTZ(after_id), I64(before_us), I64(limit));
+}
+
+void task_read_place(const struct store_rows *rows, struct arena *arena, struct care_task *ret)
+{
+        int64_t due = store_i64(rows, 9);
+        *ret = (struct care_task){
+                .id = store_text_dup(rows, 0, arena),
+                .kind = (int)store_i64(rows, 1),
+                .case_id = store_text_dup(rows, 2, arena),
+                .programme = store_text_dup(rows, 3, arena),
+                .stage = store_text_dup(rows, 4, arena),
+                .organization = store_text_dup(rows, 5, arena),
+                .assignee = store_text_dup(rows, 6, arena),
+                .escalations = store_i64(rows, 7),
+                .created_us = store_i64(rows, 8),
+                .due_us = due == NO_LIMIT ? 0 : due,
+        };
 }

@@ -24,9 +24,9 @@ int task_finish(struct store_conn *db, const struct care_task *t) MUST_USE;
 int tasks_of_case(struct store_conn *db, struct arena *arena, const char *case_id, int kind, const char *stage,
                   struct care_task out[CASE_TASKS_MAX], size_t *ret_n) MUST_USE;
 /* Of an organisation and those below, the most urgent first, after (due, id); those due before `before` (INT64_MAX: all).
- * task_read after each store_next. */
+ * task_read_place after each store_next: what a list shows. */
 int tasks_query(struct store_conn *db, const char *place, int64_t after_due_us, const char *after_id, int64_t before_us, int64_t limit,
                 struct store_rows **ret_rows) MUST_USE;
-void task_read(const struct store_rows *rows, struct arena *arena, struct care_task *ret);
+void task_read_place(const struct store_rows *rows, struct arena *arena, struct care_task *ret);
 /* due_us as it stands on a list: what has no limit comes last. */
 int64_t task_order(const struct care_task *t);

@@ -162,10 +162,19 @@ CREATE TABLE care_task (
 ) @clustered;
 CREATE INDEX care_task_case ON care_task (case_id, kind) WHERE done_us = 0;
 
--- An open task stands once on the list of each organisation whose it is and of all above: a page is a range.
+-- An open task stands once on the list of each organisation whose it is and of all above, with all that a list shows: a page is
+-- a range of this, and nothing else.
 CREATE TABLE care_task_place (
         place @text NOT NULL,
         due_us @int NOT NULL,           -- none: far away
         task @text NOT NULL,
+        kind @int NOT NULL,
+        case_id @text NOT NULL,
+        programme @text NOT NULL,
+        stage @text NOT NULL,
+        organization @text NOT NULL,
+        assignee @text NOT NULL,
+        escalations @int NOT NULL,
+        created_us @int NOT NULL,
         PRIMARY KEY (place, due_us, task)
 ) @clustered;
