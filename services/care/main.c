@@ -35,6 +35,7 @@ STORE_SCHEMA(care_schema_003, "services/care/schema/003_ledger.sql");
 STORE_SCHEMA(care_schema_004, "services/care/schema/004_case.sql");
 STORE_SCHEMA(care_schema_005, "services/care/schema/005_payment.sql");
 STORE_SCHEMA(care_schema_006, "services/care/schema/006_policy.sql");
+STORE_SCHEMA(care_schema_007, "services/care/schema/007_work.sql");
 
 static const struct store_migration migrations[] = {
         {"care/001_core", care_schema_001},
@@ -43,6 +44,7 @@ static const struct store_migration migrations[] = {
         {"care/004_case", care_schema_004},
         {"care/005_payment", care_schema_005},
         {"care/006_policy", care_schema_006},
+        {"care/007_work", care_schema_007},
         IMPORTS_MIGRATIONS("care"),
         {0},
 };
