@@ -145,6 +145,8 @@ static int leave_stage(struct scene *s)
                 r = notice_take_down(s);
         if (r == 0 && stage && stage->kind == STAGE_CARE)
                 r = tasks_close(s->call, s->c.id, TASK_CONTACT, NULL);
+        if (r == 0 && stage && stage->kind == STAGE_CARE)
+                r = visits_stop(s);
         s->c.due_us = 0;
         return r;
 }
@@ -175,12 +177,14 @@ static int enter_stage(struct scene *s, const Stage *stage)
                 r = notice_put_up(s, stage);
         if (r == 0 && has_task(stage))
                 r = open_stage_task(s, stage->code, (int)stage->level);
-        return r;
+        return r == 0 ? visits_renew(s) : r;
 }
 
 static int close_case(struct scene *s)
 {
         int r = benefit_release(s);
+        if (r == 0)
+                r = visits_end(s);
         s->c.closed_us = rpc_now(s->call);
         s->c.transfer_to = "";
         return r == 0 ? tasks_close(s->call, s->c.id, 0, NULL) : r;

@@ -119,3 +119,11 @@ int due_gone(struct rpc_call *call, const char *key, struct str payload);
 
 int notice_put_up(struct scene *s, const Stage *stage) MUST_USE;
 int notice_take_down(struct scene *s) MUST_USE;
+
+/* --- visits that its programme plans (visit.c) -------------------------------------------------------------------------------- */
+
+/* Where it stands at a CARE stage: the next is planned, or put off if one has taken place since. */
+int visits_renew(struct scene *s) MUST_USE;
+int visits_stop(struct scene *s) MUST_USE; /* it leaves the stage: what somebody planned stays */
+int visits_end(struct scene *s) MUST_USE;  /* it is closed: nothing is planned any more */
+int visits_move(struct scene *s) MUST_USE; /* another organisation has it: what is planned is on that one's worklist */

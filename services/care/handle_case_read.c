@@ -5,6 +5,7 @@
 #include "handle_case.h"
 
 #include "nuanxin/internal/v1/bus.pb-c.h"
+#include "work.h"
 
 int handle_get_case(struct rpc_call *call, const GetCaseRequest *request, Case *response)
 {
@@ -203,6 +204,8 @@ int handle_reveal_case(struct rpc_call *call, const RevealCaseRequest *request, 
                 r = read_steps(&s, true, &response->steps, &response->n_steps);
         if (r == 0)
                 r = reveal_decisions(&s, response);
+        if (r == 0)
+                r = work_reveal(&s, response);
         return r == 0 ? reveal_objections(&s, response) : r;
 }
 

@@ -160,9 +160,10 @@ static int take_over(struct scene *s, const struct organization *to)
         s->c.path = to->path;
         if (!s->has_person && s->c.subject[0])
                 s->c.subject = to->code;
-        if (!s->c.task[0])
-                return 0;
-        int r = task_load(rpc_db(s->call), rpc_arena(s->call), s->c.task, &t);
+        int r = visits_move(s);
+        if (r != 0 || !s->c.task[0])
+                return r;
+        r = task_load(rpc_db(s->call), rpc_arena(s->call), s->c.task, &t);
         if (r == 0 && !t.done_us)
                 r = task_close(s->call, &t);
         struct str place = path_at_level(str_of(to->path), stage ? (int)stage->level : 0);

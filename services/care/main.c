@@ -15,6 +15,7 @@
 #include "import.h"
 #include "ledger_chain.h"
 #include "state.h"
+#include "work.h"
 
 static const char about[] =
         "Serves those whom programmes are for: recipients, what they are granted and why, and the ledger that pays it.\n"
@@ -91,6 +92,13 @@ static const struct rpc_method methods[] = {
         CARE_V1_LIST_TASKS(handle_list_tasks),
         CARE_V1_ASSIGN_TASK(handle_assign_task),
         CARE_V1_COMPLETE_TASK(handle_complete_task),
+
+        /* visits and assessments */
+        CARE_V1_PLAN_VISIT(handle_plan_visit),
+        CARE_V1_BATCH_RECORD_VISITS(handle_batch_record_visits),
+        CARE_V1_LIST_VISITS(handle_list_visits),
+        CARE_V1_RECORD_ASSESSMENT(handle_record_assessment),
+
         /* the ledger */
         CARE_V1_CREATE_FUND(handle_create_fund),
         CARE_V1_GET_FUND(handle_get_fund),
