@@ -91,7 +91,9 @@ static int record(struct rpc_call *call, const Visit *asked, VisitResult *out)
                 .nonce = asked->nonce,
         };
         /* What was taken stays so, however late it is sent again. */
-        r = facts.in_scope ? visit_by_nonce(rpc_db(call), rpc_arena(call), t->subject, asked->device, asked->nonce, &before) : CARE_E_ABSENT;
+        r = CARE_E_ABSENT;
+        if (facts.in_scope)
+                r = visit_by_nonce(rpc_db(call), rpc_arena(call), t->subject, asked->device, asked->nonce, &before);
         if (r != CARE_E_ABSENT) {
                 out->repeated = r == 0;
                 if (r == 0)
