@@ -10,6 +10,9 @@ static const struct import_fault_text faults[CARE_N_FAULTS] = {
         [CARE_FAULT_NAME_DIFFERS] = {"name-differs", "This ID number belongs to a person of another name.",
                                      "该身份证号已属于其他姓名的对象。"},
         [CARE_FAULT_NOT_ACTIVE] = {"recipient-not-active", "The person has left or died.", "该对象已迁出或死亡。"},
+        [CARE_FAULT_RECIPIENT_UNKNOWN] = {"recipient-unknown", "Nobody with this ID number lives there.", "该组织没有此身份证号的对象。"},
+        [CARE_FAULT_DUE_DATE] = {"due-date-out-of-range", "A visit is planned from today on, two years ahead at most.",
+                                 "走访日期须自今日起两年以内。"},
         [CARE_FAULT_PAYMENT_UNKNOWN] = {"payment-unknown", "No payment of this batch has this number.", "本批次没有该编号的款项。"},
         [CARE_FAULT_AMOUNT_INVALID] = {"amount-invalid", "An amount is written as 1200.00.", "金额格式应为 1200.00。"},
         [CARE_FAULT_AMOUNT_DIFFERS] = {"amount-differs", "The payment's amount is another.", "金额与该笔款项不符。"},
@@ -31,6 +34,12 @@ static const struct import_column answer_columns[ANSWER_N_COLUMNS] = {
         {"reason", "原因", true},
 };
 
+static const struct import_column visit_columns[LISTED_N_COLUMNS] = {
+        {"id_number", "身份证号", false},
+        {"name", "姓名", false},
+        {"due_date", "日期", false},
+};
+
 static const struct import_kind kinds[] = {
         [CARE_IMPORT_POLICIES] = {.number = 1,
                                   .most_bytes = 1ll << 30,
@@ -46,10 +55,21 @@ static const struct import_kind kinds[] = {
                                  .due = DUE_CARE_IMPORT,
                                  .prepare = import_answers_prepare,
                                  .take = import_answers_take},
+        [CARE_IMPORT_VISITS] = {.number = 3,
+                                .most_bytes = 1ll << 30,
+                                .columns = visit_columns,
+                                .n_columns = LISTED_N_COLUMNS,
+                                .due = DUE_CARE_IMPORT,
+                                .prepare = import_visits_prepare,
+                                .take = import_visits_take},
         {0},
 };
 
-static const char *const permissions[] = {[CARE_IMPORT_POLICIES] = "policy.write", [CARE_IMPORT_ANSWERS] = "payment.write"};
+static const char *const permissions[] = {
+        [CARE_IMPORT_POLICIES] = "policy.write",
+        [CARE_IMPORT_ANSWERS] = "payment.write",
+        [CARE_IMPORT_VISITS] = "visit.write",
+};
 
 /* Whoever may begin such a one there. */
 static int may_see(struct rpc_call *call, const struct import *import, bool *ret)

@@ -10,6 +10,8 @@
 enum care_fault {
         CARE_FAULT_NAME_DIFFERS = 32,
         CARE_FAULT_NOT_ACTIVE = 33,
+        CARE_FAULT_RECIPIENT_UNKNOWN = 34,
+        CARE_FAULT_DUE_DATE = 35,
         CARE_FAULT_PAYMENT_UNKNOWN = 40,
         CARE_FAULT_AMOUNT_INVALID = 41,
         CARE_FAULT_AMOUNT_DIFFERS = 42,
@@ -19,7 +21,7 @@ enum care_fault {
         CARE_N_FAULTS,
 };
 
-enum { CARE_IMPORT_POLICIES, CARE_IMPORT_ANSWERS }; /* places in care_imports.kinds */
+enum { CARE_IMPORT_POLICIES, CARE_IMPORT_ANSWERS, CARE_IMPORT_VISITS }; /* places in care_imports.kinds */
 extern const struct imports care_imports;
 
 /* Due work: the next rows of any kind. */
@@ -40,3 +42,8 @@ int import_policies_take(struct import_step *step, const struct csv_row *row) MU
 enum { ANSWER_NUMBER, ANSWER_AMOUNT, ANSWER_STATUS, ANSWER_REASON, ANSWER_N_COLUMNS };
 int import_answers_prepare(struct import_step *step) MUST_USE;
 int import_answers_take(struct import_step *step, const struct csv_row *row) MUST_USE;
+
+/* import_visits.c */
+enum { LISTED_ID_NUMBER, LISTED_NAME, LISTED_DUE_DATE, LISTED_N_COLUMNS };
+int import_visits_prepare(struct import_step *step) MUST_USE;
+int import_visits_take(struct import_step *step, const struct csv_row *row) MUST_USE;

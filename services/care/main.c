@@ -96,6 +96,7 @@ static const struct rpc_method methods[] = {
         /* visits and assessments */
         CARE_V1_PLAN_VISIT(handle_plan_visit),
         CARE_V1_BATCH_RECORD_VISITS(handle_batch_record_visits),
+        CARE_V1_IMPORT_VISITS(handle_import_visits),
         CARE_V1_LIST_VISITS(handle_list_visits),
         CARE_V1_RECORD_ASSESSMENT(handle_record_assessment),
 

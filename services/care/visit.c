@@ -43,7 +43,7 @@ static int load_person(struct rpc_call *call, const char *recipient, struct visi
 
 int visited_load(struct rpc_call *call, const char *case_id, const char *recipient, struct visited *t)
 {
-        *t = (struct visited){.call = call};
+        *t = (struct visited){.call = call, .account = rpc_principal(call)->id};
         if (!case_id[0])
                 return recipient[0] ? load_person(call, recipient, t) : CARE_E_ABSENT;
         int r = load_case(call, case_id, t);
@@ -188,7 +188,7 @@ static void describe(struct visited *t, struct visit *v)
         v->case_id = t->case_id;
         v->recipient = t->recipient;
         v->organization = t->organization;
-        v->account = rpc_principal(t->call)->id;
+        v->account = t->account;
         v->created_us = rpc_now(t->call);
         v->note = (struct str){0};
 }

@@ -8,8 +8,11 @@
 #include "rules_visit.h"
 #include "store_work.h"
 
+#include "nuanxin/membership/v1/operation.pb-c.h"
+
 int handle_plan_visit(struct rpc_call *call, const PlanVisitRequest *request, Visit *response);
 int handle_batch_record_visits(struct rpc_call *call, const BatchRecordVisitsRequest *request, BatchRecordVisitsResponse *response);
+int handle_import_visits(struct rpc_call *call, const ImportVisitsRequest *request, Nuanxin__Membership__V1__Operation *response);
 int handle_list_visits(struct rpc_call *call, const ListVisitsRequest *request, ListVisitsResponse *response);
 int handle_record_assessment(struct rpc_call *call, const RecordAssessmentRequest *request, Assessment *response);
 
@@ -21,6 +24,7 @@ struct visited {
         bool has_case;
         struct scene scene; /* with has_case */
         const char *subject, *case_id, *recipient, *organization, *path, *person;
+        const char *account; /* who plans or takes it: whoever calls, unless that is said */
         bool erased;
         int64_t closed_us; /* 0: open, or no case */
 };
