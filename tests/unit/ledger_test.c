@@ -405,8 +405,8 @@ static int64_t findings(char last[400])
                 ledger_check_begin(&check, &accounts[i]);
                 for (size_t k = 0; k < ROWS; k++) {
                         bool debit = strcmp(rows[k].debit, names[i]) == 0, credit = strcmp(rows[k].credit, names[i]) == 0;
-                        const struct ledger_account *other = debit || credit ? &accounts[place_of(debit ? rows[k].credit : rows[k].debit)] : NULL;
-                        const struct ledger_entry entry = {&rows[k], rows[k].of[0] ? &rows[of_place[k]] : NULL, other};
+                        const char *other = debit ? rows[k].credit : rows[k].debit;
+                        const struct ledger_entry entry = {&rows[k], rows[k].of[0] ? &rows[of_place[k]] : NULL, &accounts[place_of(other)]};
                         if (debit || credit)
                                 ledger_check_entry(&check, &entry);
                 }
