@@ -20,4 +20,4 @@ int ledger_read_entries(struct store_conn *db, struct arena *arena, const char *
 
 /* Queries that should give nothing; their first column says of what. Unchained: of what was entered more than a moment ago. */
 const char *ledger_sql_unchained(bool shared);
-extern const char ledger_sql_twice[], ledger_sql_orphans[], ledger_sql_unequal[];
+extern const char ledger_sql_twice[], ledger_sql_orphans[], ledger_sql_unequal[], ledger_sql_cases[];

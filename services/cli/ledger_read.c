@@ -223,3 +223,8 @@ const char ledger_sql_twice[] = "SELECT id FROM ledger_chain GROUP BY thing, id 
 const char ledger_sql_orphans[] = "SELECT t.id FROM ledger_transfer t WHERE NOT EXISTS (SELECT 1 FROM ledger_account a WHERE a.id = t.debit)";
 const char ledger_sql_unequal[] = "SELECT fund FROM ledger_account GROUP BY fund HAVING SUM(credits_posted) <> SUM(debits_posted) "
                                   "OR SUM(credits_pending) <> SUM(debits_pending)";
+/* What a case says was granted is set aside or posted, what it says was paid is posted: a reversal afterwards is the treasurer's. */
+const char ledger_sql_cases[] =
+        "SELECT c.id FROM care_case c LEFT JOIN (SELECT t.case_id, SUM(CASE WHEN t.kind = 3 THEN t.amount ELSE 0 END) AS posted, SUM(CASE WHEN t.kind = 2 AND s.id IS NULL THEN t.amount ELSE 0 END) AS pending FROM ledger_transfer t "
+        "LEFT JOIN ledger_transfer s ON s.of_id = t.id WHERE t.case_id <> '' GROUP BY t.case_id) AS l ON l.case_id = c.id "
+        "WHERE COALESCE(l.posted, 0) <> c.paid OR COALESCE(l.posted + l.pending, 0) <> c.granted";

@@ -229,6 +229,8 @@ static int check_whole(struct verify *v)
                 r = check_none(v, ledger_sql_orphans, "transfer %s debits an account that is not there");
         if (r == 0)
                 r = check_none(v, ledger_sql_unequal, "fund %s: debits and credits are not equal");
+        if (r == 0)
+                r = check_none(v, ledger_sql_cases, "case %s: what it says was granted and paid is not what the ledger has of it");
         store_rollback(v->db);
         arena_reset(v->arena);
         return r;

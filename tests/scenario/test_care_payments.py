@@ -416,5 +416,23 @@ def figures(s):
     s.call("GET", f"/v1/programmes/figured/figures?organization={OTHER_COUNTY}&year={year}", token=s.treasurer.token).refused(404)
 
 
+@story("what cases say was granted and paid is what the ledger has of them; what is forged there is found")
+def same_as_the_ledger(s):
+    store = ("--store", s.store_url("care")) if s.engine == "postgresql" else ()
+
+    def findings():
+        found = json.loads(s.cli("ledger", "verify", "--json", *store, check=False).stdout)
+        assert found["transfers"] > 10, found
+        return found["findings"]
+
+    expect("as it is", findings(), [])
+    (case, paid), *_ = s.rows("care", "SELECT id, paid FROM care_case WHERE paid > 0 LIMIT 1")
+    for column in ("paid", "granted"):
+        s.execute("care", f"UPDATE care_case SET {column} = {column} + 1 WHERE id = '{case}'")
+        expect("with one more fen " + column, findings(), [f"case {case}: what it says was granted and paid is not what the ledger has of it"])
+        s.execute("care", f"UPDATE care_case SET {column} = {column} - 1 WHERE id = '{case}'")
+    expect("and again", findings(), [])
+
+
 if __name__ == "__main__":
     main(scene())
