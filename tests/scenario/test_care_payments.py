@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import random
 import sys
 import threading
 import uuid
@@ -334,6 +335,48 @@ def rush(s):
     sent = [o["number"] for b in batches for o in s.treasurer.bank_file(b)]
     expect("each once", (len(sent), len(set(sent))), (sum(b["payments"] for b in batches), len(sent)))
     assert {s.treasurer.payment_of(c)["number"] for c in cases} <= set(sent)
+
+
+@story("killed again and again while batches are made and answers are taken, the service sends and pays each payment once")
+def killed(s):
+    rng, kills, cases = random.Random(7), [], []
+
+    def kill():
+        if s.pid("care-1"):
+            kills.append(s.kill("care-1"))
+
+    def settled(ask):
+        """The answer, once there is a service to give it."""
+        answers = []
+
+        def asked():
+            answers.append(ask())
+            return answers[-1].status not in (502, 503, 504)
+
+        wait_until("it answers again", asked, 30)
+        return answers[-1]
+
+    for _ in range(4):
+        cases += [granted(s, enter(s), 1) for _ in range(20)]
+        killer = threading.Timer(rng.random() / 50, kill)
+        killer.start()
+        settled(lambda: s.treasurer.batch("aid"))  # asked again it finds nothing more, if it was made
+        killer.join()
+        settled(lambda: s.treasurer.get(f"/v1/payments?organization={COUNTY}"))
+        batch = {"id": s.treasurer.payment_of(cases[-1])["batch"]}
+        file = s.treasurer.bank_file(batch)
+        begun = settled(lambda: s.treasurer.begin(batch, rows(*((o, "paid", "") for o in file)))).ok()
+        kill()
+        ended = lambda: settled(lambda: s.treasurer.get(f"/v1/careOperations/{begun['id']}")).ok()["state"] != "RUNNING"
+        wait_until("the answer has been taken", ended, 30)
+        expect("all of it", s.treasurer.read_batch(batch)["state"], "RECONCILED")
+    assert len(set(kills)) > 3, kills
+    expect("paid", {case_of(s, c)["paid"] for c in cases}, {str(100 * YUAN)})
+    expect("told once", [events(s, "BenefitPaid", c) for c in cases], [1] * len(cases))
+    lines = s.rows("care", "SELECT payment FROM care_payment_line l JOIN care_payment p ON p.id = l.payment "
+                           f"WHERE p.case_id IN ({', '.join(repr(c['id']) for c in cases)})")
+    expect("in one batch each", (len(lines), len(set(lines))), (len(cases), len(cases)))
+    check_books(s)
 
 
 # --- for everybody -----------------------------------------------------------------------------------------------------
