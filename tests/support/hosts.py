@@ -305,7 +305,7 @@ class Hosts(Stack):
         return self.add_part(name, host, [
             os.path.join(BIN, "nuanxin-gateway"), "--instance", name, "--http", f"{host.address}:8080", "--curve",
             self.copy_of("curve", name, "gateway"), "--redis", self.redis_address, "--redis-auth", self.redis_auth,
-            "--gateways", str(self.n_gateways), *self.options["gateway"]])
+            "--gateways", str(self.n_gateways), *(f"--without={s}" for s, n in self.counts.items() if not n), *self.options["gateway"]])
 
     def wait_for_gateway(self, i):
         address = self.addresses[i - 1]
