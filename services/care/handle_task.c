@@ -155,12 +155,20 @@ int handle_transfer_case(struct rpc_call *call, const TransferCaseRequest *reque
 static int take_over(struct scene *s, const struct organization *to)
 {
         const Stage *stage = s->c.state == CASE_OPEN ? document_stage(s->document, s->c.stage) : NULL;
+        const char *other;
         struct care_task t;
+        int r = CARE_E_ABSENT;
         s->c.organization = to->code;
         s->c.path = to->path;
-        if (!s->has_person && s->c.subject[0])
+        if (!s->has_person && s->c.subject[0]) { /* it is about the organisation: that may have one */
                 s->c.subject = to->code;
-        int r = visits_move(s);
+                r = s->c.single ? case_open_of(rpc_db(s->call), rpc_arena(s->call), s->c.programme, to->code, &other) : r;
+        }
+        if (r != CARE_E_ABSENT)
+                return r == 0 ? rpc_refuse(s->call, PROBLEM(CASE_EXISTS), s->c.programme, other) : r;
+        r = case_save_owner(rpc_db(s->call), &s->c);
+        if (r == 0)
+                r = visits_move(s);
         if (r != 0 || !s->c.task[0])
                 return r;
         r = task_load(rpc_db(s->call), rpc_arena(s->call), s->c.task, &t);

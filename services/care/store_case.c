@@ -42,6 +42,7 @@ void case_read(const struct store_rows *rows, struct arena *arena, struct care_c
                 .previous = store_text_dup(rows, 25, arena),
                 .created_us = store_i64(rows, 26),
                 .closed_us = store_i64(rows, 27),
+                .closed_before_us = store_i64(rows, 27),
                 .revision = store_i64(rows, 28),
                 .deciders = store_text_dup(rows, 29, arena),
         };
@@ -78,21 +79,32 @@ int case_load(struct store_conn *db, struct arena *arena, const char *id, struct
         return load_one(db, arena, sql, STORE_ARGS(TEXTZ(id)), ret);
 }
 
+/* Whatever is in an index is written only where it changes: an index is written wherever its column is set. */
 int case_save(struct store_conn *db, struct care_case *c)
 {
         static const char sql[] =
-                "UPDATE care_case SET organization = $3, path = $4, state = $5, stage = $6, stage_us = $7, due_us = $8, task = $9, "
-                "granted = $10, reserved = $11, paid = $12, reserve_us = $13, decided_level = $14, steps = $15, rating = $16, "
-                "transfer_to = $17, closed_us = $18, subject = $19, deciders = $20, revision = $2 + 1 WHERE id = $1 AND revision = $2";
+                "UPDATE care_case SET state = $3, stage = $4, stage_us = $5, due_us = $6, task = $7, granted = $8, reserved = $9, "
+                "paid = $10, reserve_us = $11, decided_level = $12, steps = $13, rating = $14, transfer_to = $15, deciders = $16, "
+                "revision = $2 + 1 WHERE id = $1 AND revision = $2";
+        static const char closed[] = "UPDATE care_case SET closed_us = $2 WHERE id = $1";
         int64_t changed = 0;
-        int r = store_exec(db, sql, &changed, TEXTZ(c->id), I64(c->revision), TEXTZ(c->organization), TEXTZ(c->path), I64(c->state),
-                           TEXTZ(c->stage), I64(c->stage_us), I64(c->due_us), TEXTZ(c->task), I64(c->granted), I64(c->reserved),
-                           I64(c->paid), I64(c->reserve_us), I64(c->decided_level), I64(c->steps), I64(c->rating), TEXTZ(c->transfer_to),
-                           I64(c->closed_us), TEXTZ(c->subject), TEXTZ(c->deciders));
+        int r = store_exec(db, sql, &changed, TEXTZ(c->id), I64(c->revision), I64(c->state), TEXTZ(c->stage), I64(c->stage_us),
+                           I64(c->due_us), TEXTZ(c->task), I64(c->granted), I64(c->reserved), I64(c->paid), I64(c->reserve_us),
+                           I64(c->decided_level), I64(c->steps), I64(c->rating), TEXTZ(c->transfer_to), TEXTZ(c->deciders));
         r = one_changed(r, changed);
-        if (r == 0)
-                c->revision++;
-        return r;
+        if (r == 0 && c->closed_us != c->closed_before_us)
+                r = store_exec(db, closed, &changed, TEXTZ(c->id), I64(c->closed_us));
+        if (r != 0)
+                return r == STORE_E_CONSTRAINT ? STORE_E_RETRY : r; /* another was opened meanwhile: it is found when run again */
+        c->closed_before_us = c->closed_us;
+        c->revision++;
+        return 0;
+}
+
+int case_save_owner(struct store_conn *db, const struct care_case *c)
+{
+        static const char sql[] = "UPDATE care_case SET organization = $2, path = $3, subject = $4 WHERE id = $1";
+        return store_exec(db, sql, NULL, TEXTZ(c->id), TEXTZ(c->organization), TEXTZ(c->path), TEXTZ(c->subject));
 }
 
 int case_open_of(struct store_conn *db, struct arena *arena, const char *programme, const char *subject, const char **ret_id)

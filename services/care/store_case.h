@@ -27,12 +27,15 @@ struct care_case {
         int rating;
         const char *transfer_to, *previous;
         int64_t created_us, closed_us, revision;
+        int64_t closed_before_us; /* as it is stored */
 };
 /* CARE_E_ABSENT: its number is taken, or there is an open one where only one may be. */
 int case_insert(struct store_conn *db, const struct care_case *c) MUST_USE;
 int case_load(struct store_conn *db, struct arena *arena, const char *id, struct care_case *ret) MUST_USE;
-/* All that may change; raises the revision, here too. STORE_E_RETRY: somebody else did so meanwhile. */
+/* All that may change but its owner; raises the revision, here too. STORE_E_RETRY: somebody else did so meanwhile. */
 int case_save(struct store_conn *db, struct care_case *c) MUST_USE;
+/* Organisation, path, and the subject where that is the organisation. */
+int case_save_owner(struct store_conn *db, const struct care_case *c) MUST_USE;
 /* The open one that keeps others from being opened. */
 int case_open_of(struct store_conn *db, struct arena *arena, const char *programme, const char *subject, const char **ret_id) MUST_USE;
 /* An open one of that person, of any programme, after that id. */
