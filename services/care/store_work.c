@@ -58,14 +58,6 @@ static int read_first(int queried, struct store_rows *rows, struct arena *arena,
         return r;
 }
 
-int visit_load(struct store_conn *db, struct arena *arena, const char *id, struct visit *ret)
-{
-        static const char sql[] = "SELECT " COLUMNS " FROM care_visit v WHERE v.id = $1";
-        _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
-        int r = store_query(db, sql, &rows, TEXTZ(id));
-        return read_first(r, rows, arena, ret);
-}
-
 int visit_by_nonce(struct store_conn *db, struct arena *arena, const char *subject, const char *device, const char *nonce,
                    struct visit *ret)
 {
@@ -142,12 +134,6 @@ int visit_put_off(struct store_conn *db, const struct visit *v, const char *task
         int64_t changed = 0;
         int r = store_exec(db, sql, &changed, TEXTZ(v->id), I64(v->at_us), TEXTZ(v->task), TEXTZ(task_before));
         return one_changed(r, changed);
-}
-
-int visit_set_task(struct store_conn *db, const char *id, const char *task)
-{
-        static const char sql[] = "UPDATE care_visit SET task = $2 WHERE id = $1";
-        return store_exec(db, sql, NULL, TEXTZ(id), TEXTZ(task));
 }
 
 int visit_delete(struct store_conn *db, const char *id)

@@ -22,7 +22,6 @@ struct visit {
 };
 /* *ret_new: false, and nothing is changed, where the device's nonce is there, or one planned alike. */
 int visit_insert(struct store_conn *db, const struct visit *v, bool *ret_new) MUST_USE;
-int visit_load(struct store_conn *db, struct arena *arena, const char *id, struct visit *ret) MUST_USE;
 int visit_by_nonce(struct store_conn *db, struct arena *arena, const char *subject, const char *device, const char *nonce,
                    struct visit *ret) MUST_USE;
 int visit_planned_for(struct store_conn *db, struct arena *arena, const char *subject, const char *occasion, int64_t due_us,
@@ -37,7 +36,6 @@ int visit_plans(struct store_conn *db, struct arena *arena, const char *subject,
 int visit_finish(struct store_conn *db, const char *id) MUST_USE;
 /* Another time, another task. STORE_E_RETRY: that is not its task any more. */
 int visit_put_off(struct store_conn *db, const struct visit *v, const char *task_before) MUST_USE;
-int visit_set_task(struct store_conn *db, const char *id, const char *task) MUST_USE;
 int visit_routine(struct store_conn *db, struct arena *arena, const char *case_id, struct visit *ret) MUST_USE;
 int visit_delete(struct store_conn *db, const char *id) MUST_USE;
 /* Newest first, before (at, id), without planned ones that took place. visit_read after each store_next. */

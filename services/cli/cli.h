@@ -49,6 +49,7 @@ extern const struct command commands_stream[];   /* stream lag, tail */
 extern const struct command commands_verify[];   /* stream verify */
 extern const struct command commands_ledger[];
 extern const struct command commands_policy[];
+extern const struct command commands_visit[];
 extern const struct command commands_transfer[]; /* backup, restore, store move */
 const char *transfer_about(const struct command *command); /* what its own --help says; NULL: not of these */
 

@@ -4,8 +4,10 @@
 import contextlib
 import datetime
 import itertools
+import json
 import os
 import sys
+import tempfile
 import uuid
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
@@ -15,6 +17,7 @@ from support.stack import CARE, Stack  # noqa: E402
 from support.story import expect, main, story, wait_until  # noqa: E402
 
 PAPERS = [{"kind": "certificate", "uri": "https://files.example.org/c", "sha256": "2" * 64}]
+CHINA = datetime.timezone(datetime.timedelta(hours=8))
 NOTE = "老人近日腿疼，想念外孙"
 
 
@@ -131,6 +134,32 @@ def planned(s):
     expect("done", open_tasks(), [])
     seen = s.clerk.get(f"/v1/visits?recipient={r['id']}").ok()["visits"]
     expect("listed", sorted(v["outcome"] for v in seen), ["ABSENT", "MET", "MET"])
+
+
+@story("a spring-festival list, by the command: each person on it is visited by whoever comes first; the same list again makes no doubles")
+def by_list(s):
+    people = [enter(s, s.clerk) for _ in range(3)]
+    start = at(s.county.get(f"/v1/cases/{helped(s)['id']}").ok()["stageTime"])
+    day = (start + datetime.timedelta(days=12)).astimezone(CHINA).date()
+    with tempfile.NamedTemporaryFile("w", suffix=".csv") as f:
+        f.write("\n".join(["身份证号,姓名,日期", *(f"{r['idNumber']},{r['name']},{day}" for r in people), ""]))
+        f.flush()
+        for counts in ((3, 0), (0, 3)):
+            said = json.loads(s.cli("visit", "import", f.name, VILLAGE, "spring-festival", "--json").stdout)
+            expect("taken", (said["state"], int(said.get("rowsAccepted", 0)), int(said.get("rowsUnchanged", 0))), ("SUCCEEDED", *counts))
+            s.advance(DAY)
+
+    def to_visit():
+        return [sum(v["outcome"] == "OUTCOME_UNSPECIFIED" for v in s.clerk.get(f"/v1/visits?recipient={r['id']}").ok()["visits"])
+                for r in people]
+
+    expect("planned", to_visit(), [1, 1, 1])
+    s.advance(10 * DAY)
+    one = {"way": "HOME", "occurredTime": after(start, 9), "occasion": "spring-festival"}
+    record(s, {**one, "recipient": people[0]["id"], "outcome": "MET", "device": "d1", "nonce": "1"},
+           {**one, "recipient": people[1]["id"], "outcome": "ABSENT", "device": "d1", "nonce": "2"})
+    record(s, {**one, "recipient": people[0]["id"], "outcome": "ABSENT", "device": "d2", "nonce": "1"})
+    expect("who was met is done", to_visit(), [0, 1, 1])
 
 
 @story("an assessment opens a task for each thing that it finds, once while that is open; its values are sealed")
