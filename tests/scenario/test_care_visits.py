@@ -190,4 +190,34 @@ def assessments(s):
     s.next.post(path, {"form": "monthly", "values": facts(**values)}).refused(404, "not-found")
 
 
+@story("a case that another village takes brings its visits along: they are on that one's worklist, and the first may record none any more")
+def handed_over(s):
+    c = helped(s)
+    start = at(c["stageTime"])
+    s.clerk.post("/v1/visits", {"caseId": c["id"], "occasion": "mid-autumn", "dueTime": after(start, 7)}).ok()
+    s.clerk.post(f"/v1/cases/{c['id']}:transfer", {"organization": NEXT_VILLAGE, "reason": "搬迁"}).ok()
+    s.next.post(f"/v1/cases/{c['id']}:answerTransfer", {"accepted": True}).ok()
+    wanted = [start + datetime.timedelta(days=7), start + datetime.timedelta(days=30)]
+    expect("due", (due(s, c), due(s, c, s.next), due(s, c, s.clerk)), (wanted, wanted, []))
+    s.advance(DAY)
+    expect("the first", record(s, visit(c, start, 1))[0]["refusal"].rsplit(":", 1)[-1], "not-found")
+    assert not record(s, visit(c, start, 1), office=s.next)[0].get("refusal")
+    expect("due then", due(s, c, s.next), [start + datetime.timedelta(days=31)])
+
+
+@story("of an erased person nothing is noted any more, and no note can be read")
+def erased(s):
+    c = helped(s)
+    start, person = at(c["stageTime"]), {"recipient": c["recipient"]}
+    s.advance(DAY)
+    record(s, visit(c, start, 1, note=NOTE))
+    s.town.post(f"/v1/cases/{c['id']}:act", {"action": "leave", "reason": "迁出"}).ok()
+    s.call("POST", f"/v1/recipients/{c['recipient']}:erase", {"purpose": "本人要求"}, token=s.login("admin")).ok()
+    one = {**person, "way": "HOME", "outcome": "MET", "occurredTime": after(start, 1), "device": "d1", "nonce": "1", "note": NOTE}
+    expect("refused", record(s, one)[0]["refusal"].rsplit(":", 1)[-1], "recipient-erased")
+    s.clerk.post("/v1/visits", {**person, "dueTime": after(start, 9)}).refused(410, "recipient-erased")
+    opened = s.county.post(f"/v1/cases/{c['id']}:reveal", {"purpose": "复核"}).ok()
+    expect("what is left", [(v["outcome"], v.get("note", "")) for v in opened["visits"]], [("MET", "")])
+
+
 main(scene())
