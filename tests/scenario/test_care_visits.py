@@ -8,6 +8,7 @@ import json
 import os
 import sys
 import tempfile
+import threading
 import uuid
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
@@ -90,6 +91,31 @@ def orders(s):
         opened = s.county.post(f"/v1/cases/{c['id']}:reveal", {"purpose": "复核"}).ok()
         expect("its notes", [v["note"] for v in opened["visits"] if v.get("note")], [NOTE])
     expect("one end", ends, {(("MET", 9, "d1", "2"), ("DECLINED", 5, "d2", "2"), ("ABSENT", 3, "d2", "1"), ("MET", 1, "d1", "1"))})
+
+
+@story("devices that upload for one case at the same time, each everything and more than once: each visit stands once, one is due next")
+def at_once(s):
+    c = helped(s)
+    start = at(c["stageTime"])
+    s.advance(12 * DAY)
+    made = [visit(c, start, day, device=f"d{day % 3}", nonce=str(day)) for day in range(1, 11)]
+    barrier, taken = threading.Barrier(4), []
+
+    def upload(k):
+        barrier.wait()
+        for i in range(len(made)):
+            answer = s.clerk.post("/v1/visits:batchRecord", {"visits": [made[(i * 3 + k) % len(made)]]})
+            taken.append(answer.ok()["results"][0])
+
+    threads = [threading.Thread(target=upload, args=(k,)) for k in range(4)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    expect("all answered", len(taken), 40)
+    expect("new once each", sum(not x.get("repeated", False) for x in taken), 10)
+    expect("each is one", len({x["visit"]["id"] for x in taken}), 10)
+    expect("due next", due(s, c), [start + datetime.timedelta(days=40)])
 
 
 @story("each visit is taken or refused by itself: too old, in the future, out of reach, after the end")
