@@ -1,18 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Erasure: what stands about a person before the notice of it goes, in the log and then in the state; the leaves stay, so
- * that the chain holds.
+ * that the chain holds. A source may learn of it later than others and still tell of the person: nobody is shown that, and
+ * an hour later the notice is given once more, and what came in between goes too.
  */
 #include "services/stream/keep.h"
 
 #include "contract/membership_v1.h"
+#include "services/stream/append.h"
+#include "services/stream/standing.h"
 #include "services/stream/store_agency.h"
 #include <inttypes.h>
 
 #define AT_ONCE 200
 #define SPAN    (1ll << 22) /* of the log, looked through at once */
+#define LATE_US CLOCK_HOUR_US
 
-enum erase_phase { ERASE_LOG, ERASE_STATE };
+enum erase_phase { ERASE_LOG, ERASE_STATE, ERASE_LATE };
 
 /* Where the work goes on: as text in its payload. */
 struct erase_step {
@@ -22,7 +26,7 @@ struct erase_step {
 static int add_step(struct rpc_call *call, const char *member, const struct erase_step *step)
 {
         const char *text = arena_printf(rpc_arena(call), "%" PRId64 " %" PRId64 " %" PRId64, step->by, step->after, step->phase);
-        return rpc_due_add(call, DUE_ERASE, member, rpc_now(call), str_of(text));
+        return rpc_due_add(call, DUE_ERASE, member, rpc_now(call) + (step->phase == ERASE_LATE ? LATE_US : 0), str_of(text));
 }
 
 static int read_step(struct str text, struct erase_step *ret)
@@ -30,7 +34,7 @@ static int read_step(struct str text, struct erase_step *ret)
         int r = str_to_i64(str_cut(&text, ' '), 0, INT64_MAX, &ret->by);
         if (r == 0)
                 r = str_to_i64(str_cut(&text, ' '), 0, INT64_MAX, &ret->after);
-        return r == 0 ? str_to_i64(text, ERASE_LOG, ERASE_STATE, &ret->phase) : r;
+        return r == 0 ? str_to_i64(text, ERASE_LOG, ERASE_LATE, &ret->phase) : r;
 }
 
 int erase_start(struct rpc_call *call, const char *member, int64_t seq)
@@ -39,13 +43,14 @@ int erase_start(struct rpc_call *call, const char *member, int64_t seq)
 }
 
 /* About this person, and no notice that the person was erased? 1, 0, or an error. */
-static int goes(struct rpc_call *call, const struct log_raw *row, const char *member)
+static int goes(struct rpc_call *call, const struct log_raw *row, const char *member, const StoredEvent **ret_event)
 {
         ProtobufCMessage *message;
         int r = message_unpack(rpc_arena(call), &stream_v1_stored_event_msg, row->event.p, row->event.n, &message);
         if (r != 0)
                 return r;
         const StoredEvent *event = (const StoredEvent *)message;
+        *ret_event = event;
         return strcmp(event->person, member) == 0 && strcmp(event->type, membership_v1_member_erased_msg.name) != 0;
 }
 
@@ -61,10 +66,11 @@ static int erase_one(struct rpc_call *call, const struct log_raw *row, const str
 static int erase_some(struct rpc_call *call, const char *member, const struct erase_step *step, struct log_mark *mark,
                       const struct log_raw *rows, size_t n)
 {
+        const StoredEvent *event;
         int64_t freed = mark->freed;
         int r = 0;
         for (size_t i = 0; r == 0 && i < n; i++) {
-                r = goes(call, &rows[i], member);
+                r = goes(call, &rows[i], member, &event);
                 if (r == 1)
                         r = erase_one(call, &rows[i], step, mark);
         }
@@ -74,14 +80,60 @@ static int erase_some(struct rpc_call *call, const char *member, const struct er
 static int go_on(struct rpc_call *call, const char *member, struct erase_step *step, int64_t through)
 {
         step->after = through;
-        if (through + 1 < step->by)
-                return add_step(call, member, step);
-        if (step->phase == ERASE_STATE)
-                return 0;
-        step->phase = ERASE_STATE;
-        step->after = 0;
+        if (through + 1 >= step->by) {
+                step->phase++;
+                step->after = 0;
+        }
         return add_step(call, member, step);
 }
+
+/* --- what came later --------------------------------------------------------------------------------------------------- */
+
+static int give_notice(struct rpc_call *call, const char *member, const StoredEvent *late)
+{
+        MemberErased event = NUANXIN__MEMBERSHIP__V1__MEMBER_ERASED__INIT;
+        int64_t seq;
+        event.member = (char *)member;
+        event.organization = late->organization;
+        const struct log_new notice = {
+                .source = "membership", .id = rpc_new_id(call), .type = membership_v1_member_erased_msg.name, .subject = member,
+                .person = member, .organization = late->organization, .path = late->path, .time_us = rpc_now(call),
+                .data = message_pack(rpc_arena(call), &event),
+        };
+        int r = log_append(call, &notice, 1, &seq);
+        if (r == 0)
+                r = erase_start(call, member, seq);
+        return r == 0 ? standing_note(call, &membership_v1_member_erased_msg, &event.base, seq) : r;
+}
+
+/* What was told of the member after the notice: 1 and the first of it, 0, or an error. */
+static int find_late(struct rpc_call *call, const char *member, read_person_fn *read, int64_t after, const StoredEvent **ret)
+{
+        struct log_raw *rows;
+        size_t n = AT_ONCE;
+        while (n == AT_ONCE) {
+                int r = read(rpc_db(call), rpc_arena(call), log_person_hash(str_of(member)), after, INT64_MAX, AT_ONCE, &rows, &n);
+                for (size_t i = 0; r == 0 && i < n; i++)
+                        r = goes(call, &rows[i], member, ret);
+                if (r != 0)
+                        return r;
+                after = n ? rows[n - 1].seq : after;
+        }
+        return 0;
+}
+
+static int erase_late(struct rpc_call *call, const char *member, const struct erase_step *step)
+{
+        const StoredEvent *late;
+        int r = log_end_lock(call);
+        if (r == 0)
+                r = find_late(call, member, log_read_person, step->by, &late);
+        if (r == 0)
+                r = find_late(call, member, state_read_person, step->by, &late);
+        return r == 1 ? give_notice(call, member, late) : r;
+}
+
+/* --- due --------------------------------------------------------------------------------------------------------------- */
 
 int due_erase(struct rpc_call *call, const char *member, struct str payload)
 {
@@ -91,6 +143,8 @@ int due_erase(struct rpc_call *call, const char *member, struct str payload)
         size_t n;
         int64_t person = log_person_hash(str_of(member)), before;
         int r = read_step(payload, &step);
+        if (r == 0 && step.phase == ERASE_LATE)
+                return erase_late(call, member, &step);
         if (r == 0)
                 r = log_mark_load(rpc_db(call), &mark);
         if (r != 0)

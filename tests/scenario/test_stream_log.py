@@ -314,6 +314,29 @@ def erasure(s):
     assert proof["erased"] >= len(about) and proof["through"] >= latest, proof
 
 
+@story("who is told of after the erasure is erased again, an hour later; the chain holds")
+def late(s):
+    activity = make_activity(s, s.admin)
+    gone = s.members[202]
+    check_in(s, activity, [gone])
+    taken_in(s)
+    told = next(e for e in reversed(stored(s).values()) if e and e.person == gone)
+    s.call("POST", f"/v1/members/{gone}:erase", {"purpose": "本人申请"}, token=s.admin).ok()
+    at = taken_in(s)
+    with stopped(s):  # as the activity service would tell of a check-in before it learns of the erasure
+        data = f"X'{told.data.hex()}'" if s.engine == "sqlite" else f"'\\x{told.data.hex()}'::bytea"
+        s.execute("activity", "INSERT INTO rpc_outbox (seq, id, type, subject, organization, time_us, data) SELECT MAX(seq) + 1, "
+                  f"'01900000-0000-7000-8000-000000000002', '{told.type}', '{told.subject}', '{told.organization}', {now_us(s)}, {data} FROM rpc_outbox")
+    s.admin = s.login("admin")
+    late = wait_until("it is told of", lambda: [q for q, e in stored(s, at).items() if e and e.person == gone], 20)
+    s.advance(3601)
+    wait_until("it is erased", lambda: all(stored(s, at).get(q, 1) is None for q in late), 20)
+    notices = [e for e in stored(s, at).values() if e and e.type.endswith("MemberErased")]
+    expect("told again", [(e.source, e.subject, e.person) for e in notices], [("membership", gone, gone)])
+    all_signed(s)
+    expect("faults", verify(s)["faults"], 0)
+
+
 # --- too much -------------------------------------------------------------------------------------------------------------
 
 
