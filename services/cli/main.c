@@ -17,9 +17,17 @@ static const struct command *const groups[] = {
 
 static const char about_head[] = "Looks at a running stack and works with its data, as the operator of this machine.\n\ncommands:\n";
 
+#define WORDS_WIDTH 17
+#define LEFT_WIDTH  48
+
+/* Its help begins in a column that is the same for all, on a line of its own where the operands reach that far. */
 static void put_line(struct buf *out, const struct command *c)
 {
-        buf_printf(out, "  %-17s %s%*s %s\n", c->words, c->operands, 30 - text_width(c->operands), "", c->help);
+        int words = text_width(c->words), width = (words < WORDS_WIDTH ? WORDS_WIDTH : words) + 1 + text_width(c->operands);
+        buf_printf(out, "  %-*s %s", WORDS_WIDTH, c->words, c->operands);
+        if (width > LEFT_WIDTH)
+                buf_printf(out, "\n%*s", LEFT_WIDTH + 2, "");
+        buf_printf(out, "%*s %s\n", width > LEFT_WIDTH ? 0 : LEFT_WIDTH - width, "", c->help);
 }
 
 static char *about_text(struct arena *arena)
