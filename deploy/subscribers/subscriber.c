@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
+ *
  * A complete subscriber in C: holds every event in SQLite, once, whatever crashes. For what an event does and the cursor that
  * acknowledges it are one transaction. It begins with the snapshot, which ends with the cursor of the log.
  *   subscriber ENDPOINT[,ENDPOINT…] EDGE_PUBLIC_KEY KEY_FILE DATABASE [TYPE …]
- * KEY_FILE, whose first line is registered:
- *   (umask 077; /usr/bin/python3 -c 'import zmq; print(*(k.decode() for k in zmq.curve_keypair()), sep="\n")' >agency.key)
+ * KEY_FILE, whose first line is registered: (umask 077; /usr/bin/python3 -c 'import zmq; print(*map(bytes.decode, zmq.curve_keypair()), sep="\n")' >agency.key)
  * Build: cc -I/usr/local/include/nuanxin subscriber.c -lnuanxin-subscriber -lzmq -lprotobuf-c -lsqlite3 -o subscriber */
 #include "subscriber.h"
 #include <sqlite3.h>

@@ -4,7 +4,7 @@
 and the cursor that acknowledges it are one transaction. It begins with the snapshot, which ends with the cursor of the log.
 
     subscriber.py ENDPOINT[,ENDPOINT…] EDGE_PUBLIC_KEY KEY_FILE DATABASE [TYPE …]
-KEY_FILE: (umask 077; /usr/bin/python3 -c 'import zmq; print(*(k.decode() for k in zmq.curve_keypair()), sep="\\n")' >agency.key)
+KEY_FILE: (umask 077; /usr/bin/python3 -c 'import zmq; print(*map(bytes.decode, zmq.curve_keypair()), sep="\\n")' >agency.key)
 Its first line, the public key, is what the association registers."""
 import json
 import sqlite3
