@@ -207,6 +207,13 @@ def tail(s):
     latest = taken_in(s)
     lines = s.cli("stream", "tail", cursor(s, latest - 30), "--set", "wait=0").stdout.splitlines()
     expect("lines", [int(json.loads(line)["sequence"]) for line in lines], list(range(latest - 29, latest + 1)))
+    hidden = "\x9b31m\u202eabc\u2028\ufeff\U000e0041"
+    s.call("PATCH", "/v1/activities/" + make_activity(s, s.admin)["id"], {"title": "题" + hidden}, token=s.admin).ok()
+    taken_in(s)
+    told = s.cli("stream", "tail", cursor(s, latest), "--set", "wait=0", "--set", "types=nuanxin.activity.v1.ActivityUpdated").stdout
+    expect("what a terminal would obey", [c for c in told if c in hidden and ord(c) > 0x7F], [])
+    expect("and says the same", json.loads(told.splitlines()[-1])["data"]["value"]["title"], "题" + hidden)
+    latest = taken_in(s)
     newest = s.cli("stream", "tail", "--set", "wait=0").stdout
     expect("of what comes from now on", newest, "")
     whole = s.cli("stream", "tail", "oldest", "--set", "wait=0", "--set", "types=nuanxin.membership.v1.MemberStateChanged").stdout.splitlines()
