@@ -10,7 +10,7 @@
 struct cli {
         const char *var, *bus, *redis, *redis_auth_file, *curve, *keys;
         const char *store, *checkpoints, *key; /* stream verify */
-        bool json;
+        bool json, restored;     /* restored: stream verify */
         int64_t instances;       /* store move */
         struct config_list sets; /* --set field=value, for any request field */
         struct cache_auth redis_auth;

@@ -132,7 +132,8 @@ static const char *about_asked(struct arena *arena, int argc, char **argv, const
         struct buf out = {0};
         bool help = false;
         for (int i = 1; i < argc; i++) {
-                bool flag = strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "--json") == 0;
+                bool flag = strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "--json") == 0 ||
+                            strcmp(argv[i], "--restored") == 0;
                 help = help || strcmp(argv[i], "--help") == 0;
                 if (strncmp(argv[i], "--", 2) == 0)
                         i += !flag && !strchr(argv[i], '='); /* its value */
@@ -170,6 +171,7 @@ int main(int argc, char **argv)
                 {"store", "URL", "stream verify: the log's store (default: sqlite:VAR/store/stream.db)", CONFIG_TEXT, &cli.store, 0, 0},
                 {"checkpoints", "FOLDER", "stream verify: what was signed of it (default: VAR/checkpoints)", CONFIG_TEXT, &cli.checkpoints, 0, 0},
                 {"key", "HEX", "stream verify: the key that signed it, as `keys show` gives it (default: the keyring's)", CONFIG_TEXT, &cli.key, 0, 0},
+                {"restored", NULL, "stream verify: the stream's store was restored from a backup; what that took away is no fault", CONFIG_FLAG, &cli.restored, 0, 0},
                 {"json", NULL, "answers as JSON, for programs", CONFIG_FLAG, &cli.json, 0, 0},
                 {0},
         };

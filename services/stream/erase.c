@@ -60,7 +60,7 @@ static int erase_one(struct rpc_call *call, const struct log_raw *row, const str
                 return state_delete(rpc_db(call), row->seq);
         mark->freed += (int64_t)row->event.n;
         int r = notice_delete(rpc_db(call), row->seq); /* of a purpose: it is not told any more */
-        return r == 0 ? log_erase(rpc_db(call), row->seq, step->by) : r;
+        return r == 0 ? log_erase(rpc_db(call), row, step->by) : r;
 }
 
 static int erase_some(struct rpc_call *call, const char *member, const struct erase_step *step, struct log_mark *mark,

@@ -40,7 +40,7 @@ STORE_SCHEMA(stream_schema, "services/stream/schema/001_log.sql");
 #define ORG_EVENT     110
 #define MEMBER_EVENT  70
 #define LOGGED_RANDOM 80  /* a person's hash, salt, leaf, head */
-#define STORED_EVENT  330 /* of a MemberStateChanged, in the log */
+#define STORED_EVENT  339 /* of a MemberStateChanged, in the log */
 
 struct bench {
         struct store *store;
