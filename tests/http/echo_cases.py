@@ -562,7 +562,7 @@ def drains():
         while True:
             try:
                 server.client()
-            except ConnectionRefusedError:
+            except (ConnectionRefusedError, ConnectionResetError):  # the latter: it came in the very moment
                 break
         for late in (fresh, idle):
             late.send(get())

@@ -418,9 +418,10 @@ def late(s):
         s.execute("activity", "INSERT INTO rpc_outbox (seq, id, type, subject, organization, time_us, data) SELECT MAX(seq) + 1, "
                   f"'01900000-0000-7000-8000-000000000002', '{told.type}', '{told.subject}', '{told.organization}', {now_us(s)}, {data} FROM rpc_outbox")
     s.admin = s.login("admin")
-    late = wait_until("it is told of", lambda: [q for q, e in stored(s, at).items() if e and e.person == gone], 20)
+    late = wait_until("it is told of", lambda: [q for q, e in stored(s, at).items() if e and e.person == gone])
+    wait_until("it waits for the hour", lambda: s.rows("stream", f"SELECT 1 FROM rpc_due WHERE kind = 'log.erase' AND key = '{gone}' AND at_us > {now_us(s)}"))
     s.advance(3601)
-    wait_until("it is erased", lambda: all(stored(s, at).get(q, 1) is None for q in late), 20)
+    wait_until("it is erased", lambda: all(stored(s, at).get(q, 1) is None for q in late))
     notices = [e for e in stored(s, at).values() if e and e.type.endswith("MemberErased")]
     expect("told again", [(e.source, e.subject, e.person) for e in notices], [("membership", gone, gone)])
     all_signed(s)
