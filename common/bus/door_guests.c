@@ -21,6 +21,7 @@
 enum {
         LOOKED_AT = ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED,
         STATE_ESTABLISHED = 1, /* TCP_ESTABLISHED, in the kernel's words */
+        CROWDS = 1024,
         QUIET_MS = 10 * 1000,  /* who sends nothing for so long is ended by the heartbeat, not for what it sent */
 };
 
@@ -40,6 +41,7 @@ struct guests {
         size_t n_fds;
         uint32_t generation;
         struct bus_door_figures figures;
+        unsigned crowds[CROWDS]; /* unspoken ones of each */
 };
 
 const char *const bus_door_cut_names[BUS_DOOR_CUTS] = {
@@ -120,7 +122,19 @@ struct guest *guests_by_id(const struct guests *guests, uint64_t id)
 }
 
 /* Is it a connection to our port? Fills in whose. */
-static bool is_ours(const struct guests *guests, int fd, char ret_address[64])
+/* Those of one address, or of one IPv6 network of 64 bits, are one crowd: an index of `crowds`. Two may share it. */
+static unsigned crowd_of(const struct sockaddr_storage *peer)
+{
+        const struct sockaddr_in *four = (const void *)peer;
+        const struct sockaddr_in6 *six = (const void *)peer;
+        if (peer->ss_family == AF_INET)
+                return str_hash(str_bytes(&four->sin_addr, 4)) % CROWDS;
+        const unsigned char *bytes = six->sin6_addr.s6_addr;
+        bool mapped = IN6_IS_ADDR_V4MAPPED(&six->sin6_addr);
+        return str_hash(str_bytes(mapped ? bytes + 12 : bytes, mapped ? 4 : 8)) % CROWDS;
+}
+
+static bool is_ours(const struct guests *guests, int fd, char ret_address[64], unsigned *ret_crowd)
 {
         struct sockaddr_storage self, peer;
         socklen_t self_size = sizeof(self), peer_size = sizeof(peer);
@@ -135,6 +149,7 @@ static bool is_ours(const struct guests *guests, int fd, char ret_address[64])
                 return false;
         inet_ntop(self.ss_family, six ? (const void *)&peer6->sin6_addr : (const void *)&peer4->sin_addr, host, sizeof(host));
         snprintf(ret_address, 64, six ? "[%s]:%d" : "%s:%d", host, ntohs(six ? peer6->sin6_port : peer4->sin_port));
+        *ret_crowd = crowd_of(&peer);
         return true;
 }
 
@@ -144,13 +159,20 @@ static bool is_same(int a, int b)
         return fstat(a, &x) == 0 && fstat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
+static void count_unspoken(struct guests *guests, const struct guest *guest, int n)
+{
+        guests->figures.unspoken += (size_t)n;
+        guests->crowds[guest->crowd] += (unsigned)n;
+}
+
 static void guest_forget(struct guests *guests, struct guest *guest)
 {
         if (guest->spoke)
                 guests->ops->on_gone(guests->arg, guest);
         TAILQ_REMOVE(&guests->list, guest, all);
         guests->figures.connections--;
-        guests->figures.unspoken -= !guest->spoke;
+        if (!guest->spoke)
+                count_unspoken(guests, guest, -1);
         guests->figures.unsent_bytes -= bytes_unsent(guest);
         guests->by_fd[guest->fd] = NULL;
         close(guest->tcp);
@@ -166,27 +188,29 @@ void guests_cut(struct guests *guests, struct guest *guest, enum bus_door_cut wh
         guests->ops->on_cut(guests->arg, why, guest->address);
 }
 
+/* The oldest of the largest crowd goes: one that comes from somewhere else, and needs a moment for its handshake, stays. */
 static void keep_the_crowd_small(struct guests *guests)
 {
-        struct guest *guest = NULL;
+        struct guest *guest, *oldest = NULL;
         if (guests->figures.unspoken <= guests->limits->unspoken_max)
                 return;
         TAILQ_FOREACH(guest, &guests->list, all)
-                if (!guest->spoke && !guest->cut)
-                        break;
-        if (guest)
-                guests_cut(guests, guest, BUS_DOOR_CUT_CROWD);
+                if (!guest->spoke && !guest->cut && (!oldest || guests->crowds[guest->crowd] > guests->crowds[oldest->crowd]))
+                        oldest = guest;
+        if (oldest)
+                guests_cut(guests, oldest, BUS_DOOR_CUT_CROWD);
 }
 
 static struct guest *guest_welcome(struct guests *guests, int fd)
 {
         char address[64];
+        unsigned crowd;
         struct guest *known = by_fd(guests, fd);
         if (known && is_same(known->tcp, fd))
                 return known;
         if (known)
                 guest_forget(guests, known); /* its end is told in a moment, when the number is another's already */
-        if (fd < 0 || !is_ours(guests, fd, address))
+        if (fd < 0 || !is_ours(guests, fd, address, &crowd))
                 return NULL;
         int tcp = fcntl(fd, F_DUPFD_CLOEXEC, 0);
         if (tcp < 0)
@@ -194,6 +218,7 @@ static struct guest *guest_welcome(struct guests *guests, int fd)
         struct guest *guest = mem_zalloc(sizeof(*guest));
         snprintf(guest->address, sizeof(guest->address), "%s", address);
         guest->fd = fd;
+        guest->crowd = crowd;
         guest->tcp = tcp;
         guest->since_us = clock_monotonic_us();
         guest->id = (uint64_t)++guests->generation << 32 | (uint32_t)fd;
@@ -207,7 +232,7 @@ static struct guest *guest_welcome(struct guests *guests, int fd)
         TAILQ_INSERT_TAIL(&guests->list, guest, all);
         if (!guests->figures.connections++)
                 loop_timer_set(guests->timer, LOOK_US);
-        guests->figures.unspoken++;
+        count_unspoken(guests, guest, 1);
         if (guests->closed) {
                 guest->cut = true;
                 shutdown(tcp, SHUT_RDWR);
@@ -258,7 +283,7 @@ struct guest *guests_said(struct guests *guests, int fd, const struct routing *r
         if (!guest || guest->cut)
                 return NULL;
         if (!guest->spoke)
-                guests->figures.unspoken--;
+                count_unspoken(guests, guest, -1);
         guest->spoke = true;
         guest->routing = *routing;
         snprintf(guest->key, sizeof(guest->key), "%s", key);
@@ -346,7 +371,8 @@ struct guests *guests_free(struct guests *guests)
         loop_timer_free(guests->timer);
         monitor_pair_close(guests->monitor, guests->socket);
         while ((guest = TAILQ_FIRST(&guests->list))) {
-                guests->figures.unspoken += guest->spoke;
+                if (guest->spoke)
+                        count_unspoken(guests, guest, 1);
                 guest->spoke = false; /* nobody is to hear of it now */
                 guest_forget(guests, guest);
         }

@@ -40,6 +40,7 @@ struct guest {
         TAILQ_ENTRY(guest) all; /* in the order in which they came */
         uint64_t id;
         int fd, tcp;
+        unsigned crowd; /* of those who came from where it came from */
         char address[64];
         bool spoke, cut;
         struct routing routing;

@@ -6,9 +6,18 @@
 
 #include <stdio.h>
 
-void chain_leaf(unsigned char out[CHAIN_SIZE], struct str salt, struct str event)
+void chain_what(unsigned char out[CHAIN_SIZE], struct str salt, struct str event)
 {
         sha256_pair(out, salt, event);
+}
+
+void chain_leaf(unsigned char out[CHAIN_SIZE], struct str person, int64_t seq, const unsigned char what[CHAIN_SIZE])
+{
+        unsigned char number[8], whom[CHAIN_SIZE];
+        for (size_t i = 0; i < sizeof(number); i++)
+                number[i] = (unsigned char)((uint64_t)seq >> (56 - 8 * i));
+        sha256_pair(whom, person, str_bytes(number, sizeof(number)));
+        sha256_pair(out, str_bytes(whom, CHAIN_SIZE), str_bytes(what, CHAIN_SIZE));
 }
 
 void chain_next(unsigned char head[CHAIN_SIZE], const unsigned char leaf[CHAIN_SIZE])

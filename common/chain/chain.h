@@ -3,10 +3,14 @@
  * A chain over rows in their order (the log's events, the ledger's transfers): leaves, heads, what is signed of them, and
  * checkpoints in a folder outside the store. The service writes it, `nuanxin stream verify` and `ledger verify` read it. The log's:
  *
- *   leaf(n) = SHA-256(salt(n) ‖ event(n))      event: a nuanxin.stream.v1.StoredEvent, packed; salt: 16 random bytes
- *   head(n) = SHA-256(head(n - 1) ‖ leaf(n))   head(0): 32 zero bytes
+ *   whom(n) = SHA-256(person(n) ‖ n)            person: whose erasure empties it; "" for nobody, and for the notice of an
+ *                                               erasure, which stays; n: 8 bytes, the greatest first
+ *   what(n) = SHA-256(salt(n) ‖ event(n))       event: a nuanxin.stream.v1.StoredEvent, packed; salt: 16 random bytes
+ *   leaf(n) = SHA-256(whom(n) ‖ what(n))
+ *   head(n) = SHA-256(head(n - 1) ‖ leaf(n))    head(0): 32 zero bytes
  *
- * So an event can be erased, with its salt, and the chain still holds: the leaf stays, and tells nothing.
+ * So an event can be erased, with its salt, and the chain still holds: what(n) stays, and tells nothing; but only because of
+ * a notice about its own person, for no other fits the leaf.
  */
 #pragma once
 
@@ -16,7 +20,8 @@
 #define CHAIN_SIZE      32
 #define CHAIN_SALT_SIZE 16
 
-void chain_leaf(unsigned char out[CHAIN_SIZE], struct str salt, struct str event);
+void chain_what(unsigned char out[CHAIN_SIZE], struct str salt, struct str event);
+void chain_leaf(unsigned char out[CHAIN_SIZE], struct str person, int64_t seq, const unsigned char what[CHAIN_SIZE]);
 void chain_next(unsigned char head[CHAIN_SIZE], const unsigned char leaf[CHAIN_SIZE]); /* in place */
 
 /* The pair that signs checkpoints and batches. */

@@ -41,6 +41,11 @@ const struct contract_message *contract_message_by_name(struct str name)
         return NULL;
 }
 
+bool contract_is_erasure(const struct contract_message *type)
+{
+        return type && type->notice && !type->part;
+}
+
 bool contract_role_has(int role, int permission_id)
 {
         if (permission_id < 0 || (unsigned)permission_id >= contract_n_permissions)

@@ -89,6 +89,8 @@ const struct contract_method *contract_method_by_id(uint64_t id); /* NULL: unkno
 extern const struct contract_message *const contract_messages[];
 extern const unsigned contract_n_messages;
 const struct contract_message *contract_message_by_name(struct str name);
+/* An event that says that all of its person goes? (A notice that has a part, a consent's purpose, says so of that only.) NULL: no. */
+bool contract_is_erasure(const struct contract_message *type);
 extern const unsigned contract_n_patterns;
 
 /* Compiles the patterns of all fields: call it once at the start of a process, before any thread (else the first

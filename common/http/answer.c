@@ -59,10 +59,12 @@ const char *http_reason(int status)
 
 void http_exchange_send(struct http_exchange *x, struct str bytes)
 {
-        if (x->connection->first == x)
+        if (x->connection->first == x) {
                 stream_write(x->connection->stream, bytes);
-        else
-                buf_add_str(&x->held, bytes);
+                return;
+        }
+        buf_add_str(&x->held, bytes);
+        stream_keep(x->connection->stream, bytes.n);
 }
 
 /* A control byte in a value would end the field early: it becomes a space. */
@@ -201,17 +203,21 @@ size_t http_answer_unsent(const struct http_request *request)
 /* --- shared pieces -------------------------------------------------------------------------------------- */
 
 struct http_shared {
-        size_t uses;
+        struct loop *loop;
+        size_t size, uses;
         struct str piece, chunk; /* chunk: with its size before it and its end */
         char bytes[];
 };
 
-struct http_shared *http_shared_new(struct str piece)
+struct http_shared *http_shared_new(struct loop *loop, struct str piece)
 {
         char line[24];
         size_t before = (size_t)snprintf(line, sizeof(line), "%zx\r\n", piece.n);
         struct http_shared *s = mem_realloc(NULL, sizeof(*s) + before + piece.n + 2);
+        s->loop = loop;
+        s->size = before + piece.n + 2;
         s->uses = 1;
+        stream_lends(loop, s->size);
         memcpy(s->bytes, line, before);
         memcpy(s->bytes + before, piece.p, piece.n);
         memcpy(s->bytes + before + piece.n, "\r\n", 2);
@@ -222,8 +228,10 @@ struct http_shared *http_shared_new(struct str piece)
 
 struct http_shared *http_shared_free(struct http_shared *s)
 {
-        if (s && --s->uses == 0)
+        if (s && --s->uses == 0) {
+                stream_lends_no_more(s->loop, s->size);
                 free(s);
+        }
         return NULL;
 }
 

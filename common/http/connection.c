@@ -14,6 +14,7 @@
 enum {
         BODY_BYTES_PER_SECOND = 1024,
         BODY_BYTES_ALWAYS = 16 * 1024, /* a body so small is taken in any case */
+        UNSENT_MOST = 64 * 1024, /* beyond it no further request is read */
         LAST_REQUEST_US = 1000 * 1000, /* while draining: an idle connection's next request may be on its way */
 };
 
@@ -304,9 +305,15 @@ static void step_head(struct http_connection *c, struct str text)
                 hand_over(c, x);
 }
 
+/* Who does not take the answers is not asked what else. */
+static bool has_enough(const struct http_connection *c)
+{
+        return c->n_open >= c->server->options.limits.pipelined || stream_unsent(c->stream) > UNSENT_MOST;
+}
+
 static bool step_header(struct http_connection *c, struct str input)
 {
-        if (c->n_open >= c->server->options.limits.pipelined) {
+        if (has_enough(c)) {
                 pause(c, true);
                 return false;
         }
@@ -407,6 +414,7 @@ void http_body_more(struct http_request *request)
 static void release_held(struct http_connection *c)
 {
         if (c->first->held.n > 0) {
+                stream_give_back(c->stream, c->first->held.n);
                 stream_write(c->stream, buf_str(&c->first->held));
                 c->first->held.n = 0;
         }
@@ -434,7 +442,7 @@ void http_connection_advance(struct http_connection *c)
                 if (c->input == HTTP_INPUT_IDLE)
                         http_connection_rest(c);
         }
-        if (c->paused && c->input != HTTP_INPUT_HELD && c->n_open < c->server->options.limits.pipelined)
+        if (c->paused && c->input != HTTP_INPUT_HELD && !has_enough(c))
                 pause(c, false);
 }
 
@@ -446,6 +454,8 @@ static void on_drained(void *arg)
                 http_connection_rest(c);
         if (x && x->answer == HTTP_ANSWER_BEGUN && x->on_more)
                 x->on_more(x->user);
+        else if (c->paused && c->input != HTTP_INPUT_HELD && !has_enough(c))
+                pause(c, false);
 }
 
 /* --- deadlines ------------------------------------------------------------------------------------------ */

@@ -17,6 +17,7 @@ struct http_limits {
         size_t target_bytes; /* 8 KiB: 414 */
         size_t body_bytes;   /* 1 MiB: 413 */
         size_t gathered_bytes; /* 128 MiB of bodies in memory, over all connections: beyond it those above 16 KiB get 503 */
+        size_t unsent_bytes; /* 128 MiB of answers that clients do not take, over all connections: who has the most is cut */
         int pipelined;       /* 16 requests read ahead; then reading pauses */
         int64_t header_us;   /* 10 s for a whole header from its first byte (and from the connect): 408 */
         int64_t body_us;     /* a body must come at 1 KiB/s at least, measured over this window, 10 s: 408 */
@@ -129,7 +130,7 @@ size_t http_answer_unsent(const struct http_request *request);
 /* A piece that many answers have in common: put into its form once, and a large one is lent to each instead of copied.
  * For the answers of one loop. Whoever makes it gives it back; it stays until the last answer has left. */
 struct http_shared;
-struct http_shared *http_shared_new(struct str piece); /* copies; not empty */
+struct http_shared *http_shared_new(struct loop *loop, struct str piece); /* copies; not empty */
 struct http_shared *http_shared_free(struct http_shared *shared); /* NULL */
 /* True: it has left, and on_more does not follow. */
 bool http_answer_shared(struct http_request *request, struct http_shared *shared);

@@ -25,6 +25,7 @@ const struct http_limits http_default_limits = {
     .target_bytes = 8 * 1024,
     .body_bytes = 1024 * 1024,
     .gathered_bytes = 128 * 1024 * 1024,
+    .unsent_bytes = 128 * 1024 * 1024,
     .pipelined = 16,
     .header_us = 10 * CLOCK_SECOND_US,
     .body_us = 10 * CLOCK_SECOND_US,
@@ -166,6 +167,7 @@ int http_server_new(struct loop *loop, const struct http_server_options *options
         server->options = *options;
         server->ops = ops;
         server->arg = arg;
+        stream_bound(loop, options->limits.unsent_bytes);
         int r = stream_listen(loop, options->address, options->tls, on_accept, server, &server->listener,
                               ret_port);
         if (r < 0) {

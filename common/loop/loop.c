@@ -36,6 +36,7 @@ struct loop {
         struct posted *held;             /* taken from there, oldest first: the loop's thread only */
         int wake_fd;
         struct event wake;
+        struct loop_unsent unsent;
 };
 
 struct loop_timer {
@@ -158,6 +159,7 @@ struct loop *loop_new(void)
         struct loop *loop = mem_zalloc(sizeof(*loop));
         loop->now_us = mem_zalloc(sizeof(*loop->now_us));
         loop->turn_last = &loop->turn_first;
+        TAILQ_INIT(&loop->unsent.streams);
         loop->base = base_new();
         loop->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
         if (!loop->base || loop->wake_fd < 0) {
@@ -186,6 +188,11 @@ struct loop *loop_free(struct loop *loop)
 struct event_base *loop_base(struct loop *loop)
 {
         return loop->base;
+}
+
+struct loop_unsent *loop_unsent(struct loop *loop)
+{
+        return &loop->unsent;
 }
 
 static void run_turn_end(struct loop *loop)

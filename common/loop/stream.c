@@ -49,6 +49,11 @@ struct stream {
         bool waiting;     /* plain: the bufferevent writes when the socket can take more */
         int64_t told_us;  /* the turn (its time) in which on_drained was last called */
         uint64_t queued;  /* bytes, ever */
+        size_t lent;      /* bytes of what is queued that are counted elsewhere, until all has left */
+        size_t kept;      /* that its owner will write */
+        size_t counted;   /* in the loop's sum */
+        bool owes;        /* something, maybe lent: in the loop's list */
+        TAILQ_ENTRY(stream) owing;
 
         /* While finishing: */
         struct stream_list *finishing;
@@ -58,6 +63,97 @@ struct stream {
         size_t dropped;
 };
 
+/* --- what is not taken ------------------------------------------------------------------------------------ */
+
+/* Streams write by themselves between two counts, so what is counted may be more than what there is. */
+static void stream_count_as(struct stream *s, size_t bytes, bool owes)
+{
+        struct loop_unsent *all = loop_unsent(s->loop);
+        if (owes && !s->owes)
+                TAILQ_INSERT_TAIL(&all->streams, s, owing);
+        else if (!owes && s->owes)
+                TAILQ_REMOVE(&all->streams, s, owing);
+        all->bytes += bytes - s->counted;
+        s->counted = bytes;
+        s->owes = owes;
+}
+
+static void stream_count(struct stream *s)
+{
+        struct loop_unsent *all = loop_unsent(s->loop);
+        size_t queued = evbuffer_get_length(s->out);
+        if (!queued)
+                s->lent = 0;
+        stream_count_as(s, (queued > s->lent ? queued - s->lent : 0) + s->kept, queued + s->kept > 0);
+        if (all->most && all->bytes > all->most)
+                loop_at_turn_end(s->loop, &all->turn);
+}
+
+static void stream_failed(struct stream *s, int error);
+
+/* Whose memory is used most; of those who are lent it, who is the furthest behind. */
+static struct stream *stream_slowest(const struct loop_unsent *all)
+{
+        struct stream *s, *slowest = NULL;
+        TAILQ_FOREACH(s, &all->streams, owing)
+                if (!slowest || s->counted + s->lent > slowest->counted + slowest->lent)
+                        slowest = s;
+        return slowest;
+}
+
+static void on_too_much(void *arg)
+{
+        struct loop_unsent *all = arg;
+        struct stream *next;
+        for (struct stream *s = TAILQ_FIRST(&all->streams); s; s = next) {
+                next = TAILQ_NEXT(s, owing);
+                stream_count(s);
+        }
+        if (all->bytes <= all->most)
+                return;
+        /* Well below it, so that it is not for each next one to cut another and to give memory back. */
+        while (all->bytes > all->most - all->most / 4 && TAILQ_FIRST(&all->streams)) {
+                struct stream *s = stream_slowest(all);
+                evbuffer_unfreeze(s->out, 1);
+                evbuffer_drain(s->out, evbuffer_get_length(s->out)); /* now: a bufferevent is freed later */
+                evbuffer_freeze(s->out, 1);
+                stream_count_as(s, 0, false);
+                stream_failed(s, ENOBUFS);
+        }
+        mem_rest();
+}
+
+void stream_bound(struct loop *loop, size_t bytes)
+{
+        struct loop_unsent *all = loop_unsent(loop);
+        all->most = bytes;
+        all->turn = (struct loop_turn){.fn = on_too_much, .arg = all};
+}
+
+void stream_keep(struct stream *s, size_t bytes)
+{
+        s->kept += bytes;
+        stream_count(s);
+}
+
+void stream_give_back(struct stream *s, size_t bytes)
+{
+        s->kept -= bytes;
+        stream_count(s);
+}
+
+void stream_lends(struct loop *loop, size_t bytes)
+{
+        loop_unsent(loop)->bytes += bytes;
+}
+
+void stream_lends_no_more(struct loop *loop, size_t bytes)
+{
+        loop_unsent(loop)->bytes -= bytes;
+}
+
+/* --- its states --------------------------------------------------------------------------------------------- */
+
 static void stream_failed(struct stream *s, int error)
 {
         if (s->state != STREAM_OPEN) {
@@ -65,6 +161,7 @@ static void stream_failed(struct stream *s, int error)
                 return;
         }
         s->state = STREAM_FAILED;
+        stream_count_as(s, 0, false);
         bufferevent_disable(s->bev, EV_READ | EV_WRITE);
         loop_turn_cancel(s->loop, &s->turn);
         s->ops->on_closed(s->arg, error ? error : ECONNRESET);
@@ -88,6 +185,7 @@ static void stream_linger(struct stream *s)
 
 static void stream_drained(struct stream *s)
 {
+        stream_count(s);
         if (s->state == STREAM_FLUSHING)
                 stream_linger(s);
         else if (s->state == STREAM_OPEN && s->ops) {
@@ -219,6 +317,7 @@ struct stream *stream_free(struct stream *s)
                         s->next->previous = s->previous;
                 s->finishing->n--;
         }
+        stream_count_as(s, 0, false);
         loop_turn_cancel(s->loop, &s->turn);
         loop_timer_free(s->timer);
         bufferevent_setcb(s->bev, NULL, NULL, NULL, NULL);
@@ -291,6 +390,7 @@ void stream_pause(struct stream *s, bool paused)
 static void stream_written(struct stream *s, size_t n)
 {
         s->queued += n;
+        stream_count(s);
         /* Whoever writes on each on_drained to a fast reader would never let the turn end: from the
          * second time on it goes by the poll, with everybody else. */
         if (!s->tls && !s->waiting && s->told_us == loop_now_us(s->loop))
@@ -343,6 +443,7 @@ void stream_write_lent(struct stream *s, struct str bytes, void (*done)(const vo
         }
         if (evbuffer_add_reference(s->out, bytes.p, bytes.n, done, arg) < 0)
                 abort();
+        s->lent += bytes.n;
         stream_written(s, bytes.n);
 }
 

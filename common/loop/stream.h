@@ -77,6 +77,16 @@ size_t stream_send(struct stream *stream, struct str bytes);
 void stream_keep_little(struct stream *stream);
 size_t stream_unsent(const struct stream *stream); /* bytes queued */
 uint64_t stream_sent(const struct stream *stream); /* bytes that the kernel took, ever */
+/* What all streams of this loop may have queued together. Beyond it those with the most fail (ENOBUFS), one after the other: who
+ * does not read must not use up what others need. Once, before there are streams. */
+void stream_bound(struct loop *loop, size_t bytes);
+/* Memory that its owner keeps for later writing to this stream, and counts with what it has queued. */
+void stream_keep(struct stream *stream, size_t bytes);
+void stream_give_back(struct stream *stream, size_t bytes);
+/* Memory that is lent to streams (stream_write_lent), maybe to many: whoever lends it counts it once. */
+void stream_lends(struct loop *loop, size_t bytes);
+void stream_lends_no_more(struct loop *loop, size_t bytes);
+
 /* Sends what is queued, shuts the sending side, then drops what still arrives (so that the answer is not
  * lost to a reset) for at most 2 s and 256 KiB, and frees itself. The owner must not use it after; no
  * callback comes. */

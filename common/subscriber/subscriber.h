@@ -24,7 +24,8 @@ int nuanxin_subscriber_new(const char *endpoints, const char *edge_key, const ch
 struct nuanxin_subscriber *nuanxin_subscriber_free(struct nuanxin_subscriber *subscriber); /* takes NULL; returns NULL */
 /* How many events a batch may have, at most 1,000 (500), and how many seconds to wait for news, at most 30 (10). */
 void nuanxin_subscriber_pace(struct nuanxin_subscriber *subscriber, int max_events, int wait_s);
-/* Goes on after this batch, by its cursor; "": with the oldest event that is kept, as without. */
+/* Goes on after this batch, by its cursor; "snapshot": begins with the present state, as whoever has no cursor yet should, and then
+ * follows the log; "": with the oldest event that is kept, as without. */
 void nuanxin_subscriber_resume(struct nuanxin_subscriber *subscriber, const char *cursor);
 
 /* A CloudEvent. Texts are never NULL. */
@@ -40,7 +41,7 @@ struct nuanxin_batch {
         const char *cursor; /* by which to resume after this batch: keep it together with what the events did */
         size_t n_events;    /* may be 0: no news within the wait */
         const struct nuanxin_event *events;
-        bool snapshot; /* these give the present state: what is known already may be among them */
+        bool snapshot; /* these give the present state: what is known already may be among them, with the same id */
         /* Looked at was what came after `from`, up to `through`, of which the log has signed the head (ed25519). */
         int64_t from, through, latest;
         const uint8_t *head, *signature;
@@ -53,7 +54,8 @@ struct nuanxin_refusal {
         int status; /* as HTTP has it */
 };
 
-#define NUANXIN_E_SILENT  1 /* no edge answered: try again; the next attempt is a new connection. Is the key registered? */
+/* No edge answered: try again; the next attempt is a new connection. A wrong key looks alike: the edge's, or ours is not registered. */
+#define NUANXIN_E_SILENT  1
 #define NUANXIN_E_REFUSED 2 /* nuanxin_refused() says why; trying again helps only once that is mended */
 
 /* The next batch, which acknowledges the one before: waits for news. What passes by itself (503, 429) is tried again, and who

@@ -59,7 +59,7 @@ struct server {
 static const struct server servers_of_all[] = {
         {"poll", "{gateway}", "/v1/events", "https", "1.1", "HTTP poll", "apiKey",
          "GET with the cursor of the answer before, which acknowledges what came with it; waits up to 30 s for news with `wait`. "
-         "The answer is in /openapi.json.",
+         "Begin with /v1/events:snapshot, whose last page has the first cursor. The answers are in /openapi.json.",
          {{"gateway", "The gateway's host and port."}}},
         {"sse", "{gateway}", "/v1/events:stream", "https", "1.1", "Server-sent events", "apiKey",
          "GET with Accept: text/event-stream. Each event's `id` is the cursor behind it, which Last-Event-ID gives back; a comment "
@@ -67,11 +67,13 @@ static const struct server servers_of_all[] = {
          {{"gateway", "The gateway's host and port."}}},
         {"zeromq", "{edge}:{port}", NULL, "zeromq", "3.1", "ZeroMQ with CURVE", "curve",
          "A DEALER or REQ sends FETCH with a cursor and gets a batch, in JSON or in protobuf, as it asked: the grammar stands in "
-         "proto/nuanxin/stream/v1/edge.proto.",
+         "proto/nuanxin/stream/v1/edge.proto. Begin with the cursor `snapshot`.",
          {{"edge", "The edge's host."}, {"port", "The edge's port."}}},
         {"webhook", "{endpoint}", NULL, "https", "1.1", "Webhooks", NULL,
-         "One POST an event, in order, signed after the Standard Webhooks specification, to an address that the agency gave to the "
-         "association. CloudEvents' OPTIONS handshake comes first.",
+         "One POST an event, in order, to an address that the agency gave to the association; CloudEvents' OPTIONS handshake comes "
+         "first, and the first event at once after it. Signed after the Standard Webhooks specification: webhook-signature has "
+         "v1 (HMAC-SHA-256) and v1a (ed25519) of \"webhook-id.webhook-timestamp.body\". 2xx within 20 s acknowledges it; else it is "
+         "sent again over three days, with the same webhook-id. /docs#webhooks says all of it.",
          {{"endpoint", "The agency's own host and path."}}},
 };
 

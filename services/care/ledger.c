@@ -182,7 +182,7 @@ static int emit(const struct entering *e, const struct ledger_row *row)
         const struct ledger_account *debit = known_account(e, row->debit);
         TransferRecorded event = NUANXIN__CARE__V1__TRANSFER_RECORDED__INIT;
         unsigned char leaf[CHAIN_SIZE];
-        chain_leaf(leaf, (struct str){0}, ledger_row_pack(rpc_arena(e->call), row));
+        chain_what(leaf, (struct str){0}, ledger_row_pack(rpc_arena(e->call), row));
         event.transfer = (char *)row->id;
         event.organization = (char *)debit->organization;
         event.fund = (char *)debit->fund;

@@ -86,7 +86,7 @@ static int add_stored(struct chaining *c, int thing, const char *id)
         }
         if (r != 0)
                 return r;
-        chain_leaf(leaf, (struct str){0}, packed);
+        chain_what(leaf, (struct str){0}, packed);
         add(c, thing, id, leaf);
         return 0;
 }

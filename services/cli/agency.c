@@ -50,8 +50,13 @@ static struct str whole_time(struct cli *cli, struct str value)
 static int set_term(struct cli *cli, const char *method, void *request, const struct term *term, struct str value)
 {
         int r = 0;
-        if (strcmp(term->word, "until") == 0)
+        if (strcmp(term->word, "until") == 0) {
                 value = whole_time(cli, value);
+                if (!memchr(value.p, 'T', value.n)) {
+                        fprintf(stderr, "until %.*s: give a day as 2027-12-31, or a time as 2027-12-31T18:00:00+08:00\n", (int)value.n, value.p);
+                        return 2;
+                }
+        }
         if (!is_list(term))
                 return cli_set_field(cli, method, request, str_of(term->field), value);
         while (r == 0 && value.n)

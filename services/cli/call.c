@@ -32,7 +32,7 @@ int cli_open(struct cli *cli)
 int cli_refused(int error, const struct operator_refusal *refusal)
 {
         if (error == -EHOSTUNREACH) {
-                fprintf(stderr, "no instance answers: is the stack running (make run), and is --var its folder?\n");
+                fprintf(stderr, "no instance of this service answers: is the stack running (make run), and is --var its folder? nuanxin status shows what runs\n");
                 return 1;
         }
         if (!refusal->title) {

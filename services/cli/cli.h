@@ -12,7 +12,7 @@
 struct cli {
         const char *var, *bus, *redis, *redis_auth_file, *curve, *keys;
         const char *store, *checkpoints, *key; /* stream verify, ledger verify */
-        bool json;
+        bool json, restored;     /* restored: those two */
         int64_t instances;       /* store move */
         struct config_list sets; /* --set field=value, for any request field */
         struct cache_auth redis_auth;

@@ -444,7 +444,7 @@ const struct command commands_curve[] = {
         {"keys curve deny", "CALLER SERVICE", "ends that", NULL, {0}, NULL, run_deny},
         {"keys curve rotate", "ROLE", "first step of a new key: others learn it beside the old one", NULL, {0}, NULL, run_rotate},
         {"keys curve switch", "ROLE", "second step: the role uses it", NULL, {0}, NULL, run_switch},
-        {"keys edge", "", "the key by which agencies know the edge, VAR/edge/edge.key: makes it if there is none, shows the public half", NULL, {0}, NULL, run_edge},
         {"keys curve retire", "ROLE", "last step: others forget the old one", NULL, {0}, NULL, run_retire},
+        {"keys edge", "", "the key by which agencies know the edge, VAR/edge/edge.key: makes it if there is none, shows the public half", NULL, {0}, NULL, run_edge},
         {0},
 };

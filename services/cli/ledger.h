@@ -10,7 +10,11 @@
 int run_ledger_verify(struct cli *cli, const struct command *command, const char *const *operands, size_t n_operands);
 
 /* What stands there, as the chain covers it; -ENODATA: nothing does. thing: an enum ledger_thing. */
-int ledger_read_thing(struct store_conn *db, struct arena *arena, int thing, const char *id, struct str *ret) MUST_USE;
+struct ledger_stands {
+        struct str packed;
+        int64_t created_us;
+};
+int ledger_read_thing(struct store_conn *db, struct arena *arena, int thing, const char *id, struct ledger_stands *ret) MUST_USE;
 /* The account after that one, by id; -ENODATA: there is none. *ret_allowed: its fund allows its purpose. */
 int ledger_read_account_after(struct store_conn *db, struct arena *arena, const char *after, struct ledger_account *ret,
                               bool *ret_allowed) MUST_USE;

@@ -67,7 +67,7 @@ static void read_row(const struct store_rows *rows, struct arena *arena, struct 
 
 /* --- by id ------------------------------------------------------------------------------------------------------------- */
 
-static int pack_transfer(struct store_conn *db, struct arena *arena, const char *id, struct str *ret)
+static int stands_transfer(struct store_conn *db, struct arena *arena, const char *id, struct ledger_stands *ret)
 {
         static const char sql[] = "SELECT " ROW " FROM ledger_transfer t WHERE t.id = $1";
         _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
@@ -76,11 +76,11 @@ static int pack_transfer(struct store_conn *db, struct arena *arena, const char 
         if (r != 0)
                 return r;
         read_row(rows, arena, &row);
-        *ret = ledger_row_pack(arena, &row);
+        *ret = (struct ledger_stands){ledger_row_pack(arena, &row), row.created_us};
         return 0;
 }
 
-static int pack_account(struct store_conn *db, struct arena *arena, const char *id, struct str *ret)
+static int stands_account(struct store_conn *db, struct arena *arena, const char *id, struct ledger_stands *ret)
 {
         static const char sql[] = "SELECT " ACCOUNT " FROM ledger_account a WHERE a.id = $1";
         _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
@@ -89,11 +89,11 @@ static int pack_account(struct store_conn *db, struct arena *arena, const char *
         if (r != 0)
                 return r;
         read_account(rows, arena, &account);
-        *ret = ledger_account_pack(arena, &account);
+        *ret = (struct ledger_stands){ledger_account_pack(arena, &account), account.created_us};
         return 0;
 }
 
-static int pack_fund(struct store_conn *db, struct arena *arena, const char *id, struct str *ret)
+static int stands_fund(struct store_conn *db, struct arena *arena, const char *id, struct ledger_stands *ret)
 {
         static const char sql[] = "SELECT id, kind, title, organization, donor, purposes, unit, created_us FROM fund WHERE id = $1";
         _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
@@ -103,11 +103,11 @@ static int pack_fund(struct store_conn *db, struct arena *arena, const char *id,
         const struct ledger_fund fund = {store_text_dup(rows, 0, arena), (int)store_i64(rows, 1), store_text_dup(rows, 2, arena),
                                          store_text_dup(rows, 3, arena), store_text_dup(rows, 4, arena), store_text_dup(rows, 5, arena),
                                          store_text_dup(rows, 6, arena), store_i64(rows, 7)};
-        *ret = ledger_fund_pack(arena, &fund);
+        *ret = (struct ledger_stands){ledger_fund_pack(arena, &fund), fund.created_us};
         return 0;
 }
 
-static int pack_consent(struct store_conn *db, struct arena *arena, const char *id, struct str *ret)
+static int stands_consent(struct store_conn *db, struct arena *arena, const char *id, struct ledger_stands *ret)
 {
         static const char sql[] = "SELECT id, fund, purpose, reference, created_us FROM fund_consent WHERE id = $1";
         _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
@@ -116,21 +116,21 @@ static int pack_consent(struct store_conn *db, struct arena *arena, const char *
                 return r;
         const struct ledger_consent consent = {store_text_dup(rows, 0, arena), store_text_dup(rows, 1, arena),
                                                store_text_dup(rows, 2, arena), store_text_dup(rows, 3, arena), store_i64(rows, 4)};
-        *ret = ledger_consent_pack(arena, &consent);
+        *ret = (struct ledger_stands){ledger_consent_pack(arena, &consent), consent.created_us};
         return 0;
 }
 
-int ledger_read_thing(struct store_conn *db, struct arena *arena, int thing, const char *id, struct str *ret)
+int ledger_read_thing(struct store_conn *db, struct arena *arena, int thing, const char *id, struct ledger_stands *ret)
 {
         switch (thing) {
         case LEDGER_THING_TRANSFER:
-                return pack_transfer(db, arena, id, ret);
+                return stands_transfer(db, arena, id, ret);
         case LEDGER_THING_ACCOUNT:
-                return pack_account(db, arena, id, ret);
+                return stands_account(db, arena, id, ret);
         case LEDGER_THING_FUND:
-                return pack_fund(db, arena, id, ret);
+                return stands_fund(db, arena, id, ret);
         case LEDGER_THING_CONSENT:
-                return pack_consent(db, arena, id, ret);
+                return stands_consent(db, arena, id, ret);
         default:
                 return -ENODATA;
         }

@@ -27,6 +27,7 @@ struct verify {
         int64_t next, said, started_us;
         struct buf findings; /* as JSON */
         unsigned char public[SIGNING_PUBLIC_SIZE];
+        struct clock clock;
         struct progress progress;
         bool told; /* why it could not be done */
 };
@@ -34,10 +35,15 @@ struct verify {
 static void say(void *arg, const char *text)
 {
         struct verify *v = arg;
-        if (v->said++ < SAID_MOST && !v->cli->json)
+        if (v->said++ >= SAID_MOST)
+                return;
+        if (!v->cli->json) {
                 printf("%s\n", text);
-        else if (v->said <= SAID_MOST)
-                buf_printf(&v->findings, "%s\"%s\"", v->findings.n ? "," : "", text);
+                return;
+        }
+        if (v->findings.n)
+                buf_add_char(&v->findings, ',');
+        transcode_json_string(&v->findings, str_of(text));
 }
 
 /* --- the chain --------------------------------------------------------------------------------------------------------- */
@@ -69,6 +75,9 @@ static int read_end(struct verify *v)
                 .epoch = v->epoch,
                 .begun = entered ? store_i64(rows, 2) : store_i64(rows, 3),
                 .latest = store_i64(rows, 3),
+                .folder = v->cli->checkpoints,
+                .now_us = clock_now_us(&v->clock),
+                .restored = v->cli->restored,
         };
         if (head.n == CHAIN_SIZE)
                 memcpy(v->end.head, head.p, CHAIN_SIZE);
@@ -99,11 +108,13 @@ static int read_links(struct verify *v, struct link *links, size_t *ret_n)
 static int check_link(struct verify *v, const struct link *link)
 {
         static const char *const names[] = {"", "transfer", "account", "fund", "consent"};
-        struct chain_row row = {.seq = link->seq, .event_seq = link->seq, .leaf = link->leaf, .head = link->head, .event = STR("")};
+        struct ledger_stands stands = {.packed = STR("")};
         const char *name = link->thing > 0 && (size_t)link->thing < ARRAY_LEN(names) ? names[link->thing] : "thing";
-        int r = ledger_read_thing(v->db, v->arena, link->thing, link->id, &row.event);
+        int r = ledger_read_thing(v->db, v->arena, link->thing, link->id, &stands);
         if (r != 0 && r != -ENODATA)
                 return r;
+        const struct chain_row row = {.seq = link->seq, .event_seq = link->seq, .leaf = link->leaf, .head = link->head,
+                                      .event = stands.packed, .taken_us = stands.created_us, .bare = true};
         v->thing = arena_printf(v->arena, "%s %s%s", name, link->id, r == -ENODATA ? ", which is gone" : "");
         v->next = link->seq;
         chain_check_row(v->chain, &row);
@@ -262,7 +273,7 @@ int run_ledger_verify(struct cli *cli, const struct command *command, const char
         (void)command, (void)operands, (void)n_operands;
         if (!cli->checkpoints)
                 cli->checkpoints = arena_printf(cli->arena, "%s/ledger", cli->var);
-        int r = cli_signing_key(cli, LEDGER_KEY_PURPOSE, v.public);
+        int r = clock_init(&v.clock, NULL) < 0 ? 1 : cli_signing_key(cli, LEDGER_KEY_PURPOSE, v.public);
         if (r == 0)
                 r = cli_open_store(cli, "care", &v.store, &v.db);
         if (r == 0) {

@@ -17,9 +17,17 @@ static const struct command *const groups[] = {
 
 static const char about_head[] = "Looks at a running stack and works with its data, as the operator of this machine.\n\ncommands:\n";
 
+#define WORDS_WIDTH 17
+#define LEFT_WIDTH  48
+
+/* Its help begins in a column that is the same for all, on a line of its own where the operands reach that far. */
 static void put_line(struct buf *out, const struct command *c)
 {
-        buf_printf(out, "  %-17s %s%*s %s\n", c->words, c->operands, 30 - text_width(c->operands), "", c->help);
+        int words = text_width(c->words), width = (words < WORDS_WIDTH ? WORDS_WIDTH : words) + 1 + text_width(c->operands);
+        buf_printf(out, "  %-*s %s", WORDS_WIDTH, c->words, c->operands);
+        if (width > LEFT_WIDTH)
+                buf_printf(out, "\n%*s", LEFT_WIDTH + 2, "");
+        buf_printf(out, "%*s %s\n", width > LEFT_WIDTH ? 0 : LEFT_WIDTH - width, "", c->help);
 }
 
 static char *about_text(struct arena *arena)
@@ -124,7 +132,8 @@ static const char *about_asked(struct arena *arena, int argc, char **argv, const
         struct buf out = {0};
         bool help = false;
         for (int i = 1; i < argc; i++) {
-                bool flag = strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "--json") == 0;
+                bool flag = strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "--json") == 0 ||
+                            strcmp(argv[i], "--restored") == 0;
                 help = help || strcmp(argv[i], "--help") == 0;
                 if (strncmp(argv[i], "--", 2) == 0)
                         i += !flag && !strchr(argv[i], '='); /* its value */
@@ -162,6 +171,7 @@ int main(int argc, char **argv)
                 {"store", "URL", "stream, ledger verify: the store (default: sqlite:VAR/store/stream.db, care.db)", CONFIG_TEXT, &cli.store, 0, 0},
                 {"checkpoints", "FOLDER", "stream, ledger verify: what was signed of it (default: VAR/checkpoints, VAR/ledger)", CONFIG_TEXT, &cli.checkpoints, 0, 0},
                 {"key", "HEX", "stream, ledger verify: the key that signed it, as `keys show` gives it (default: the keyring's)", CONFIG_TEXT, &cli.key, 0, 0},
+                {"restored", NULL, "stream, ledger verify: the store was restored from a backup; what that took away is no fault", CONFIG_FLAG, &cli.restored, 0, 0},
                 {"json", NULL, "answers as JSON, for programs", CONFIG_FLAG, &cli.json, 0, 0},
                 {0},
         };

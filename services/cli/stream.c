@@ -84,6 +84,40 @@ static size_t value_length(struct str s)
         return s.n;
 }
 
+/* What a terminal would obey or turn around, though it stands in somebody's title: C1 controls, and what formats and has no
+ * width of its own (Unicode's categories Cc, Cf, Zl, Zp). */
+static bool is_hidden(uint32_t c)
+{
+        static const struct { uint32_t first, last; } ranges[] = {
+                {0x7F, 0x9F},     {0xAD, 0xAD},     {0x600, 0x605},   {0x61C, 0x61C},   {0x180E, 0x180E},   {0x200B, 0x200F},
+                {0x2028, 0x202E}, {0x2060, 0x206F}, {0xFEFF, 0xFEFF}, {0xFFF9, 0xFFFB}, {0x1D173, 0x1D17A}, {0xE0000, 0xE007F},
+        };
+        for (size_t i = 0; i < ARRAY_LEN(ranges); i++)
+                if (c >= ranges[i].first && c <= ranges[i].last)
+                        return true;
+        return false;
+}
+
+/* JSON in UTF-8; what is hidden as an escape of JSON's (RFC 8259, 7), so that it says the same. */
+static void print_json(struct str text)
+{
+        const unsigned char *p = (const unsigned char *)text.p, *end = p + text.n;
+        while (p < end) {
+                const unsigned char *from = p;
+                size_t n = *p >= 0xF0 ? 4 : *p >= 0xE0 ? 3 : *p >= 0xC0 ? 2 : 1;
+                uint32_t c = n == 4 ? *p & 0x07 : n == 3 ? *p & 0x0F : n == 2 ? *p & 0x1F : *p;
+                for (p++; p < from + n && p < end; p++)
+                        c = c << 6 | (*p & 0x3F);
+                if (!is_hidden(c))
+                        fwrite(from, 1, (size_t)(p - from), stdout);
+                else if (c > 0xFFFF)
+                        printf("\\u%04x\\u%04x", 0xD7C0 + (c >> 10), 0xDC00 + (c & 0x3FF));
+                else
+                        printf("\\u%04x", c);
+        }
+        putchar('\n');
+}
+
 /* Of an array of objects, each on a line. */
 static void print_lines(struct str array)
 {
@@ -94,7 +128,7 @@ static void print_lines(struct str array)
                         return;
                 rest = (struct str){begin, (size_t)(rest.p + rest.n - begin)};
                 size_t n = value_length(rest);
-                printf("%.*s\n", (int)n, rest.p);
+                print_json((struct str){rest.p, n});
                 if (n >= rest.n)
                         return;
                 rest = (struct str){rest.p + n - 1, rest.n - n + 1};

@@ -5,8 +5,8 @@
  */
 #include "common/base/clock.h"
 #include "common/chain/verify.h"
+#include "common/json/transcode.h"
 #include "common/store/store.h"
-#include "contract/membership_v1.h"
 #include "contract/stream_v1.h"
 #include "services/cli/cli.h"
 
@@ -33,6 +33,7 @@ struct verify {
         struct buf findings; /* as JSON */
         unsigned char public[SIGNING_PUBLIC_SIZE];
         struct progress progress;
+        struct clock clock;
 };
 
 /* --- what the store says --------------------------------------------------------------------------------------------- */
@@ -65,6 +66,9 @@ static int read_end(struct verify *v)
                 .latest = store_i64(rows, 3),
         };
         read_sum(rows, 4, v->end.head);
+        v->end.folder = v->cli->checkpoints;
+        v->end.restored = v->cli->restored;
+        v->end.now_us = clock_now_us(&v->clock);
         v->cut = store_i64(rows, 5);
         return 1;
 }
@@ -82,27 +86,43 @@ static int read_cut(struct verify *v, int64_t *ret)
 
 /* --- rows ------------------------------------------------------------------------------------------------------------ */
 
+static const StoredEvent *unpack(struct verify *v, struct str packed)
+{
+        ProtobufCMessage *message;
+        int r = packed.p ? message_unpack(v->arena, &stream_v1_stored_event_msg, packed.p, packed.n, &message) : -ENODATA;
+        return r == 0 ? (const StoredEvent *)message : NULL;
+}
+
+static bool is_notice(const StoredEvent *event)
+{
+        return contract_is_erasure(contract_message_by_name(str_of(event->type)));
+}
+
 static void check_row(struct verify *v, const struct store_rows *rows)
 {
         struct chain_row row = {
                 .seq = store_i64(rows, 0),
                 .leaf = store_bytes(rows, 4),
                 .head = store_bytes(rows, 5),
+                .salt = store_bytes(rows, 3),
                 .erased_by = store_i64(rows, 6),
+                .taken_us = store_i64(rows, 7),
         };
-        ProtobufCMessage *message;
         if (!store_is_null(rows, 2)) {
                 row.event = store_bytes(rows, 2);
                 row.event.p = row.event.p ? row.event.p : "";
-                row.salt = store_bytes(rows, 3);
                 row.event_seq = -1;
         }
-        if (row.event.p && message_unpack(v->arena, &stream_v1_stored_event_msg, row.event.p, row.event.n, &message) == 0) {
-                const StoredEvent *event = (const StoredEvent *)message;
+        const StoredEvent *event = unpack(v, row.event), *notice = unpack(v, store_bytes(rows, 8));
+        if (event) {
                 int64_t person = event->person[0] ? (int64_t)str_hash(str_of(event->person)) : 0;
                 row.event_seq = event->seq;
                 row.misfiled = store_i64(rows, 1) != person;
-                row.is_notice = strcmp(event->type, membership_v1_member_erased_msg.name) == 0;
+                row.misdated = row.taken_us != event->taken_us;
+                row.is_notice = is_notice(event);
+                row.person = str_of(row.is_notice ? "" : event->person);
+        } else if (!row.event.p && notice && is_notice(notice)) {
+                row.person = str_of(notice->person);
         }
         chain_check_row(v->check, &row);
         v->next = row.seq + 1;
@@ -110,7 +130,8 @@ static void check_row(struct verify *v, const struct store_rows *rows)
 
 static int read_slice(struct verify *v, int64_t *ret_n)
 {
-        static const char sql[] = "SELECT seq, person, event, salt, leaf, head, erased_by FROM log "
+        static const char sql[] = "SELECT seq, person, event, salt, leaf, head, erased_by, taken_us, CASE WHEN erased_by > 0 THEN "
+                                  "(SELECT n.event FROM log n WHERE n.seq = log.erased_by) END FROM log "
                                   "WHERE seq >= $1 AND seq <= $2 ORDER BY seq LIMIT $3";
         _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
         int r = store_query(v->db, sql, &rows, I64(v->next), I64(v->end.latest), I64(AT_ONCE));
@@ -136,12 +157,12 @@ static int read_points(struct verify *v)
         return r;
 }
 
-/* Of those that were signed while we read, only the cut is of interest. */
+/* Those of what came after we began are not of interest. */
 static void forget_newer(struct verify *v)
 {
         size_t n = 0;
         for (size_t i = 0; i < v->n_points; i++)
-                if (v->points[i].seq <= v->newest)
+                if (v->points[i].seq <= v->newest || v->points[i].seq <= v->end.latest)
                         v->points[n++] = v->points[i];
         v->n_points = n;
 }
@@ -182,10 +203,15 @@ static void on_found(void *arg, const struct chain_finding *finding)
         struct verify *v = arg;
         char text[CHAIN_FINDING_MAX];
         chain_finding_text(finding, "event", text);
-        if (v->said++ < SAID_MOST && !v->cli->json)
+        if (v->said++ >= SAID_MOST)
+                return;
+        if (!v->cli->json) {
                 printf("%s\n", text);
-        else if (v->said <= SAID_MOST)
-                buf_printf(&v->findings, "%s\"%s\"", v->findings.n ? "," : "", text);
+                return;
+        }
+        if (v->findings.n)
+                buf_add_char(&v->findings, ',');
+        transcode_json_string(&v->findings, str_of(text)); /* it may name a folder */
 }
 
 /* What was signed is read before the end: the end is never older. */
@@ -224,15 +250,17 @@ static void report(struct verify *v)
         int64_t rate = took > 0 ? counts->rows * CLOCK_SECOND_US / took : 0;
         if (v->cli->json) {
                 printf("{\"from\":%" PRId64 ",\"through\":%" PRId64 ",\"events\":%" PRId64 ",\"erased\":%" PRId64
-                       ",\"checkpoints\":%" PRId64 ",\"perSecond\":%" PRId64 ",\"faults\":%" PRId64 ",\"findings\":[%s]}\n",
-                       v->cut + 1, v->end.latest, counts->rows, counts->erased, counts->checkpoints, rate, counts->findings,
-                       buf_z(&v->findings));
+                       ",\"checkpoints\":%" PRId64 ",\"voidCheckpoints\":%" PRId64 ",\"perSecond\":%" PRId64 ",\"faults\":%" PRId64
+                       ",\"findings\":[%s]}\n",
+                       v->cut + 1, v->end.latest, counts->rows, counts->erased, counts->checkpoints, counts->void_points, rate,
+                       counts->findings, buf_z(&v->findings));
                 return;
         }
         if (v->said > SAID_MOST)
                 printf("and %" PRId64 " more\n", v->said - SAID_MOST);
-        if (counts->void_points)
-                printf("a restore took away events that %" PRId64 " checkpoints of an older epoch had signed\n", counts->void_points);
+        if (counts->void_points && v->cli->restored)
+                printf("%" PRId64 " checkpoints of older epochs are void: a restore took away the events that they had signed\n",
+                       counts->void_points);
         printf("%" PRId64 " events (%" PRId64 " to %" PRId64 ", %" PRId64 " erased), %" PRId64 " checkpoints, %" PRId64 "/s: %s\n", counts->rows,
                v->cut + 1, v->end.latest, counts->erased, counts->checkpoints, rate,
                counts->findings ? "NOT what was taken in and signed" : "as they were taken in and signed");
@@ -246,7 +274,7 @@ static int run_verify(struct cli *cli, const struct command *command, const char
         (void)command, (void)operands, (void)n_operands;
         if (!cli->checkpoints)
                 cli->checkpoints = arena_printf(cli->arena, "%s/checkpoints", cli->var);
-        int r = cli_signing_key(cli, CHAIN_KEY_PURPOSE, v.public);
+        int r = clock_init(&v.clock, NULL) < 0 ? 1 : cli_signing_key(cli, CHAIN_KEY_PURPOSE, v.public);
         if (r == 0)
                 r = cli_open_store(cli, "stream", &v.store, &v.db);
         if (r == 0) {
@@ -269,6 +297,6 @@ static int run_verify(struct cli *cli, const struct command *command, const char
 }
 
 const struct command commands_verify[] = {
-        {"stream verify", "", "reads the log and says whether it is what was taken in and signed; --store, --checkpoints, --key", NULL, {0}, NULL, run_verify},
+        {"stream verify", "", "reads the log and says whether it is what was taken in and signed; --store, --checkpoints, --key, --restored", NULL, {0}, NULL, run_verify},
         {0},
 };

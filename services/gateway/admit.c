@@ -175,7 +175,7 @@ bool admit(struct request *r)
         if (known == ADMISSION_WAITS || paid == ADMISSION_WAITS)
                 return wait_for_answers(r);
         if (r->stranger)
-                answer_refusal(r, NUANXIN__PROBLEM__PROBLEM_UNAUTHENTICATED, NULL);
+                answer_refusal(r, auth_problem(r), NULL);
         return !r->stranger;
 }
 

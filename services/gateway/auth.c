@@ -135,6 +135,12 @@ void auth_fetch(struct request *r)
         r->fetch->first = r;
 }
 
+Nuanxin__Problem auth_problem(const struct request *r)
+{
+        bool agency = r->who && r->who->kind == CALLER_KEY && is_agency_key((struct str){r->who->name, r->who->name_n});
+        return agency ? NUANXIN__PROBLEM__PROBLEM_AGENCY_KEY_REVOKED : NUANXIN__PROBLEM__PROBLEM_UNAUTHENTICATED;
+}
+
 void auth_refuse(struct request *r)
 {
         struct caller *who = r->who;

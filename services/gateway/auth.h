@@ -15,6 +15,8 @@ enum auth_kind auth_credential(struct str authorization, struct str *ret_credent
  * is good and its caller ALIVE; 1 it is nobody's; -errno the service can't be asked. */
 void auth_fetch(struct request *request);
 void auth_fetch_forget(struct request *request); /* it no longer waits */
+/* What somebody is told whose credential is nobody's. */
+Nuanxin__Problem auth_problem(const struct request *request);
 /* A service does not take the agency's key any more (it was revoked, or has expired): no copy of it is believed. */
 void auth_refuse(struct request *request);
 void auth_fetch_done(struct request *request, int outcome); /* admit.c's */

@@ -103,6 +103,8 @@ static void add_id(struct buf *out, struct str epoch, struct str text)
 {
         buf_add(out, "id: ", 4);
         buf_add_str(out, epoch);
+        while (epoch.n && text.n > 1 && text.p[0] == '0') /* as cursors are written everywhere */
+                text = (struct str){text.p + 1, text.n - 1};
         buf_add_str(out, text);
         buf_add_char(out, '\n');
 }

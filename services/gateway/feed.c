@@ -201,7 +201,7 @@ static int read_answer(struct feed *feed, struct str packed, struct feed_answer 
                 return -EBADMSG;
         memcpy(a->cursor, cursor.p, cursor.n);
         a->events_n = feeds->text.n;
-        a->events = feeds->text.n ? http_shared_new(buf_str(&feeds->text)) : NULL;
+        a->events = feeds->text.n ? http_shared_new(feeds->worker->loop, buf_str(&feeds->text)) : NULL;
         if (feeds->text.cap > 256 * 1024)
                 buf_done(&feeds->text);
         /* Where the answer does not say how far there is to go, events may be followed by more. */

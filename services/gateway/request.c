@@ -269,7 +269,7 @@ static void place_call(struct request *r, struct str payload, struct str key, bo
         if (request_may_call(r))
                 r->pending = rpc_client_call(r->worker->rpc, &call, done, r);
         else
-                answer_refusal(r, NUANXIN__PROBLEM__PROBLEM_UNAUTHENTICATED, NULL);
+                answer_refusal(r, auth_problem(r), NULL);
 }
 
 void request_call(struct request *r, struct str payload, struct str key, bool client_key, rpc_done_fn done)

@@ -224,7 +224,7 @@ void sse_start(struct request *r)
         struct sse *sse = r->worker->sse;
         struct sse_reader *x = ARENA_NEW(r->http->arena, struct sse_reader);
         if (!request_may_call(r)) {
-                answer_refusal(r, NUANXIN__PROBLEM__PROBLEM_UNAUTHENTICATED, NULL);
+                answer_refusal(r, auth_problem(r), NULL);
                 return;
         }
         if (!cursor_of(r, x) || !waits_enter(r))

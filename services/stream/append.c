@@ -26,6 +26,7 @@ static struct str pack(struct rpc_call *call, const struct log_new *e, int64_t s
         stored.organization = (char *)e->organization;
         stored.path = (char *)e->path;
         stored.time_us = e->time_us;
+        stored.taken_us = rpc_now(call);
         stored.data = (ProtobufCBinaryData){.len = e->data.n, .data = (uint8_t *)(uintptr_t)e->data.p};
         return message_pack(rpc_arena(call), &stored);
 }
@@ -34,9 +35,11 @@ static struct str pack(struct rpc_call *call, const struct log_new *e, int64_t s
 static void chain_row(struct rpc_call *call, const struct log_new *e, struct log_end *end, unsigned char *salt,
                       struct store_value v[LOG_COLUMNS])
 {
-        unsigned char *leaf = arena_alloc(rpc_arena(call), 2 * CHAIN_SIZE), *head = leaf + CHAIN_SIZE;
+        unsigned char *leaf = arena_alloc(rpc_arena(call), 2 * CHAIN_SIZE), *head = leaf + CHAIN_SIZE, what[CHAIN_SIZE];
+        bool is_notice = contract_is_erasure(contract_message_by_name(str_of(e->type)));
         struct str event = pack(call, e, ++end->seq), person = str_of(e->person);
-        chain_leaf(leaf, str_bytes(salt, CHAIN_SALT_SIZE), event);
+        chain_what(what, str_bytes(salt, CHAIN_SALT_SIZE), event);
+        chain_leaf(leaf, is_notice ? (struct str){0} : person, end->seq, what);
         chain_next(end->head, leaf);
         memcpy(head, end->head, CHAIN_SIZE);
         end->bytes += log_event_bytes(event.n);

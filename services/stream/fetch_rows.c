@@ -82,7 +82,7 @@ static bool is_hidden(const struct log_row *row, const struct segment_row *made)
         const struct contract_message *type = row->contract;
         if (row->erased_by || !row->event || !type || !view_is_public(type) || (type->person && !row->event->person[0]))
                 return true;
-        return made->erased && !(type->notice && !view_names_purpose(type));
+        return made->erased && !contract_is_erasure(type);
 }
 
 static int read_purpose(struct fetch_rows *rows, const struct log_row *row, struct segment_row *made)

@@ -86,7 +86,8 @@ static int check_withheld(struct rpc_call *call, struct view_list withheld)
         for (size_t i = 0; i < withheld.n; i++)
                 if (!view_field_is_known(str_of(withheld.items[i])))
                         return rpc_invalid(call, arena_printf(rpc_arena(call), "/agency/withheldFields/%zu", i), "unknownField",
-                                           "names no field of an event", "没有该事件字段");
+                                           "names no field of an event: give its message's full name and its own, as nuanxin.activity.v1.Campaign.title",
+                                           "没有该事件字段：请用消息全名加字段名，如 nuanxin.activity.v1.Campaign.title");
         return 0;
 }
 
@@ -155,6 +156,8 @@ int handle_create_agency(struct rpc_call *call, const CreateAgencyRequest *reque
         };
         rpc_audit_subject(call, a.id, "");
         int r = check(call, &a);
+        if (r == 0 && a.agreement_expire_us <= rpc_now(call))
+                r = rpc_invalid(call, "/agency/agreementExpireTime", "future", "is past: the agency would see nothing", "已过期，机构将看不到任何事件");
         if (r != 0)
                 return r;
         a.types = with_notices(call, a.types);

@@ -339,10 +339,13 @@ int handle_redrive_endpoint(struct rpc_call *call, const RedriveEndpointRequest 
                 return rpc_refuse(call, NUANXIN__PROBLEM__PROBLEM_ENDPOINT_REDRIVES, arena_printf(arena, "%" PRId64, e.redrive_next),
                                   arena_printf(arena, "%" PRId64, e.redrive_through));
         if (request->from < log.oldest)
-                return rpc_about(call, "/from", rpc_refuse(call, NUANXIN__PROBLEM__PROBLEM_CURSOR_GONE, "/v1/events:snapshot"));
-        if (request->from > e.position || request->through < request->from)
-                return rpc_about(call, request->from > e.position ? "/from" : "/through",
-                                 rpc_refuse(call, NUANXIN__PROBLEM__PROBLEM_CURSOR_UNKNOWN));
+                return rpc_invalid(call, "/from", "range", arena_printf(arena, "the log begins at %" PRId64, log.oldest),
+                                   arena_printf(arena, "日志从 %" PRId64 " 开始", log.oldest));
+        if (request->from > e.position)
+                return rpc_invalid(call, "/from", "range", arena_printf(arena, "it has been sent events up to %" PRId64, e.position),
+                                   arena_printf(arena, "已发送至 %" PRId64, e.position));
+        if (request->through < request->from)
+                return rpc_invalid(call, "/through", "range", "is before from", "早于 from");
         e.redrive_next = request->from;
         e.redrive_through = request->through < e.position ? request->through : e.position;
         return finish(call, &e, &log, response);

@@ -11,7 +11,6 @@
 #include "services/stream/intake.h"
 
 #include "common/base/log.h"
-#include "contract/care_v1.h"
 #include "contract/membership_v1.h"
 #include "services/stream/append.h"
 #include "services/stream/keep.h"
@@ -150,11 +149,7 @@ static int take_one(struct intake *t, const struct rpc_event *e)
 static int note_one(struct intake *t, size_t i, int64_t seq)
 {
         const struct contract_message *type = t->of[i]->contract;
-        int r = 0;
-        if (type == &membership_v1_member_erased_msg)
-                r = erase_start(t->call, ((const MemberErased *)t->messages[i])->member, seq);
-        else if (type == &care_v1_recipient_erased_msg)
-                r = erase_start(t->call, ((const RecipientErased *)t->messages[i])->recipient, seq);
+        int r = contract_is_erasure(type) ? erase_start(t->call, t->events[i].person, seq) : 0;
         return r == 0 && t->messages[i] ? standing_note(t->call, type, t->messages[i], seq) : r;
 }
 

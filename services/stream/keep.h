@@ -16,6 +16,6 @@ int keep_start(struct rpc_call *call) MUST_USE;
 int keep_ask(struct rpc_call *call, int64_t bytes_before, int64_t bytes) MUST_USE;
 int due_keep(struct rpc_call *call, const char *key, struct str payload);
 
-/* All about this member that stands before the notice at `seq` goes; the notices that say so stay. */
-int erase_start(struct rpc_call *call, const char *member, int64_t seq) MUST_USE;
-int due_erase(struct rpc_call *call, const char *member, struct str payload);
+/* All about this person that stands before the notice at `seq` goes, and later what came after it; the notices stay. */
+int erase_start(struct rpc_call *call, const char *person, int64_t seq) MUST_USE;
+int due_erase(struct rpc_call *call, const char *person, struct str payload);

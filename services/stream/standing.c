@@ -4,7 +4,6 @@
  */
 #include "services/stream/standing.h"
 
-#include "contract/care_v1.h"
 #include "contract/membership_v1.h"
 #include "services/stream/store_agency.h"
 
@@ -94,8 +93,12 @@ static int on_withdrawn(struct rpc_call *call, const struct contract_message *ty
 }
 
 /* person: a member, or a recipient of care's who stands under an id of their own. */
-static int on_erased(struct rpc_call *call, const struct contract_message *type, const char *person, int64_t seq)
+static int on_erased(struct rpc_call *call, const struct contract_message *type, const ProtobufCMessage *event, int64_t seq)
 {
+        struct str whom = message_text_at(type, event, type->person);
+        if (!whom.n)
+                return 0;
+        const char *person = arena_strndup(rpc_arena(call), whom.p, whom.n);
         int r = standing_clear(rpc_db(call), person, "");
         if (r == 0)
                 r = standing_set(rpc_db(call), person, "", seq);
@@ -112,10 +115,8 @@ int standing_note(struct rpc_call *call, const struct contract_message *type, co
                 return on_given(call, (const ConsentGiven *)message, seq);
         if (type == &membership_v1_consent_withdrawn_msg)
                 return on_withdrawn(call, type, (const ConsentWithdrawn *)message, seq);
-        if (type == &membership_v1_member_erased_msg)
-                return on_erased(call, type, ((const MemberErased *)message)->member, seq);
-        if (type == &care_v1_recipient_erased_msg)
-                return on_erased(call, type, ((const RecipientErased *)message)->recipient, seq);
+        if (contract_is_erasure(type))
+                return on_erased(call, type, message, seq);
         return 0;
 }
 

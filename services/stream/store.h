@@ -62,7 +62,7 @@ int log_mark_save(struct store_conn *db, const struct log_mark *mark) MUST_USE;
 /* A row as it stands, for those who cut, erase and check. */
 struct log_raw {
         int64_t seq, taken_us, erased_by;
-        struct str event, salt; /* {NULL, 0}: erased */
+        struct str event, salt; /* event {NULL, 0}: erased */
         unsigned char head[CHAIN_SIZE];
 };
 int log_read_raw(struct store_conn *db, struct arena *arena, int64_t after, size_t limit, struct log_raw **ret_rows,
@@ -73,7 +73,7 @@ int log_delete_through(struct store_conn *db, int64_t seq) MUST_USE;
 typedef int read_person_fn(struct store_conn *db, struct arena *arena, int64_t person, int64_t after, int64_t before, size_t limit,
                            struct log_raw **ret_rows, size_t *ret_n) MUST_USE;
 read_person_fn log_read_person;
-int log_erase(struct store_conn *db, int64_t seq, int64_t by) MUST_USE;
+int log_erase(struct store_conn *db, const struct log_raw *row, int64_t by) MUST_USE; /* the row as it stands, whole */
 
 /* The state. subject: with what the type tells apart besides. */
 int state_put(struct store_conn *db, const char *type, const char *subject, int64_t seq, int64_t person, struct str event) MUST_USE;

@@ -233,10 +233,12 @@ int log_delete_through(struct store_conn *db, int64_t seq)
         return store_exec(db, sql, NULL, I64(seq));
 }
 
-int log_erase(struct store_conn *db, int64_t seq, int64_t by)
+int log_erase(struct store_conn *db, const struct log_raw *row, int64_t by)
 {
-        static const char sql[] = "UPDATE log SET event = NULL, salt = NULL, person = NULL, erased_by = $2 WHERE seq = $1";
-        return store_exec(db, sql, NULL, I64(seq), I64(by));
+        static const char sql[] = "UPDATE log SET event = NULL, salt = $3, person = NULL, erased_by = $2 WHERE seq = $1";
+        unsigned char what[CHAIN_SIZE];
+        chain_what(what, row->salt, row->event);
+        return store_exec(db, sql, NULL, I64(row->seq), I64(by), BYTES(what, CHAIN_SIZE));
 }
 
 /* Columns: seq, taken_us, erased_by, event, salt, head. */

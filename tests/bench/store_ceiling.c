@@ -43,7 +43,7 @@ STORE_SCHEMA(ledger_schema, "services/care/schema/003_ledger.sql");
 #define ORG_EVENT     110
 #define MEMBER_EVENT  70
 #define LOGGED_RANDOM 80  /* a person's hash, salt, leaf, head */
-#define STORED_EVENT  330 /* of a MemberStateChanged, in the log */
+#define STORED_EVENT  339 /* of a MemberStateChanged, in the log */
 #define BUDGETS       100
 #define LEDGER_EVENT  250 /* of a TransferRecorded */
 #define PENDING_MOST  1000000

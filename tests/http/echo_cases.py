@@ -244,6 +244,62 @@ def pipelining_is_bounded():
         check(answered == 40, "%d answers" % answered)
 
 
+def memory(server):
+    """MiB. Nothing can be said of a sanitizer's, which keeps what was freed."""
+    if "/asan/" in sys.argv[1]:
+        return 0
+    with open("/proc/%d/statm" % server.process.pid) as f:
+        return int(f.read().split()[1]) * 4096 / (1 << 20)
+
+
+def read_all(client, n):
+    return [client.answer()[2] for _ in range(n)]
+
+
+def answers_that_nobody_takes_are_not_asked_for():
+    with Server() as server, server.client() as client, server.client() as other:
+        before = memory(server)
+        client.send(get(target=b"/long?n=50000") * 1000)
+        for _ in range(200):
+            other.send(get())
+            check(other.answer()[0] == 200, "others are served")
+        check(memory(server) - before < 16, "%.0f MiB more" % (memory(server) - before))
+        check(read_all(client, 1000) == [letters(50000)] * 1000, "who takes them gets them all")
+
+
+def what_all_do_not_take_is_bounded():
+    with Server("--unsent-bytes", "20000000") as server, server.client() as other, server.client() as small:
+        small.send(get(target=b"/hold") + get(target=b"/long?n=1000"))  # has to wait: little is kept for it
+        before, clients = memory(server), []
+        for i in range(150):
+            clients.append(Client(server.address, receive_buffer=4096))
+            clients[-1].send(get(target=b"/long?n=1000000") + get(b"Connection: close\r\n" if i % 2 else b"", b"/long?n=1000000"))
+            other.send(get())
+            check(other.answer()[0] == 200, "others are served")
+        check(memory(server) - before < 200, "%.0f MiB more" % (memory(server) - before))  # the allocator keeps some
+        whole = 0
+        for client in clients:
+            try:
+                whole += read_all(client, 2) == [letters(1000000)] * 2
+            except (EOFError, OSError):
+                pass
+        check(0 < whole < 150, "%d of them got theirs" % whole)
+        other.send(get(target=b"/release"))
+        check(other.answer()[0] == 200 and small.answer()[2] == b'{"held":true}' and small.answer()[2] == letters(1000), "and who needs little")
+
+
+def what_is_lent_to_many_counts_once():
+    with Server("--unsent-bytes", "20000000") as server, server.client() as teller:
+        readers = [followed(server) for _ in range(60)]
+        for _ in range(6):
+            asked(teller, b"/say?n=1000000")
+        check(asked(teller, b"/following") == 60 and asked(teller, b"/unsent") > 20000000, "nobody is cut")
+        while asked(teller, b"/unsent") and asked(teller, b"/following"):
+            asked(teller, b"/say?n=1000000")
+        check(asked(teller, b"/following") < 60, "but not without end")
+        del readers
+
+
 def nothing_after_close_is_handed_over():
     with Server() as server, server.client() as client, server.client() as other:
         client.send(get(b"Connection: close\r\n", b"/hold") + get(target=b"/hold") * 3)
@@ -506,7 +562,7 @@ def drains():
         while True:
             try:
                 server.client()
-            except ConnectionRefusedError:
+            except (ConnectionRefusedError, ConnectionResetError):  # the latter: it came in the very moment
                 break
         for late in (fresh, idle):
             late.send(get())
@@ -571,6 +627,7 @@ def address_taken():
 CASES = [slow_header, slow_header_after_a_request, silent_client, idle_client, empty_lines_are_no_request, slow_body,
          slow_chunks, many_unfinished_bodies,
          slow_streamed_body, steady_body, slow_reader, answers_in_order, pipelining_waits, pipelining_is_bounded,
+         answers_that_nobody_takes_are_not_asked_for, what_all_do_not_take_is_bounded, what_is_lent_to_many_counts_once,
          nothing_after_close_is_handed_over, gone_while_held,
          half_close_while_waiting, gone_while_waiting, uploads, upload_cut, early_answer, streams, shared_pieces, shared_pieces_outlive_a_reader,
          a_reader_that_closes_its_side_has_gone, continue_is_sent,

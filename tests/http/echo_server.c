@@ -119,7 +119,7 @@ static void say(struct echo *echo, size_t n)
         struct buf bytes = {0};
         for (size_t i = 0; i < n; i++)
                 buf_add_char(&bytes, (char)('a' + i % 26));
-        struct http_shared *shared = http_shared_new(buf_str(&bytes));
+        struct http_shared *shared = http_shared_new(echo->loop, buf_str(&bytes));
         for (struct work *work = echo->followers; work; work = work->next)
                 (void)http_answer_shared(work->request, shared);
         http_shared_free(shared);
@@ -145,6 +145,15 @@ static size_t followers(const struct echo *echo, size_t *ret_unsent)
         for (const struct work *work = echo->followers; work; work = work->next, n++)
                 *ret_unsent += http_answer_unsent(work->request);
         return n;
+}
+
+static void answer_long(struct http_request *request)
+{
+        struct buf bytes = {0};
+        for (int64_t i = 0, n = number_of(request, 1000 * 1000, 10); i < n; i++)
+                buf_add_char(&bytes, (char)('a' + i % 26));
+        answer(request, buf_str(&bytes));
+        buf_done(&bytes);
 }
 
 /* Is it one of theirs? */
@@ -184,6 +193,8 @@ static void on_request(void *arg, struct http_request *request)
         } else if (str_is(request->path, "/stream")) {
                 work->pieces = number_of(request, 1000 * 1000, 3);
                 http_answer_begin(request, &(struct http_answer){.status = 200}, on_more, work);
+        } else if (str_is(request->path, "/long")) {
+                answer_long(request);
         } else if (str_is(request->path, "/hold")) {
                 hold(echo, work);
         } else if (str_is(request->path, "/holding")) {
@@ -298,6 +309,8 @@ static int options_read(int n, char **text, struct http_server_options *options,
                         limits->write_us = value * 1000;
                 else if (!strcmp(text[i], "--gathered-bytes"))
                         limits->gathered_bytes = (size_t)value;
+                else if (!strcmp(text[i], "--unsent-bytes"))
+                        limits->unsent_bytes = (size_t)value;
                 else if (!strcmp(text[i], "--max-connections"))
                         options->max_connections = (size_t)value;
                 else

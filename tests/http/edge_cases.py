@@ -16,8 +16,12 @@ DEADLINE = 20  # seconds: only a failing case waits so long
 class Client:
     """A raw connection that reads answers."""
 
-    def __init__(self, address):
-        self.socket = socket.create_connection(address, DEADLINE)
+    def __init__(self, address, receive_buffer=None):
+        self.socket = socket.socket()
+        if receive_buffer:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        self.socket.settimeout(DEADLINE)
+        self.socket.connect(address)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.rest = bytearray()
 

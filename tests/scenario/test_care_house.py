@@ -51,7 +51,7 @@ class Scene:
         self.enter(1000 + len(self.people))
         self.pay()
 
-    def check(self, store=None):
+    def check(self, store=None, *options):
         """Everybody is there and can be opened; the books are in order, as they were signed, and say what was paid."""
         for recipient, number in self.people.items():
             opened = self.s.call("POST", f"/v1/recipients/{recipient}:reveal", {"purpose": "上门慰问核对"}, token=self.clerk).ok()
@@ -59,7 +59,7 @@ class Scene:
         check_books(self.s)
         where = store or ("sqlite:" + self.s.store_file("care") if self.s.engine == "sqlite" else self.s.store_url("care"))
         self.state()
-        self.s.cli("ledger", "verify", "--store", where)
+        self.s.cli("ledger", "verify", "--store", where, *options)
         expect("what was spent", self.books.balance(self.spent), (self.moved, 0, 0, 0, self.moved))
 
     def state(self):
@@ -250,10 +250,12 @@ def restored():
         expect("what came later", s.call("GET", f"/v1/recipients/{lost}", token=scene.clerk).status, 404)
         del scene.people[lost]
         scene.moved -= 100
-        scene.check()
+        told = s.cli("ledger", "verify", "--store", store, check=False)
+        assert told.returncode == 1 and "were taken away by a restore" in told.stdout and "give --restored" in told.stdout, told.stdout
+        scene.check(None, "--restored")
         expect("the chain", {k: scene.state().get(k) for k in ("rows", "head")}, {k: before.get(k) for k in ("rows", "head")})
         scene.goes_on()
-        scene.check()
+        scene.check(None, "--restored")
         assert int(scene.state()["rows"]) > int(before["rows"])
 
 

@@ -512,7 +512,7 @@ def made_anew(s):
     assert "missing" in found and "not in its chain" in found, found
     s.execute("care", "INSERT INTO ledger_chain SELECT * FROM cut", "DROP TABLE cut")
     other = s.cli("ledger", "verify", "--json", "--key", "00" * 32, *store_of(s), check=False)
-    assert json.loads(other.stdout)["faults"] and "was not signed by this key" in other.stdout, other.stdout
+    assert json.loads(other.stdout)["faults"] and "was signed by this key" in other.stdout, other.stdout
     expect("and as it was", verify(s)["faults"], 0)
 
 

@@ -161,7 +161,7 @@ def late(s):
     admin = sign_in(s, "admin")
     m = make(s, 45000)
     activity = f"/v1/activities/{make_activity(s, admin, '430102')['id']}"
-    wait_until("activity knows the member", lambda: s.call("GET", f"/v1/members/{m['id']}/registrations", token=admin).status == 200)
+    wait_until("activity knows that the member was approved", lambda: s.rows("activity", f"SELECT 1 FROM member WHERE id = '{m['id']}' AND active = 1"))
     code = s.call("POST", activity + "/registrations", {"member": m["id"]}, token=admin).ok()["code"]
     s.call("POST", f"/v1/members/{m['id']}:erase", WHY, token=admin).ok()
     codes = lambda: [c for (c,) in s.rows("activity", f"SELECT code FROM registration WHERE member = '{m['id']}'")]

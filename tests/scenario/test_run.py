@@ -254,6 +254,17 @@ def five_minutes():
             assert wanted in r.stdout, f"no {wanted} in:\n{r.stdout}"
 
 
+@story("the README's commands for agencies work beside the agency of the first run, and keep the secret key to its owner")
+def commands_for_agencies():
+    block = next(b for b in code_blocks("README.md") if "nuanxin agency add" in b)
+    with Stack() as s, folder() as at:
+        r = subprocess.run(["bash", "-ec", block], capture_output=True, text=True, timeout=60, cwd=at,
+                           env={**os.environ, "PATH": BIN + ":" + os.environ["PATH"], "NUANXIN_VAR": s.var})
+        assert r.returncode == 0, block + r.stdout + r.stderr
+        assert "nxa_" in r.stdout and "whsec_" in r.stdout, r.stdout
+        expect("the mode of the secret key's file", os.stat(at + "/pingan.key").st_mode & 0o777, 0o600)
+
+
 @story("what the README names is there: files, programs, make's goals, the runner's options")
 def readme_names():
     goals = subprocess.run(["make", "-s", "help"], capture_output=True, text=True, cwd=ROOT).stdout

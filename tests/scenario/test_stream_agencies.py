@@ -555,7 +555,6 @@ def positions(s):
         bus.close()
     wait_until("it is there again", lambda: log_head(s) >= end, 30)
     expect("after the end of all instances", int(subscriber(s, "reader", "http")["receipts"]), notices)
-    assert s.metric("stream-1", "nuanxin_stream_refusals_total") >= 0
     assert "reader" in s.cli("stream", "lag").stdout
 
 
@@ -568,7 +567,7 @@ def snapshot(s):
     withdraw(s, withdrew)
     s.call("POST", f"/v1/members/{gone}:erase", WHY, token=s.admin).ok()
     end = taken_in(s)
-    wait_until("the erased one is gone", lambda: not s.rows("stream", "SELECT 1 FROM rpc_due WHERE kind = 'log.erase'"))
+    wait_until("the erased one is gone", lambda: not s.rows("stream", f"SELECT 1 FROM rpc_due WHERE kind = 'log.erase' AND at_us < {int(time.time() * 1e6) + 60_000_000}"))
     cursor = fetch(s.buses["stream-1"], OPERATOR, s.seeded_cursor, maxEvents=1).cursor
     wait_until("all is signed", lambda: int(json.loads(s.cli("call", "GetLog").stdout)["checkpoint"]) == end, 15)
     boxes = Outboxes(s)

@@ -162,7 +162,7 @@ def streams(s):
 def refused(s):
     ask = lambda key=s.key, **more: EventStream(s, key, **more).answer()
     ask(key=None).refused(401, "unauthenticated")
-    ask(key="nxa_" + "x" * 43).refused(401, "unauthenticated")
+    ask(key="nxa_" + "x" * 43).refused(401, "agency-key-revoked")
     for other in (s.api_key, s.admin):
         ask(key=other).refused(403, "permission-denied")
         poll(s, other).refused(403, "permission-denied")

@@ -3,6 +3,7 @@
 """The log: every event of every source, once, in one order, without gaps, whoever is killed; signed, and proved by
 `nuanxin stream verify`; cut by retention and emptied by erasure without breaking the chain; anew after a restore."""
 import contextlib
+import hashlib
 import json
 import os
 import random
@@ -137,7 +138,8 @@ def signing(s):
     expect("checked by the key alone", verify(s, "--key", key, "--keys", "/nowhere")["faults"], 0)
     wrong = s.cli("stream", "verify", "--store", store(s), "--key", "00" * 32, check=False)
     expect("checked by another", wrong.returncode, 1)
-    assert "was not signed by this key" in wrong.stdout, wrong.stdout
+    said = wrong.stdout.splitlines()
+    assert len(said) == 2 and said[0].startswith("none of the ") and said[0].endswith(" checkpoints was signed by this key"), wrong.stdout
 
 
 def stamp(text):
@@ -207,6 +209,13 @@ def tail(s):
     latest = taken_in(s)
     lines = s.cli("stream", "tail", cursor(s, latest - 30), "--set", "wait=0").stdout.splitlines()
     expect("lines", [int(json.loads(line)["sequence"]) for line in lines], list(range(latest - 29, latest + 1)))
+    hidden = "\x9b31m\u202eabc\u2028\ufeff\U000e0041"
+    s.call("PATCH", "/v1/activities/" + make_activity(s, s.admin)["id"], {"title": "题" + hidden}, token=s.admin).ok()
+    taken_in(s)
+    told = s.cli("stream", "tail", cursor(s, latest), "--set", "wait=0", "--set", "types=nuanxin.activity.v1.ActivityUpdated").stdout
+    expect("what a terminal would obey", [c for c in told if c in hidden and ord(c) > 0x7F], [])
+    expect("and says the same", json.loads(told.splitlines()[-1])["data"]["value"]["title"], "题" + hidden)
+    latest = taken_in(s)
     newest = s.cli("stream", "tail", "--set", "wait=0").stdout
     expect("of what comes from now on", newest, "")
     whole = s.cli("stream", "tail", "oldest", "--set", "wait=0", "--set", "types=nuanxin.membership.v1.MemberStateChanged").stdout.splitlines()
@@ -314,6 +323,111 @@ def erasure(s):
     assert proof["erased"] >= len(about) and proof["through"] >= latest, proof
 
 
+@story("verify names what was emptied by another's notice, a time that was changed, a restore that is claimed, and a folder that holds nothing")
+def rewriting(s):
+    gone = s.members[203]
+    check_in(s, make_activity(s, s.admin), [gone, s.members[204]])
+    s.call("POST", f"/v1/members/{gone}:erase", {"purpose": "本人申请"}, token=s.admin).ok()
+    taken_in(s)
+    wait_until("it is erased", lambda: not any(e and e.person == gone and not e.type.endswith("MemberErased") for e in stored(s).values()), 10)
+    latest = all_signed(s)
+    events = stored(s)
+    notice = max(seq for seq, e in events.items() if e and e.type.endswith("MemberErased") and e.person == gone)
+    other = max(seq for seq, e in events.items() if e and e.person == s.members[204] and seq < notice)
+    nobody = max(seq for seq, e in events.items() if e and not e.person and seq < notice)
+    columns = "person, taken_us, event, salt, leaf, head, erased_by"
+
+    def rows(what):
+        return s.rows("stream", f"SELECT seq, {columns} FROM log WHERE {what} ORDER BY seq")
+
+    def put(seq, **values):
+        texts = {c: "NULL" if v is None else str(v) if isinstance(v, int) else literal(s, v) for c, v in values.items()}
+        return f"UPDATE log SET {', '.join(f'{c} = {t}' for c, t in texts.items())} WHERE seq = {seq}"
+
+    def put_back(kept):
+        s.execute("stream", *[put(seq, **dict(zip(columns.split(", "), values))) for seq, *values in kept])
+
+    def found(*options):
+        return verify(s, *options, check=False)["findings"]
+
+    def digest(*parts):
+        return hashlib.sha256(b"".join(parts)).digest()
+
+    def rechained(head, changed):  # as who can write the store would: every leaf and head anew
+        kind, statements = contract().type("nuanxin.stream.v1.StoredEvent"), []
+        for seq, _, _, event, salt, leaf, _, _ in rows(f"seq >= {changed[0]}"):
+            if seq == changed[0]:
+                event = changed[1]
+                e = kind.FromString(event)
+                leaf = digest(digest(e.person.encode(), seq.to_bytes(8, "big")), digest(salt, event))
+            head = digest(head, leaf)
+            statements.append(put(seq, event=event, leaf=leaf, head=head))
+        return [*statements, f"UPDATE log_end SET head = {literal(s, head)}"]
+
+    with stopped(s):
+        expect("before", found(), [])
+        for seq in (other, nobody):
+            kept = rows(f"seq = {seq}")
+            what = digest(kept[0][4], kept[0][3])
+            s.execute("stream", put(seq, person=None, event=None, salt=what, erased_by=notice))
+            expect("emptied", found(), [f"event {seq} was emptied because of the notice {notice}, which is about somebody else"])
+            put_back(kept)
+        kept = rows(f"seq = {other}")
+        s.execute("stream", put(other, taken_us=0))
+        expect("an older time", found(), [f"event {other} stands as taken in at another time than it was"])
+        put_back(kept)
+        expect("put back", found(), [])
+        empty = os.path.join(s.folder, "no-checkpoints")
+        os.makedirs(empty)
+        first = s.rows("stream", "SELECT taken_us FROM log ORDER BY seq LIMIT 1")[0][0]
+        wait_until("the log is no longer new", lambda: abs(time.time() * 1e6 - first) > 6e6, 15)
+        expect("an empty folder", found("--checkpoints", empty), [f"events 1 to {latest}: no checkpoint in {empty} was signed of any of them"])
+
+        # An event altered, everything after it chained anew, and a restore to the row before it claimed.
+        kept, end = rows(f"seq >= {nobody}"), s.rows("stream", "SELECT head, epoch, begun FROM log_end")[0]
+        epoch, = s.rows("stream", "SELECT epoch FROM rpc_epoch")[0]
+        e = contract().type("nuanxin.stream.v1.StoredEvent").FromString(kept[0][3])
+        e.path += "99/"
+        head = s.rows("stream", f"SELECT head FROM log WHERE seq = {nobody - 1}")[0][0]
+        s.execute("stream", *rechained(head, (nobody, e.SerializeToString())))
+        rewritten = found()
+        assert len(rewritten) == 1 and "another head was signed here" in rewritten[0], rewritten
+        young = "ffffffff-ffff-7fff-bfff-ffffffffffff"
+        s.execute("stream", f"UPDATE rpc_epoch SET epoch = '{young}'", f"UPDATE log_end SET epoch = '{young}', begun = {nobody - 1}")
+        void = [int(c["seq"]) for c in signed(s) if c["epoch"] == epoch and int(c.get("seq", 0)) >= nobody]
+        expect("a restore that is claimed", found(), [taken_back(epoch, void, nobody - 1)])
+        expect("how many", verify(s, check=False)["voidCheckpoints"], len(void))
+        put_back(kept)
+        s.execute("stream", f"UPDATE rpc_epoch SET epoch = '{epoch}'",
+                  f"UPDATE log_end SET head = {literal(s, end[0])}, epoch = '{end[1]}', begun = {end[2]}")
+        expect("put back", found(), [])
+    s.admin = s.login("admin")
+
+
+@story("who is told of after the erasure is erased again, an hour later; the chain holds")
+def late(s):
+    activity = make_activity(s, s.admin)
+    gone = s.members[202]
+    check_in(s, activity, [gone])
+    taken_in(s)
+    told = next(e for e in reversed(stored(s).values()) if e and e.person == gone)
+    s.call("POST", f"/v1/members/{gone}:erase", {"purpose": "本人申请"}, token=s.admin).ok()
+    at = taken_in(s)
+    with stopped(s):  # as the activity service would tell of a check-in before it learns of the erasure
+        data = f"X'{told.data.hex()}'" if s.engine == "sqlite" else f"'\\x{told.data.hex()}'::bytea"
+        s.execute("activity", "INSERT INTO rpc_outbox (seq, id, type, subject, organization, time_us, data) SELECT MAX(seq) + 1, "
+                  f"'01900000-0000-7000-8000-000000000002', '{told.type}', '{told.subject}', '{told.organization}', {now_us(s)}, {data} FROM rpc_outbox")
+    s.admin = s.login("admin")
+    late = wait_until("it is told of", lambda: [q for q, e in stored(s, at).items() if e and e.person == gone])
+    wait_until("it waits for the hour", lambda: s.rows("stream", f"SELECT 1 FROM rpc_due WHERE kind = 'log.erase' AND key = '{gone}' AND at_us > {now_us(s)}"))
+    s.advance(3601)
+    wait_until("it is erased", lambda: all(stored(s, at).get(q, 1) is None for q in late))
+    notices = [e for e in stored(s, at).values() if e and e.type.endswith("MemberErased")]
+    expect("told again", [(e.source, e.subject, e.person) for e in notices], [("membership", gone, gone)])
+    all_signed(s)
+    expect("faults", verify(s)["faults"], 0)
+
+
 # --- too much -------------------------------------------------------------------------------------------------------------
 
 
@@ -393,12 +507,23 @@ def restored(s):
     ids = [e.id for e in stored(s, at).values() if e]
     expect("taken in again", (lost - set(ids), len(ids) - len(set(ids))), (set(), 0))
     all_signed(s)
-    proof = verify(s)
-    expect("faults", proof["faults"], 0)
+    void = [int(c["seq"]) for c in signed(s) if c["epoch"] == old["epoch"] and int(c.get("seq", 0)) > at]
+    assert void, "nothing was signed of what was lost"
+    claimed = verify(s, check=False)  # whether it was restored, only who did it can know
+    expect("without --restored", (claimed["findings"], claimed["voidCheckpoints"]), ([taken_back(old["epoch"], void, at)], len(void)))
+    proof = verify(s, "--restored")
+    expect("with it", (proof["faults"], proof["voidCheckpoints"]), (0, len(void)))
+    said = s.cli("stream", "verify", "--store", store(s), "--restored").stdout
+    assert f"{len(void)} checkpoints of older epochs are void" in said, said
     expect("a cursor of before", refused(s, old["cursor"]), "cursor-gone")
     expect("the same place now", s.cli("call", "FetchEvents", json.dumps({"cursor": cursor(s, at)})).returncode, 0)
     begins = [int(c.get("seq", 0)) for c in signed(s) if c["kind"] == "BEGIN" and c["epoch"] == new["epoch"]]
     assert begins and begins[0] <= at, begins
+
+
+def taken_back(epoch, void, at):
+    return (f"{len(void)} checkpoints of epoch {epoch}, from event {min(void)} to {max(void)}, were taken away by a restore to "
+            f"event {at}: give --restored if you restored a backup then")
 
 
 def wipe(s):
@@ -432,7 +557,7 @@ def unknown(s):
     expect("in their order", [e.type.rsplit(".", 1)[1] for e in new], ["ThingGuessed", "ActivityCreated", "ActivityOpened"])
     assert new[0].subject == "abc" and not new[0].person and new[1].subject == activity["id"], new
     all_signed(s)
-    expect("faults", verify(s)["faults"], 0)
+    expect("faults", verify(s, "--restored")["faults"], 0)
 
 
 def now_us(s):
@@ -475,7 +600,8 @@ def retention(s):
     hidden = os.path.join(s.folder, "none")
     os.makedirs(hidden)
     theft = verify(s, "--checkpoints", hidden, check=False)
-    expect("without them", theft["findings"], [f"what stood up to event {latest} is gone, and no cut was signed there"])
+    expect("without them", theft["findings"], [f"what stood up to event {latest} is gone, and no cut was signed there",
+                                               f"events {latest + 1} to {theft['through']}: no checkpoint in {hidden} was signed of any of them"])
     expect("a cursor of before", refused(s, cursor(s, latest - 1)), "cursor-gone")
     shown, page = [], {}
     while not page or page.get("nextPageToken"):

@@ -379,7 +379,7 @@ def redrive(s):
         expect("once more, then on", [p.seq for p in posts[8:]], wanted[2:5] + later)
         expect("by the same ids", [p.headers["webhook-id"] for p in posts[8:11]], [p.headers["webhook-id"] for p in posts[2:5]])
         wait_until("it is over", lambda: int(s.endpoint(id).get("redriveFrom", 0)) == 0)
-        for a, b, problem in ((log_head(s) + 1, log_head(s) + 2, "cursor-unknown"), (wanted[4], wanted[2], "cursor-unknown")):
+        for a, b, problem in ((log_head(s) + 1, log_head(s) + 2, "/from: it has been sent"), (wanted[4], wanted[2], "/through: is before from")):
             refused = s.cli("stream", "redrive", id, str(a), str(b), check=False)
             assert refused.returncode == 1 and problem in refused.stderr, refused
         s.cli("stream", "redrive", id, str(wanted[7]), str(later[1] + 100))  # as far as it was to be sent before
@@ -471,7 +471,7 @@ def too_late(s):
         call(s, "ResumeEndpoint", endpoint=id, cursor=f"{call(s, 'GetLog')['epoch'][-8:]}:{kept - 1}")
         expect("from there on", [p.seq for p in r.wait(1)], [kept])
         refused = s.cli("stream", "redrive", id, str(lost), str(kept), check=False)
-        assert refused.returncode == 1 and "cursor-gone" in refused.stderr, refused
+        assert refused.returncode == 1 and f"/from: the log begins at {kept}" in refused.stderr, refused
 
 
 # --- processes end -----------------------------------------------------------------------------------------------------------

@@ -48,7 +48,7 @@ struct world {
         size_t n_sent, n_got, awaited;
         bool late, drained;
         /* What the tiny service does to test code. */
-        _Atomic int runs, failures_left, unfollowed_left, ticks;
+        _Atomic int runs, waits, failures_left, unfollowed_left, ticks;
         _Atomic int64_t noted, waited_past;
         sem_t released; /* posted: what is "stuck" goes on, now and later */
 };
@@ -258,6 +258,7 @@ static inline int await(struct rpc_call *call, const Ask *ask, Told *told)
         int r = thing_count(call, ask->topic, &told->position);
         if (r != 0 || told->position >= until || rpc_deadline_near(call))
                 return r;
+        w->waits++;
         if (strcmp(ask->topic, WORLD_TALE) == 0)
                 return rpc_later_news(call, told->position);
         return rpc_later(call, 0);

@@ -352,16 +352,21 @@ static inline int64_t world_number(struct world *w, const char *sql)
 /* Turns the loop until that number is n, for a minute at most. */
 struct world_until {
         struct world *w;
-        const char *sql;
+        const char *sql; /* NULL: how often a read has chosen to wait */
         int64_t n;
         struct loop_timer *timer;
         int64_t until_us;
 };
 
+static inline bool world_has(const struct world_until *u)
+{
+        return (u->sql ? world_number(u->w, u->sql) : u->w->waits) == u->n;
+}
+
 static inline void world_look(void *arg)
 {
         struct world_until *u = arg;
-        if (world_number(u->w, u->sql) == u->n || clock_monotonic_us() > u->until_us)
+        if (world_has(u) || clock_monotonic_us() > u->until_us)
                 loop_stop(u->w->loop);
         else
                 loop_timer_set(u->timer, 10000);
@@ -374,5 +379,11 @@ static inline bool world_until(struct world *w, const char *sql, int64_t n)
         loop_timer_set(u.timer, 0);
         loop_run(w->loop);
         loop_timer_free(u.timer);
-        return world_number(w, sql) == n;
+        return world_has(&u);
+}
+
+/* Until reads have chosen to wait n times. */
+static inline bool world_until_waits(struct world *w, int n)
+{
+        return world_until(w, NULL, n);
 }

@@ -36,7 +36,7 @@ def expect(what, got, wanted):
         raise AssertionError(f"{what}: {got!r}, not {wanted!r}")
 
 
-def wait_until(what, condition, seconds=10.0, every=0.02):
+def wait_until(what, condition, seconds=30.0, every=0.02):
     """Returns the condition's first true value; fails with `what` after `seconds`."""
     deadline = time.monotonic() + seconds
     while True:

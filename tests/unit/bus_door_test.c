@@ -300,6 +300,27 @@ static void of_a_crowd_that_says_nothing_the_oldest_goes(void)
         world_done(&w);
 }
 
+static void who_comes_from_elsewhere_is_not_crowded_out(void)
+{
+        struct world w;
+        struct bus_door_limits limits = bus_door_limits;
+        int fds[12], far;
+        limits.unspoken_max = 4;
+        world_start(&w, limits);
+        far = knock_from(&w, 2);
+        WAIT(&w, bus_door_figures(w.door).unspoken == 1);
+        for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
+                fds[i] = knock(&w);
+                WAIT(&w, bus_door_figures(w.door).unspoken + w.cuts[BUS_DOOR_CUT_CROWD] > i + 1);
+        }
+        WAIT(&w, w.cuts[BUS_DOOR_CUT_CROWD] == 9 && was_hung_up_on(fds[0]) && was_hung_up_on(fds[8]));
+        CHECK(!was_hung_up_on(far) && !was_hung_up_on(fds[9]));
+        for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+                close(fds[i]);
+        close(far);
+        world_done(&w);
+}
+
 static void who_shakes_hands_and_says_nothing_goes_after_a_while(void)
 {
         struct world w;
@@ -384,6 +405,7 @@ int main(void)
                 {"a reader that takes nothing is cut after a while", a_reader_that_takes_nothing_is_cut_after_a_while},
                 {"when too much waits the one with the most is cut", when_too_much_waits_the_one_with_the_most_is_cut},
                 {"of a crowd that says nothing the oldest goes", of_a_crowd_that_says_nothing_the_oldest_goes},
+                {"who comes from elsewhere is not crowded out", who_comes_from_elsewhere_is_not_crowded_out},
                 {"who shakes hands and says nothing goes after a while", who_shakes_hands_and_says_nothing_goes_after_a_while},
                 {"a closed door keeps those who are in", a_closed_door_keeps_those_who_are_in},
                 {"a lent socket is listened on", a_lent_socket_is_listened_on},

@@ -319,6 +319,7 @@ static void test_waits_for_own_news(void)
 {
         struct world *w = begin();
         size_t waiting = world_send(w, &(struct question){.method = AWAIT, .topic = WORLD_TALE});
+        CHECK(world_until_waits(w, 1));
         world_send(w, &(struct question){.method = PUT, .topic = "other"});
         CHECK(world_until(w, "SELECT n FROM thing WHERE name = 'other'", 1));
         world_send(w, &(struct question){.method = PUT, .topic = "other"});
@@ -331,6 +332,7 @@ static void test_waits_for_own_news(void)
         /* It knows past what it has waited. */
         CHECK_INT(w->waited_past, 0);
         waiting = world_send(w, &(struct question){.method = AWAIT, .topic = WORLD_TALE, .key = "second"});
+        CHECK(world_until_waits(w, 2));
         world_send(w, &(struct question){.method = PUT, .key = "tell"});
         world_wait(w);
         CHECK_INT(world_position(w, &w->got[waiting]), 2);

@@ -182,9 +182,12 @@ static void test_erased(void)
 {
         struct fixture f = fixture_new();
         struct log_raw *raw;
+        unsigned char what[CHAIN_SIZE];
         size_t n;
         add_rows(&f, 4, 10);
-        CHECK_INT(log_erase(f.db, 2, 4), 0);
+        CHECK_INT(log_read_raw(f.db, f.arena, 1, 1, &raw, &n), 0);
+        chain_what(what, raw[0].salt, raw[0].event);
+        CHECK_INT(log_erase(f.db, &raw[0], 4), 0);
         take(&f, 0, 4, 10, SIZE_MAX);
         CHECK_INT(n_rows, 4);
         CHECK(!rows[1].event && !rows[1].contract);
@@ -192,7 +195,8 @@ static void test_erased(void)
         CHECK_INT(rows[1].head[0], 2);
         CHECK(rows[2].event && !rows[2].erased_by);
         CHECK_INT(log_read_raw(f.db, f.arena, 0, 10, &raw, &n), 0);
-        CHECK(n == 4 && !raw[1].event.p && !raw[1].salt.p && raw[0].salt.n == 4);
+        CHECK(n == 4 && !raw[1].event.p && raw[0].salt.n == 4);
+        CHECK(raw[1].salt.n == CHAIN_SIZE && memcmp(raw[1].salt.p, what, CHAIN_SIZE) == 0); /* what the leaf is made of stays */
         CHECK_INT(log_read_person(f.db, f.arena, 7, 0, 4, 10, &raw, &n), 0);
         CHECK(n == 2 && raw[0].seq == 1 && raw[1].seq == 3); /* what is erased is about nobody, and 4 is not before 4 */
         fixture_done(&f);

@@ -8,8 +8,8 @@ CREATE TABLE log (
         person @int,                    -- hash of the id of the person whom it is about; NULL: nobody, or erased
         taken_us @int NOT NULL,         -- when it was taken in
         event @bytes,                   -- nuanxin.stream.v1.StoredEvent, packed; NULL: erased
-        salt @bytes,                    -- NULL: erased
-        leaf @bytes NOT NULL,           -- SHA-256(salt, event)
+        salt @bytes NOT NULL,           -- of the leaf; erased: SHA-256(salt, event), which the leaf is made of
+        leaf @bytes NOT NULL,           -- SHA-256(SHA-256(person, seq), SHA-256(salt, event)): common/chain/chain.h
         head @bytes NOT NULL,           -- SHA-256(head before, leaf)
         erased_by @int NOT NULL         -- the notice because of which it was erased, or 0
 ) @strict;
