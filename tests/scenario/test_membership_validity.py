@@ -141,4 +141,4 @@ def lists(s):
 
 
 if __name__ == "__main__":
-    main(Stack())
+    main(Stack(gateway_options=["--rate-scale=100"]))

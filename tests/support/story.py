@@ -46,6 +46,7 @@ def wait_until(what, condition, seconds=30.0, every=0.02):
         if time.monotonic() > deadline:
             raise AssertionError(f"waited {seconds} s in vain until {what}")
         time.sleep(every)
+        every = min(every * 1.2, max(every, 0.2))  # asked less often in time: what it asks may be rationed
 
 
 def said_since(started, argument):
