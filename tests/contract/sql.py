@@ -28,6 +28,7 @@ WHOLE = (
     "INSERT INTO count_", "DELETE FROM rpc_reader WHERE seen_us", "SELECT MIN(position) FROM rpc_reader",  # a row a consumer
     "SELECT COUNT(*) FROM rpc_arrival",  # what has no position yet
     "SELECT present.thing, present.id FROM (",  # what the ledger's chain lacks
+    "DELETE FROM care_figure", "SELECT 1 AS what, id AS case_id, programme",  # counted anew, from all cases
 )
 LITERAL = r'"(?:[^"\\\n]|\\.)*"'
 

@@ -10,7 +10,8 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from support.callers import (CSV, ELSEWHERE, FOR_AGENCIES, FOR_MEMBERS, HIDDEN, PASSWORD, SOMEWHERE, Target,  # noqa: E402
                              make_callers, requests, sign_in)
-from support.stack import Stack  # noqa: E402
+from support.care_target import AT_THE_TOP, FOR_ALL, OF_ONES_OWN, REVEALING, SECRETS  # noqa: E402
+from support.stack import CARE, Stack  # noqa: E402
 from support.story import expect, main, story, wait_until  # noqa: E402
 from support.traces import stores  # noqa: E402
 
@@ -37,6 +38,8 @@ def ask(s, request, token):
 
 def expected(caller, operation, permission, target):
     """The statuses that are right; None: whatever an admitted request leads to."""
+    if operation in FOR_ALL:
+        return None
     if caller.dead:
         return {401}
     reaches = caller.reaches(target)
@@ -44,6 +47,10 @@ def expected(caller, operation, permission, target):
         return {403}
     if operation in SOMEWHERE:
         return None if caller.holds(permission) else {403}
+    if operation in AT_THE_TOP:
+        return {403}
+    if operation in OF_ONES_OWN and caller.kind == "member":
+        return {404}
     if operation in HIDDEN:
         return None if reaches and caller.holds(HIDDEN[operation]) else {404}
     if not reaches:
@@ -61,6 +68,13 @@ def check_body(caller, target, operation, r):
     text = r.body.decode()
     if operation in ("Membership_RevealMember", "Membership_ExportMemberData") and r.status == 200:
         return
+    if operation in REVEALING and r.status == 200:
+        assert caller.reaches(target), f"{caller.name}: {operation}"
+        return
+    for secret in (*SECRETS, *(target.care.person[k] for k in ("idNumber", "phone", "bankAccount"))):
+        assert secret not in text, f"{caller.name}: {operation} shows {secret}"
+    if not (caller.reaches(target) and caller.holds("recipient.reveal")):
+        assert target.care.person["name"] not in text, f"{caller.name}: {operation} shows a name"
     for p in target.people:
         for secret in (p["idNumber"], p["phone"]):
             assert secret not in text, f"{caller.name}: {operation} shows {secret}"
@@ -211,8 +225,8 @@ def own_county(s):
 
 @story("nothing that passed by has left a trace in logs, Redis, the stores, events or the audit")
 def traces(s):
-    people = s.here.people + s.there.people
-    sensitive = [v.encode() for p in people for v in (p["idNumber"], p["phone"])]
+    people = s.here.people + s.there.people + [s.here.care.person, s.there.care.person]
+    sensitive = [v.encode() for p in people for v in (p["idNumber"], p["phone"], p.get("bankAccount")) if v] + [v.encode() for v in SECRETS]
     names = [p["name"].encode() for p in people]
     secrets = [PASSWORD.encode(), b"another horse", s.credentials["admin"]["password"].encode(), s.api_key.encode(), s.api_key[4:].encode()]
     secrets += [c.token.encode() for c in s.callers if c.token and len(c.token) > 15] + [s.admin.encode()]
@@ -236,7 +250,7 @@ def traces(s):
         with open(path, "rb") as f:
             absent(path, f.read(), names)
     tables = stores(s)
-    assert all(tables[file, table] for file in ("membership", "activity") for table in ("rpc_outbox", "rpc_audit", "rpc_answer"))
+    assert all(tables[file, table] for file in ("membership", "activity", "care") for table in ("rpc_outbox", "rpc_audit", "rpc_answer"))
     for (file, table), rows in tables.items():
         if table.startswith("rpc_"):  # events, the audit, kept answers
             absent(f"{file}: {table}", repr(rows).encode() + b"".join(v for row in rows for v in row if isinstance(v, bytes)),
@@ -257,4 +271,4 @@ def redis_lives(s):
 
 
 if __name__ == "__main__":
-    main(World(gateway_options=["--rate-scale=1000"]))
+    main(World(instances=CARE, gateway_options=["--rate-scale=1000"]))

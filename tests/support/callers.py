@@ -9,6 +9,7 @@ import json
 import os
 import re
 
+from . import care_target
 from .people import id_number, person
 from .stack import ROOT
 from .story import wait_until
@@ -61,6 +62,9 @@ class Target:
         r = s.call("POST", f"/v1/members:import?organization={county}", "organization,name,id_number\n,,\n".encode(), token=admin,
                    headers={"Content-Type": "text/csv"}).ok()
         self.operation = operation_done(s, r, admin)["id"]
+        visitor = made("/v1/accounts", self.new_account("ROLE_STAFF"))["id"]
+        approver = made("/v1/accounts", self.new_account("ROLE_APPROVER"))["login"]
+        self.care = care_target.CareTarget(s, admin, county, self.township, self.village, visitor, sign_in(s, approver))
 
     def new_account(self, role="ROLE_VIEWER"):
         login = f"made-{next(_number)}"
@@ -80,11 +84,11 @@ class Target:
                  f"/v1/activities/{self.activity}/checkins", f"/v1/activities/{self.activity}/checkins?refused=true",
                  f"/v1/accounts?organization={self.county}", f"/v1/clients?organization={self.county}",
                  f"/v1/members?organization={self.county}", f"/v1/organizations?ancestor={self.county}&pageSize=1000",
-                 f"/v1/membership/operations/{self.operation}", f"/v1/members/{self.member}/consents"]
+                 f"/v1/membership/operations/{self.operation}", f"/v1/members/{self.member}/consents", *self.care.state()]
         return {path: s.call("GET", path, token=admin).ok() for path in paths}
 
 
-CSV = {"Content-Type": "text/csv"}
+CSV = care_target.CSV
 
 
 def requests(t, caller_member=""):
@@ -150,6 +154,7 @@ def requests(t, caller_member=""):
         "Stream_FetchEvents": ("GET", "/v1/events"),
         "Stream_StreamEvents": ("GET", "/v1/events:stream"),
         "Stream_FetchSnapshot": ("GET", "/v1/events:snapshot"),
+        **t.care.requests(),
         # What ends things comes last: whoever may, does.
         "Activities_CancelRegistration": ("POST", registration + ":cancel", {}),
         "Activities_CloseActivity": ("POST", activity + ":close", {}),
@@ -173,7 +178,7 @@ def requests(t, caller_member=""):
 ELSEWHERE = {"Membership_CreateSession", "Membership_DeleteSession"}  # public, and about the caller's own session: no target
 # Whoever holds the permission anywhere gets an answer, in which what is out of scope does not appear.
 SOMEWHERE = {"Membership_FindMembers", "Membership_ImportOrganizations", "Activities_GetCampaign", "Activities_ListCampaigns",
-             "Activities_GetActivity", "Activities_ListActivities"}
+             "Activities_GetActivity", "Activities_ListActivities", *care_target.SOMEWHERE}
 # Whoever it is, and whatever the role: agencies alone.
 FOR_AGENCIES = {"Stream_FetchEvents", "Stream_StreamEvents", "Stream_FetchSnapshot"}
 # An app backend acts for its members with these.
@@ -182,7 +187,7 @@ FOR_MEMBERS = {"Activities_CreateRegistration": "registration.self", "Activities
                "Activities_CreateCheckin": "checkin.self"}
 # "signedIn" methods that decide by another permission, and show nothing to whoever lacks it.
 HIDDEN = {"Membership_GetOperation": "member.write", "Membership_ListOperationErrors": "member.write",
-          "Membership_SetAccountPassword": "account.write"}
+          "Membership_SetAccountPassword": "account.write", **care_target.HIDDEN}
 
 
 def sign_in(s, login):
@@ -216,7 +221,7 @@ def make_callers(s, admin, target):
     county, village, next_village = target.county, target.village, target.next_village
     self_, gone = (m["id"] for m in make_members(s, admin, [target.new_person() for _ in range(2)], village))
     callers = [Caller("administrator", account("ROLE_ADMINISTRATOR", county)[1], at=county)]
-    for role in ("ROLE_STAFF", "ROLE_VOLUNTEER", "ROLE_VIEWER"):
+    for role in ("ROLE_STAFF", "ROLE_APPROVER", "ROLE_TREASURER", "ROLE_VOLUNTEER", "ROLE_VIEWER"):
         callers.append(Caller(role, account(role, county)[1], role=role, at=county))
     for role in ("ROLE_MEMBER", "ROLE_APP_BACKEND"):  # roles that are no account's: they must give a person nothing more
         callers.append(Caller(f"account as {role}", account(role, county)[1], role=role, at=county))
