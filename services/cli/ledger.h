@@ -25,3 +25,15 @@ int ledger_read_entries(struct store_conn *db, struct arena *arena, const char *
 /* Queries that should give nothing; their first column says of what. Unchained: of what was entered more than a moment ago. */
 const char *ledger_sql_unchained(bool shared);
 extern const char ledger_sql_twice[], ledger_sql_orphans[], ledger_sql_unequal[], ledger_sql_cases[];
+
+/* What was decided, and its payments, against what was set aside for it: those after *after, by id, which moves on and lives in the
+ * arena. *ret_n less than room: that was all. */
+int ledger_check_decisions(struct store_conn *db, struct arena *arena, struct ledger_check *check, const char **after, size_t room,
+                           size_t *ret_n) MUST_USE;
+
+/* More queries that should give nothing, each with its finding; {NULL} ends them. Caps: what is used, against the decisions. */
+struct ledger_rule {
+        const char *sql, *format;
+};
+extern const struct ledger_rule ledger_rules[];
+const char *ledger_sql_caps(bool shared);

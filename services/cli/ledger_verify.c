@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * ledger verify: reads the care service's store itself, with nothing running or beside a service at work, and says whether its ledger
- * is what was entered, chained and signed, and whether every balance is what the transfers come to.
+ * is what was entered, chained and signed, whether every balance is what the transfers come to, and whether that is what was decided,
+ * paid and used of caps.
  */
 #include "common/base/clock.h"
 #include "common/chain/verify.h"
@@ -24,7 +25,7 @@ struct verify {
         struct chain_store end;
         char epoch[40], account[40]; /* the last that was checked */
         const char *thing;           /* that the chain's row in hand is of */
-        int64_t next, said, started_us;
+        int64_t next, said, started_us, decisions;
         struct buf findings; /* as JSON */
         unsigned char public[SIGNING_PUBLIC_SIZE];
         struct clock clock;
@@ -215,6 +216,27 @@ static int check_accounts(struct verify *v)
         return r;
 }
 
+/* --- decisions and payments ----------------------------------------------------------------------------------------------- */
+
+static int check_decisions(struct verify *v)
+{
+        char last[40] = "";
+        size_t n = AT_ONCE;
+        int r = 0;
+        while (r == 0 && n == AT_ONCE) {
+                const char *after = last;
+                r = store_begin(v->db);
+                if (r == 0)
+                        r = ledger_check_decisions(v->db, v->arena, &v->check, &after, AT_ONCE, &n);
+                store_rollback(v->db);
+                if (after != last)
+                        snprintf(last, sizeof(last), "%s", after);
+                arena_reset(v->arena);
+                v->decisions += (int64_t)n;
+        }
+        return r;
+}
+
 /* --- the whole --------------------------------------------------------------------------------------------------------- */
 
 /* Each line that a query gives is a fault. columns: that are shown. */
@@ -242,6 +264,10 @@ static int check_whole(struct verify *v)
                 r = check_none(v, ledger_sql_unequal, "fund %s: debits and credits are not equal");
         if (r == 0)
                 r = check_none(v, ledger_sql_cases, "case %s: what it says was granted and paid is not what the ledger has of it");
+        if (r == 0)
+                r = check_none(v, ledger_sql_caps(store_is_shared(v->store)), "cap %s: what is used is not what the decisions use");
+        for (const struct ledger_rule *rule = ledger_rules; r == 0 && rule->sql; rule++)
+                r = check_none(v, rule->sql, rule->format);
         store_rollback(v->db);
         arena_reset(v->arena);
         return r;
@@ -252,9 +278,9 @@ static void report(struct verify *v)
         const struct chain_counts *chain = chain_check_counts(v->chain);
         int64_t took = clock_monotonic_us() - v->started_us;
         if (v->cli->json) {
-                printf("{\"rows\":%" PRId64 ",\"checkpoints\":%" PRId64 ",\"accounts\":%" PRId64 ",\"transfers\":%" PRId64 ",\"ms\":%" PRId64
+                printf("{\"rows\":%" PRId64 ",\"checkpoints\":%" PRId64 ",\"accounts\":%" PRId64 ",\"transfers\":%" PRId64 ",\"decisions\":%" PRId64 ",\"ms\":%" PRId64
                        ",\"faults\":%" PRId64 ",\"findings\":[%s]}\n",
-                       chain->rows, chain->checkpoints, v->check.accounts, v->check.rows, took / 1000, v->check.findings,
+                       chain->rows, chain->checkpoints, v->check.accounts, v->check.rows, v->decisions, took / 1000, v->check.findings,
                        buf_z(&v->findings));
                 return;
         }
@@ -262,9 +288,9 @@ static void report(struct verify *v)
                 printf("and %" PRId64 " more\n", v->said - SAID_MOST);
         if (chain->void_points)
                 printf("a restore took away rows that %" PRId64 " checkpoints of an older epoch had signed\n", chain->void_points);
-        printf("%" PRId64 " rows in the chain, %" PRId64 " checkpoints, %" PRId64 " accounts, %" PRId64 " transfers: %s\n", chain->rows,
-               chain->checkpoints, v->check.accounts, v->check.rows,
-               v->check.findings ? "NOT what was entered and signed" : "as they were entered and signed; every balance is what its transfers come to");
+        printf("%" PRId64 " rows in the chain, %" PRId64 " checkpoints, %" PRId64 " accounts, %" PRId64 " transfers, %" PRId64 " decisions: %s\n", chain->rows,
+               chain->checkpoints, v->check.accounts, v->check.rows, v->decisions,
+               v->check.findings ? "NOT what was entered and signed" : "as they were entered and signed; every balance is what its transfers come to, and what was decided and paid is in it");
 }
 
 int run_ledger_verify(struct cli *cli, const struct command *command, const char *const *operands, size_t n_operands)
@@ -282,6 +308,8 @@ int run_ledger_verify(struct cli *cli, const struct command *command, const char
                 r = check_chain(&v);
                 if (r == 0)
                         r = check_accounts(&v);
+                if (r == 0)
+                        r = check_decisions(&v);
                 if (r == 0)
                         r = check_whole(&v);
                 progress_end(&v.progress);

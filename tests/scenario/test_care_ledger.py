@@ -10,7 +10,7 @@ import sys
 import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from support.ledger import Books, Fen, check_books, recount, rows_of, traced  # noqa: E402
+from support.ledger import Books, Fen, check_books, finds, forged, recount, rows_of, signed, store_of, traced, verify  # noqa: E402
 from support.stack import Stack  # noqa: E402
 from support.story import expect, main, story, wait_until  # noqa: E402
 
@@ -407,44 +407,6 @@ def killed(s):
 # --- what the verification finds ---------------------------------------------------------------------------------------
 
 
-def verify(s):
-    r = s.cli("ledger", "verify", "--json", *store_of(s), check=False)
-    assert r.stdout, r.stderr
-    found = json.loads(r.stdout)
-    expect("exit status", r.returncode, 1 if found["faults"] else 0)
-    return found
-
-
-def store_of(s):
-    return ("--store", s.store_url("care")) if s.engine == "postgresql" else ()
-
-
-def signed(s):
-    """All that stands in the ledger is chained, and signed."""
-    rows = sum(int(n) for (n,) in s.rows("care", "SELECT COUNT(*) FROM ledger_transfer UNION ALL SELECT COUNT(*) FROM ledger_account "
-                                                 "UNION ALL SELECT COUNT(*) FROM fund UNION ALL SELECT COUNT(*) FROM fund_consent"))
-
-    def done():
-        state = json.loads(s.cli("ledger", "state", "--json").stdout)
-        return state if int(state["rows"]) == int(state["checkpoint"]) == rows else None
-
-    return wait_until("all is signed", done, 30)
-
-
-@contextlib.contextmanager
-def forged(s, *statements):
-    """The store, changed behind the service's back; and as it was, afterwards."""
-    undo = []
-    for sql, back in statements:
-        s.execute("care", sql)
-        undo.append(back)
-    try:
-        yield verify(s)
-    finally:
-        for back in reversed(undo):
-            s.execute("care", *(back if isinstance(back, tuple) else (back,)))
-
-
 @story("the verification finds what was altered, deleted, swapped or forged, wherever it is, and nothing else")
 def verification(s):
     b = s.books
@@ -458,11 +420,6 @@ def verification(s):
     state = signed(s)
     expect("sound", (verify(s)["faults"], verify(s)["rows"]), (0, int(state["rows"])))
     assert "as they were entered and signed" in s.cli("ledger", "verify", *store_of(s)).stdout
-
-    def finds(what, found, *words):
-        assert found["faults"], what + " is not found"
-        text = "\n".join(found["findings"])
-        assert all(w in text for w in words), f"{what}: {text}"
 
     t, u = moved[3]["id"], moved[7]["id"]
     columns = ", ".join(c for c in s.columns("care", "ledger_transfer"))

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from support.callers import PASSWORD  # noqa: E402
-from support.ledger import Books, check_books  # noqa: E402
+from support.ledger import Books, check_books, finds, forged, signed, store_of, verify  # noqa: E402
 from support.people import person  # noqa: E402
 from support.stack import CARE, Stack  # noqa: E402
 from support.story import expect, main, story, wait_until  # noqa: E402
@@ -475,6 +475,96 @@ def same_as_the_ledger(s):
         expect("with one more fen " + column, findings(), [f"case {case}: what it says was granted and paid is not what the ledger has of it"])
         s.execute("care", f"UPDATE care_case SET {column} = {column} - 1 WHERE id = '{case}'")
     expect("and again", findings(), [])
+
+
+# --- what the verification finds ---------------------------------------------------------------------------------------
+
+
+def other(s, table, column, value, where):
+    """A row with something else in it, and how it was."""
+    old, = s.rows("care", f"SELECT {column} FROM {table} WHERE {where}")[0]
+    quoted = lambda x: str(x) if isinstance(x, int) else "'" + x.replace("'", "''") + "'"
+    changed = where.replace(f"{column} = {quoted(old)}", f"{column} = {quoted(value)}")
+    return f"UPDATE {table} SET {column} = {quoted(value)} WHERE {where}", f"UPDATE {table} SET {column} = {quoted(old)} WHERE {changed}"
+
+
+def again(s, table, where, **changed):
+    """A copy of a row, and without it."""
+    names = s.columns("care", table)
+    values = ", ".join(changed.get(n, n) for n in names)
+    return (f"INSERT INTO {table} ({', '.join(names)}) SELECT {values} FROM {table} WHERE {where}",
+            f"DELETE FROM {table} WHERE {next(iter(changed))} = {next(iter(changed.values()))}")
+
+
+def without(s, table, where):
+    names = ", ".join(s.columns("care", table))
+    return ((f"CREATE TABLE kept AS SELECT {names} FROM {table} WHERE {where}", "DROP TABLE kept"),
+            (f"DELETE FROM {table} WHERE {where}", f"INSERT INTO {table} ({names}) SELECT {names} FROM kept"))
+
+
+@story("the verification names each payment, case and cap that is not what was decided, set aside and posted, and nothing else")
+def verification(s):
+    caps = [{"code": "days-a-year", "measure": "UNITS", "fact": "days", "period": "YEAR", "yearStart": "01-01", "most": 30, "beyond": "CUT"}]
+    publish(s, "capped", "capped", 100_000 * YUAN, caps=caps)
+    people = [enter(s) for _ in range(4)]
+    cases = [granted(s, r, 3, programme="capped") for r in people[:3]]
+    batch = s.treasurer.batch("capped").ok()
+    file = {o["number"]: o for o in s.treasurer.bank_file(batch)}
+    paid, up, void = (s.treasurer.payment_of(c) for c in cases)
+    s.treasurer.answer(batch, rows((file[paid["number"]], "paid", ""), (file[up["number"]], "returned", ""), (file[void["number"]], "returned", "")))
+    s.treasurer.post(f"/v1/payments/{void['id']}:settle", {"giveUp": True}).ok()
+    ready = s.treasurer.payment_of(granted(s, people[3], 4, programme="capped"))
+    signed(s)
+    found = verify(s)
+    expect("sound", (found["findings"], found["decisions"]), ([], s.rows("care", "SELECT COUNT(*) FROM care_decision")[0][0]))
+    assert "what was decided and paid is in it" in s.cli("ledger", "verify", *store_of(s)).stdout
+    of = lambda p: f"id = '{p['id']}'"
+    decision = {p["id"]: s.rows("care", f"SELECT decision FROM care_payment WHERE {of(p)}")[0][0] for p in (paid, up, void, ready)}
+    decided = lambda p: f"id = '{decision[p['id']]}'"
+    pending = {p["id"]: s.rows("care", f"SELECT pending FROM care_payment WHERE {of(p)}")[0][0].strip() for p in (paid, up, void, ready)}
+    set_aside = lambda p: f"id = '{pending[p['id']]}'"
+    settled = lambda p: f"of_id = '{pending[p['id']]}'"
+    holder, case = people[0]["id"], f"id = '{cases[0]['id']}'"
+    post = {"id": "'forged'", "debit_number": "debit_number + 1000", "credit_number": "credit_number + 1000"}
+    unique = ("DROP INDEX ledger_transfer_of", "CREATE UNIQUE INDEX ledger_transfer_of ON ledger_transfer (of_id) WHERE of_id IS NOT NULL")
+    cap = f"days-a-year of capped for {holder} from "
+    for what, words, *changes in (
+        ("paid, and said to be ready", (paid["number"] + " is READY", paid["number"] + " is not what its batches say"), other(s, "care_payment", "state", 1, of(paid))),
+        ("ready, and said to be paid", (ready["number"] + " is PAID",), other(s, "care_payment", "state", 3, of(ready))),
+        ("returned, and said to be void", (up["number"] + " is VOID",), other(s, "care_payment", "state", 6, of(up))),
+        ("another amount", (f"payment {paid['number']} is not of what decision {decision[paid['id']]}",), other(s, "care_payment", "amount", 1, of(paid))),
+        ("of other money", (f"payment {ready['number']} is not of what",), other(s, "care_payment", "pending", pending[up["id"]] + "\n", of(ready))),
+        ("two payments of one decision", (decision[paid["id"]] + " is paid by more than one",), again(s, "care_payment", of(paid), id="'forged'", number="'P1'")),
+        ("a payment of no decision", (f"payment {ready['number']} is of no decision", decision[ready["id"]]), other(s, "care_payment", "decision", "gone", of(ready))),
+        ("posted before it was paid", (f"payment {ready['number']}: transfer {pending[ready['id']]} should be set aside, and is posted",),
+         again(s, "ledger_transfer", settled(paid), **post, of_id=f"'{pending[ready['id']]}'")),
+        ("posted after it was given up", (f"{pending[void['id']]} should be voided, and is posted",), other(s, "ledger_transfer", "kind", 3, settled(void))),
+        ("posted in part", (f"payment {paid['number']}: transfer {pending[paid['id']]} was posted in part",), other(s, "ledger_transfer", "amount", 1, settled(paid))),
+        ("posted twice", (f"transfer {pending[paid['id']]} was settled more than once",), unique, again(s, "ledger_transfer", settled(paid), **post)),
+        ("set aside for another case", (f"transfer {pending[ready['id']]} was not set aside for its case",), other(s, "ledger_transfer", "case_id", cases[0]["id"], set_aside(ready))),
+        ("set aside for a case by nobody", ("transfer forged was set aside for a case",), again(s, "ledger_transfer", set_aside(ready), **post)),
+        ("gone", (f"decision {decision[ready['id']]}: transfer {pending[ready['id']]} is not there",), *without(s, "ledger_transfer", set_aside(ready))),
+        ("a returned line said to be paid", (f"payment {up['number']} is not what its batches say",), other(s, "care_payment_line", "state", 3, f"number = '{up['number']}'")),
+        ("one more unanswered", (f"batch {batch['id']}",), other(s, "care_payment_batch", "unanswered", 1, of(batch))),
+        ("another amount of the batch", (f"batch {batch['id']}",), other(s, "care_payment_batch", "amount", 1, of(batch))),
+        ("more decided", (decision[paid["id"]] + " gives 30001, and 30000",), other(s, "care_decision", "amount", 30001, decided(paid))),
+        ("given, and said to be given back", (decision[paid["id"]] + " is given back, and its payment",), other(s, "care_decision", "state", 3, decided(paid))),
+        ("a state that there is not", (decision[paid["id"]] + " is in a state",), other(s, "care_decision", "state", 9, decided(paid))),
+        ("a decision of another case", (f"payment {paid['number']} is of no decision",), other(s, "care_decision", "case_id", cases[1]["id"], decided(paid))),
+        ("a decision of no case", (decision[paid["id"]] + " is of no case",), other(s, "care_decision", "case_id", "gone", decided(paid))),
+        *((f"another {column} of the case", (f"case {cases[0]['id']}",), other(s, "care_case", column, 77, case)) for column in ("granted", "reserved", "paid")),
+        ("less used of a cap", ("cap " + cap,), other(s, "care_cap_use", "used", 2, f"holder = '{holder}'")),
+        ("the cap of somebody else", ("cap " + cap,), other(s, "care_cap_use", "holder", "nobody", f"holder = '{holder}'")),
+        ("a cap that was forgotten", ("cap " + cap,), *without(s, "care_cap_use", f"holder = '{holder}'")),
+        ("uses that were forgotten", ("cap " + cap,), other(s, "care_decision", "uses", "", decided(paid))),
+        ("uses that are none", ("cap " + cap, "cap  of capped for nonsense"), other(s, "care_decision", "uses", "nonsense", decided(paid))),
+        ("another amount for everybody to read", (pending[paid["id"]] + " set aside was given, and is not told",), other(s, "care_disclosure", "amount", 1, f"pending = '{pending[paid['id']]}'")),
+        ("nothing for everybody to read", (pending[paid["id"]] + " set aside was given, and is not told",), *without(s, "care_disclosure", f"pending = '{pending[paid['id']]}'")),
+        ("told, and not given", ("forged set aside is told",), again(s, "care_disclosure", f"pending = '{pending[paid['id']]}'", pending="'forged'")),
+    ):
+        with forged(s, *changes) as found:
+            finds(what, found, *words)
+    expect("all is as it was", verify(s)["findings"], [])
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The ledger through the gateway, and a recount of it by hand: from its rows alone, by nothing of the service's own."""
+import contextlib
 import json
 
 from .people import person
-from .story import wait_until
+from .story import expect, wait_until
 
 
 class Books:
@@ -183,3 +184,50 @@ def traced(answer):
         else:
             found.append([amount, way])
     return found
+
+
+# --- what `nuanxin ledger verify` finds --------------------------------------------------------------------------------------
+
+
+def verify(s):
+    r = s.cli("ledger", "verify", "--json", *store_of(s), check=False)
+    assert r.stdout, r.stderr
+    found = json.loads(r.stdout)
+    expect("exit status", r.returncode, 1 if found["faults"] else 0)
+    return found
+
+
+def store_of(s):
+    return ("--store", s.store_url("care")) if s.engine == "postgresql" else ()
+
+
+def signed(s):
+    """All that stands in the ledger is chained, and signed."""
+    rows = sum(int(n) for (n,) in s.rows("care", "SELECT COUNT(*) FROM ledger_transfer UNION ALL SELECT COUNT(*) FROM ledger_account "
+                                                 "UNION ALL SELECT COUNT(*) FROM fund UNION ALL SELECT COUNT(*) FROM fund_consent"))
+
+    def done():
+        state = json.loads(s.cli("ledger", "state", "--json").stdout)
+        return state if int(state["rows"]) == int(state["checkpoint"]) == rows else None
+
+    return wait_until("all is signed", done, 30)
+
+
+@contextlib.contextmanager
+def forged(s, *statements):
+    """The store, changed behind the service's back; and as it was, afterwards."""
+    undo = []
+    for sql, back in statements:
+        s.execute("care", sql)
+        undo.append(back)
+    try:
+        yield verify(s)
+    finally:
+        for back in reversed(undo):
+            s.execute("care", *(back if isinstance(back, tuple) else (back,)))
+
+
+def finds(what, found, *words):
+    assert found["faults"], what + " is not found"
+    text = "\n".join(found["findings"])
+    assert all(w in text for w in words), f"{what}: {text}"
