@@ -147,6 +147,15 @@ static int require(const struct entering *e, size_t i, const struct ledger_accou
         return about(e, i, rpc_refuse(e->call, PROBLEM(ACCOUNT_UNKNOWN), row->debit));
 }
 
+/* What is set aside for a case is not settled by hand: the case and its payment would not know. */
+static int leave_to_case(const struct entering *e, size_t i)
+{
+        const struct ledger_row *row = &e->rows[i];
+        if (!e->permission || !row->case_id[0] || row->kind == LEDGER_REVERSAL)
+                return 0;
+        return about(e, i, rpc_refuse(e->call, PROBLEM(TRANSFER_OF_CASE), row->of, row->case_id));
+}
+
 /* --- one transfer ------------------------------------------------------------------------------------------------------ */
 
 static int enter(struct entering *e, size_t i)
@@ -166,6 +175,8 @@ static int enter(struct entering *e, size_t i)
         r = find_accounts(e, i, &debit, &credit);
         if (r == 0)
                 r = require(e, i, debit);
+        if (r == 0)
+                r = leave_to_case(e, i);
         if (r != 0)
                 return r;
         if (fault != LEDGER_FITS)

@@ -143,8 +143,9 @@ static void check_payment(struct ledger_check *check, const struct decision *d)
 
 static int read_decisions(struct store_conn *db, struct arena *arena, const char *after, struct decision *out, size_t room, size_t *ret_n)
 {
-        static const char sql[] = "SELECT d.id, d.case_id, d.pending, d.amount, d.state, p.number, p.pending, p.amount, p.state FROM care_decision d "
-                                  "LEFT JOIN care_payment p ON p.case_id = d.case_id AND p.decision = d.id WHERE d.id > $1 ORDER BY d.id LIMIT $2";
+        static const char sql[] =
+                "SELECT d.id, d.case_id, d.pending, d.amount, d.state, p.number, p.pending, p.amount, p.state FROM care_decision d "
+                "LEFT JOIN care_payment p ON p.case_id = d.case_id AND p.decision = d.id WHERE d.id > $1 ORDER BY d.id LIMIT $2";
         _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
         int r = store_query(db, sql, &rows, TEXTZ(after), I64((int64_t)room));
         *ret_n = 0;
@@ -165,7 +166,8 @@ static int read_decisions(struct store_conn *db, struct arena *arena, const char
         return r;
 }
 
-int ledger_check_decisions(struct store_conn *db, struct arena *arena, struct ledger_check *check, const char **after, size_t room, size_t *ret_n)
+int ledger_check_decisions(struct store_conn *db, struct arena *arena, struct ledger_check *check, const char **after, size_t room,
+                           size_t *ret_n)
 {
         struct decision *decisions = ARENA_ARRAY(arena, struct decision, room);
         int r = read_decisions(db, arena, *after, decisions, room, ret_n);
@@ -195,9 +197,9 @@ static const char of_no_decision[] = "SELECT p.number FROM care_payment p LEFT J
                                      "WHERE d.id IS NULL OR d.case_id <> p.case_id";
 /* Paid is what one batch says was paid; each batch says the same amount. */
 static const char answered[] =
-        "SELECT p.number FROM care_payment p LEFT JOIN (SELECT payment, SUM(CASE WHEN state = 3 THEN 1 ELSE 0 END) AS paid, MIN(amount) AS least, "
-        "MAX(amount) AS most FROM care_payment_line GROUP BY payment) AS l ON l.payment = p.id WHERE COALESCE(l.paid, 0) <> "
-        "CASE WHEN p.state = 3 THEN 1 ELSE 0 END OR COALESCE(l.least, p.amount) <> p.amount OR COALESCE(l.most, p.amount) <> p.amount";
+        "SELECT p.number FROM care_payment p LEFT JOIN (SELECT payment, SUM(CASE WHEN state = 3 THEN 1 ELSE 0 END) AS paid, "
+        "MIN(amount) AS least, MAX(amount) AS most FROM care_payment_line GROUP BY payment) AS l ON l.payment = p.id "
+        "WHERE COALESCE(l.paid, 0) <> CASE WHEN p.state = 3 THEN 1 ELSE 0 END OR COALESCE(l.least, p.amount) <> p.amount OR COALESCE(l.most, p.amount) <> p.amount";
 static const char batches[] =
         "SELECT b.id FROM care_payment_batch b LEFT JOIN (SELECT batch, COUNT(*) AS n, SUM(amount) AS amount, "
         "SUM(CASE WHEN state IN (3, 4) THEN 0 ELSE 1 END) AS unanswered FROM care_payment_line GROUP BY batch) AS l ON l.batch = b.id "
@@ -206,23 +208,28 @@ static const char batches[] =
 static const char not_disclosed[] =
         "SELECT t.of_id FROM ledger_transfer t JOIN ledger_account a ON a.id = t.debit LEFT JOIN care_disclosure x ON x.fund = a.fund "
         "AND x.pending = t.of_id WHERE t.kind = 3 AND t.case_id <> '' AND (x.amount IS NULL OR x.amount <> t.amount)";
-static const char disclosed_only[] = "SELECT x.pending FROM care_disclosure x LEFT JOIN ledger_transfer t ON t.of_id = x.pending AND t.kind = 3 "
-                                     "WHERE t.id IS NULL";
+static const char disclosed_only[] =
+        "SELECT x.pending FROM care_disclosure x LEFT JOIN ledger_transfer t ON t.of_id = x.pending AND t.kind = 3 WHERE t.id IS NULL";
 
 /* Lists of uses (holder, cap, period, how much) are cut into lines and words by what each engine calls the place of a text in
  * another, on any text; what is no number counts as one that nothing is. What decisions use less what is used is nothing. */
 #define BEFORE(place, text, by) "substr(" text ", 1, " place "(" text ", " by ") - 1)"
 #define BEHIND(place, text, by) "substr(" text ", " place "(" text ", " by ") + 1)"
 #define CAPS(place)                                                                                          \
-        "WITH RECURSIVE used_line(programme, rest, one) AS (SELECT programme, uses || '\n', substr(uses, 1, 0) FROM care_decision WHERE state <> 3 AND uses <> '' " \
-        "UNION ALL SELECT programme, " BEHIND(place, "rest", "'\n'") ", " BEFORE(place, "rest", "'\n'") " FROM used_line WHERE rest <> ''), " \
-        "whole AS (SELECT programme, one || '   ' AS rest FROM used_line WHERE one <> ''), " \
-        "of_holder AS (SELECT programme, " BEFORE(place, "rest", "' '") " AS holder, " BEHIND(place, "rest", "' '") " AS rest FROM whole), " \
-        "of_cap AS (SELECT programme, holder, " BEFORE(place, "rest", "' '") " AS cap, " BEHIND(place, "rest", "' '") " AS rest FROM of_holder), " \
-        "of_period AS (SELECT programme, holder, cap, " BEFORE(place, "rest", "' '") " AS period, rtrim(" BEHIND(place, "rest", "' '") ") AS n " \
-        "FROM of_cap) SELECT cap || ' of ' || programme || ' for ' || holder || CASE WHEN period = '' THEN '' ELSE ' from ' || period || ' on' END " \
-        "FROM (SELECT programme, holder, cap, period, CASE WHEN n <> '' AND LENGTH(n) < 16 AND ltrim(n, '0123456789') = '' THEN CAST(n AS BIGINT) " \
-        "ELSE -1000000000000000 END AS used FROM of_period UNION ALL SELECT programme, holder, cap, period, -used FROM care_cap_use) AS u " \
+        "WITH RECURSIVE used_line(programme, rest, one) AS (SELECT programme, uses || '\n', substr(uses, 1, 0) FROM care_decision " \
+        "WHERE state <> 3 AND uses <> '' UNION ALL SELECT programme, " BEHIND(place, "rest", "'\n'") ", "    \
+        BEFORE(place, "rest", "'\n'") " FROM used_line WHERE rest <> ''), "                                  \
+        "whole AS (SELECT programme, one || '   ' AS rest FROM used_line WHERE one <> ''), "                 \
+        "of_holder AS (SELECT programme, " BEFORE(place, "rest", "' '") " AS holder, "                       \
+        BEHIND(place, "rest", "' '") " AS rest FROM whole), "                                                \
+        "of_cap AS (SELECT programme, holder, " BEFORE(place, "rest", "' '") " AS cap, "                     \
+        BEHIND(place, "rest", "' '") " AS rest FROM of_holder), "                                            \
+        "of_period AS (SELECT programme, holder, cap, " BEFORE(place, "rest", "' '") " AS period, "          \
+        "rtrim(" BEHIND(place, "rest", "' '") ") AS n FROM of_cap) "                                         \
+        "SELECT cap || ' of ' || programme || ' for ' || holder || CASE WHEN period = '' THEN '' ELSE ' from ' || period || ' on' END " \
+        "FROM (SELECT programme, holder, cap, period, CASE WHEN n <> '' AND LENGTH(n) < 16 AND ltrim(n, '0123456789') = '' " \
+        "THEN CAST(n AS BIGINT) ELSE -1000000000000000 END AS used FROM of_period "                          \
+        "UNION ALL SELECT programme, holder, cap, period, -used FROM care_cap_use) AS u "                    \
         "GROUP BY programme, holder, cap, period HAVING SUM(used) <> 0"
 
 const char *ledger_sql_caps(bool shared)
