@@ -14,6 +14,7 @@
 #include "handle_recipient.h"
 #include "import.h"
 #include "ledger_chain.h"
+#include "snapshot.h"
 #include "state.h"
 #include "work.h"
 
@@ -154,6 +155,7 @@ static const struct rpc_service care = {
         .methods = methods,
         .migrations = migrations,
         .consumers = care_consumers,
+        .snapshots = care_snapshots,
         .due = due,
         .organization_path = organization_path,
 };

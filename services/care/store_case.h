@@ -116,6 +116,7 @@ struct contact {
 };
 #define CONTACTS_MAX 16
 int contact_save(struct store_conn *db, const char *case_id, const struct contact *contact) MUST_USE;
+/* The role stands empty then: its row stays, so that who follows late is told. */
 int contact_delete(struct store_conn *db, const char *case_id, const char *role, bool *ret_was) MUST_USE;
 int contacts_load(struct store_conn *db, struct arena *arena, const char *case_id, struct contact out[CONTACTS_MAX],
                   size_t *ret_n) MUST_USE;

@@ -18,7 +18,8 @@ int contact_save(struct store_conn *db, const char *case_id, const struct contac
 
 int contact_delete(struct store_conn *db, const char *case_id, const char *role, bool *ret_was)
 {
-        static const char sql[] = "DELETE FROM care_contact WHERE case_id = $1 AND role = $2";
+        static const char sql[] = "UPDATE care_contact SET account = '', name = '', phone = '' WHERE case_id = $1 AND role = $2 "
+                                  "AND (account <> '' OR name <> '')";
         int64_t changed = 0;
         int r = store_exec(db, sql, &changed, TEXTZ(case_id), TEXTZ(role));
         *ret_was = changed > 0;
@@ -27,7 +28,8 @@ int contact_delete(struct store_conn *db, const char *case_id, const char *role,
 
 int contacts_load(struct store_conn *db, struct arena *arena, const char *case_id, struct contact out[CONTACTS_MAX], size_t *ret_n)
 {
-        static const char sql[] = "SELECT role, account, name, phone, since_us FROM care_contact WHERE case_id = $1 ORDER BY role LIMIT $2";
+        static const char sql[] = "SELECT role, account, name, phone, since_us FROM care_contact WHERE case_id = $1 "
+                                  "AND (account <> '' OR name <> '') ORDER BY role LIMIT $2";
         _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
         size_t n = 0;
         int r = store_query(db, sql, &rows, TEXTZ(case_id), I64(CONTACTS_MAX));

@@ -239,6 +239,7 @@ static int reset_care(struct rpc_call *call)
 
 static const char *const membership_topics[] = {"organization", "member", "consent", "erasure", NULL};
 static const char *const activity_topics[] = {"campaign", "activity", "registration", "checkin", NULL};
+static const char *const care_topics[] = {"programme", "case", "decision", "contact", "task", "visit", "ledger", "recipient", NULL};
 
 const struct rpc_consumer stream_consumers[] = {
         {.source = "membership",
@@ -253,7 +254,11 @@ const struct rpc_consumer stream_consumers[] = {
          .takes_unknown = true,
          .apply = apply_activity,
          .reset = reset_activity},
-        /* What care has of the present state is its own to show: who begins late gets what happens from then on. */
-        {.source = "care", .name = "stream.care", .takes_unknown = true, .apply = apply_care, .reset = reset_care},
+        {.source = "care",
+         .name = "stream.care",
+         .topics = care_topics,
+         .takes_unknown = true,
+         .apply = apply_care,
+         .reset = reset_care},
         {0},
 };
