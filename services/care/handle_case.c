@@ -105,7 +105,7 @@ static int take_facts(struct scene *s, Fact **given, size_t n_given, const char 
         size_t n = 0;
         for (size_t i = 0; i < n_given; i++) {
                 if (!is_among(asked, n_asked, given[i]->name))
-                        fault_add(&faults, arena_printf(arena, "/facts/%zu/name", i), "unknown", "is not asked for here", "本环节不填报该项");
+                        fault_add(&faults, arena_printf(arena, "/facts/%zu/name", i), "unknown", "is not asked for at this stage; the programme's version says which action takes it", "本环节不填报该项");
                 all[n++] = given[i];
         }
         for (size_t i = 0; i < content->n_facts; i++)

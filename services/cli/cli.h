@@ -48,6 +48,7 @@ extern const struct command commands_agency[];
 extern const struct command commands_stream[];   /* stream lag, tail */
 extern const struct command commands_verify[];   /* stream verify */
 extern const struct command commands_ledger[];
+extern const struct command commands_care[];   /* recipient, case, task, payment */
 extern const struct command commands_policy[];
 extern const struct command commands_visit[];
 extern const struct command commands_transfer[]; /* backup, restore, store move */

@@ -9,19 +9,54 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-/* A way as a line: what each transfer of it is, and between which accounts. */
-static const char *way_text(struct cli *cli, const TracedPart *part)
+#define NAMED_MOST 200
+
+/* Accounts as a person knows them: "430102 maternity", "430102 spent on maternity-support". */
+struct names {
+        struct {
+                const char *id, *name;
+        } items[NAMED_MOST];
+        size_t n;
+};
+
+static const char *account_name(struct cli *cli, struct names *names, const char *id)
 {
-        const char *text = part->n_way ? part->way[0]->debit : "";
+        GetLedgerAccountRequest request = NUANXIN__CARE__V1__GET_LEDGER_ACCOUNT_REQUEST__INIT;
+        void *response;
+        for (size_t i = 0; i < names->n; i++)
+                if (strcmp(names->items[i].id, id) == 0)
+                        return names->items[i].name;
+        request.account = (char *)id;
+        if (names->n == NAMED_MOST || cli_call(cli, "GetLedgerAccount", NULL, &request, &response))
+                return id;
+        const LedgerAccount *a = response;
+        const char *name = a->programme[0] ? arena_printf(cli->arena, "%s spent on %s", a->organization, a->programme)
+                           : a->purpose[0] ? arena_printf(cli->arena, "%s %s", a->organization, a->purpose)
+                                           : arena_printf(cli->arena, "%s source", a->organization);
+        names->items[names->n].id = id;
+        names->items[names->n++].name = name;
+        return name;
+}
+
+/* A way as a line: the accounts that it goes through. */
+static const char *way_text(struct cli *cli, struct names *names, const TracedPart *part)
+{
+        const char *text = part->n_way ? account_name(cli, names, part->way[0]->debit) : "";
         for (size_t i = 0; i < part->n_way; i++)
-                text = arena_printf(cli->arena, "%s → %s%s", text, part->way[i]->credit,
+                text = arena_printf(cli->arena, "%s → %s%s", text, account_name(cli, names, part->way[i]->credit),
                                     (int)part->way[i]->kind == LEDGER_REVERSAL ? " (reversed)" : "");
         return text;
 }
 
+static const char *case_of(const TracedPart *part)
+{
+        return part->n_way ? part->way[part->n_way - 1]->case_id : "";
+}
+
 static int run_trace(struct cli *cli, const struct command *command, const char *const *operands, size_t n)
 {
-        static const char *const headings[] = {"AMOUNT", "WAY"};
+        static const char *const headings[] = {"amount", "way", "case"};
+        struct names names = {.n = 0};
         TraceTransferRequest *request = cli_request(cli, "TraceTransfer");
         void *response;
         (void)command, (void)n;
@@ -40,7 +75,7 @@ static int run_trace(struct cli *cli, const struct command *command, const char 
         printf("fund %s (%s) of %s\n", trace->fund->title, trace->fund->id, trace->fund->organization);
         for (size_t i = 0; i < trace->n_parts; i++)
                 table_row(t, (const char *[]){ledger_amount_text(cli->arena, trace->parts[i]->amount, trace->fund->unit),
-                                              way_text(cli, trace->parts[i])});
+                                              way_text(cli, &names, trace->parts[i]), case_of(trace->parts[i])});
         table_print(t);
         if (trace->more)
                 printf("and more\n");
@@ -64,11 +99,22 @@ static int run_balance(struct cli *cli, const struct command *command, const cha
         return 0;
 }
 
+static int run_transfers(struct cli *cli, const struct command *command, const char *const *operands, size_t n)
+{
+        ListTransfersRequest *request = cli_request(cli, "ListTransfers");
+        (void)command, (void)n;
+        if (!request)
+                return 2;
+        request->account = (char *)operands[0];
+        return cli_list(cli, "ListTransfers", request, "id kind amount debit credit caseId createTime", NULL, NULL);
+}
+
 const struct command commands_ledger[] = {
-        {"ledger accounts", "ORGANIZATION", "its accounts and those below it; --set fund=", "ListLedgerAccounts", {"organization"},
+        {"ledger accounts", "ORGANIZATION", "its accounts and those below it, in fen or units; --set fund=", "ListLedgerAccounts", {"organization"},
          "id kind organization purpose programme unit available", NULL},
         {"ledger balance", "ACCOUNT [TIME]", "an account, now or as it stood then", NULL, {0}, NULL, run_balance},
-        {"ledger trace", "TRANSFER", "where its amount came from; --set forward=true: to whom it went", NULL, {0}, NULL, run_trace},
+        {"ledger transfers", "ACCOUNT", "what went in and out of an account, the newest first", NULL, {0}, NULL, run_transfers},
+        {"ledger trace", "TRANSFER", "where the amount of a transfer came from, fen by fen; --set forward=true: to which cases it went", NULL, {0}, NULL, run_trace},
         {"ledger state", "", "how far the ledger's chain goes, and what of it is signed", "GetLedgerState", {0}, NULL, NULL},
         {"ledger verify", "", "reads the ledger and says whether it is what was entered and signed, and all adds up", NULL, {0}, NULL, run_ledger_verify},
         {0},

@@ -11,7 +11,7 @@
 
 static const struct command *const groups[] = {
         commands_peer, commands_scale, commands_restart, commands_ready, commands_data, commands_people,
-        commands_programme, commands_agency, commands_keys, commands_curve, commands_contract, commands_transfer,
+        commands_programme, commands_care, commands_agency, commands_keys, commands_curve, commands_contract, commands_transfer,
         commands_stream, commands_webhook, commands_verify, commands_ledger, commands_policy, commands_visit, commands_call,
 };
 

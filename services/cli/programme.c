@@ -104,15 +104,23 @@ static int run_put(struct cli *cli, const struct command *command, const char *c
 static void print_programme(void *arg, const void *row)
 {
         const Programme *p = row;
-        (void)arg;
-        printf("%-24s %4d  %-6s %s  %s\n", p->id, p->version, p->document->organization, p->document->title_zh, p->document->title);
+        char version[16];
+        snprintf(version, sizeof(version), "%d", p->version);
+        table_row(arg, (const char *[]){p->id, version, p->document->organization, p->document->title_zh, p->document->title});
 }
 
 static int run_list(struct cli *cli, const struct command *command, const char *const *operands, size_t n)
 {
+        static const char *const headings[] = {"id", "version", "organization", "titleZh", "title"};
         void *q = cli_request(cli, "ListProgrammes");
         (void)command, (void)operands, (void)n;
-        return q ? cli_list(cli, "ListProgrammes", q, NULL, print_programme, NULL) : 2;
+        if (!q)
+                return 2;
+        _cleanup_(table_freep) struct table *t = table_new(headings, ARRAY_LEN(headings));
+        int r = cli_list(cli, "ListProgrammes", q, NULL, print_programme, t);
+        if (r == 0 && !cli->json)
+                table_print(t);
+        return r;
 }
 
 /* The document as a file has it: what `programme put` takes. */
@@ -150,29 +158,47 @@ static int run_activate(struct cli *cli, const struct command *command, const ch
         return r;
 }
 
+static int calendar_put_one(struct cli *cli, const char *path, bool first)
+{
+        SetWorkCalendarRequest *q = message_new(cli->arena, &care_v1_set_work_calendar_request_msg);
+        ProtobufCMessage *calendar = NULL;
+        void *response;
+        int r = read_json(cli, path, &care_v1_work_calendar_msg, &calendar);
+        q->calendar = (WorkCalendar *)calendar;
+        if (r == 0)
+                r = cli_call(cli, "SetWorkCalendar", NULL, q, &response);
+        if (r) {
+                fprintf(stderr, "%s was not taken\n", path);
+                return r;
+        }
+        if (cli->json) {
+                printf("%s", first ? "" : ",\n");
+                show_json(&care_v1_work_calendar_msg, response);
+        } else {
+                printf("%d  %s\n", q->calendar->year, q->calendar->source);
+        }
+        return 0;
+}
+
 static int run_calendar_put(struct cli *cli, const struct command *command, const char *const *operands, size_t n)
 {
         int r = 0;
         (void)command;
-        for (size_t i = 0; r == 0 && i < n; i++) {
-                SetWorkCalendarRequest *q = message_new(cli->arena, &care_v1_set_work_calendar_request_msg);
-                ProtobufCMessage *calendar = NULL;
-                void *response;
-                r = read_json(cli, operands[i], &care_v1_work_calendar_msg, &calendar);
-                q->calendar = (WorkCalendar *)calendar;
-                if (r == 0)
-                        r = cli_call(cli, "SetWorkCalendar", NULL, q, &response);
-                if (r == 0)
-                        printf("%d  %s\n", q->calendar->year, q->calendar->source);
-        }
+        if (cli->json)
+                putchar('[');
+        for (size_t i = 0; r == 0 && i < n; i++)
+                r = calendar_put_one(cli, operands[i], i == 0);
+        if (cli->json)
+                printf("]\n");
         return r;
 }
 
 const struct command commands_programme[] = {
-        {"programme put", "FILE [FILE…]", "a draft of each PROGRAMME.json; what is there already is not added again", NULL, {0}, NULL, run_put},
-        {"programme list", "", "those that hold", NULL, {0}, NULL, run_list},
+        {"programme put", "FILE [FILE…]", "a draft of each PROGRAMME.json, until it is activated; what is there already is not added again", NULL, {0}, NULL, run_put},
+        {"programme list", "", "those that new cases may be opened of", NULL, {0}, NULL, run_list},
         {"programme show", "PROGRAMME [VERSION]", "a version's document as JSON, for `programme put`; without a number the one that holds", "GetProgramme", {"programme", "version"}, NULL, run_show},
         {"programme activate", "PROGRAMME VERSION", "new cases are opened with this version from now on; running ones stay on theirs", "ActivateProgrammeVersion", {"programme", "version"}, NULL, run_activate},
+        {"programme figures", "PROGRAMME ORGANIZATION YEAR", "cases and money of a year, there and right below; what is less than five is not said", "GetCareFigures", {"programme", "organization", "year"}, NULL, NULL},
         {"calendar put", "FILE [FILE…]", "the official working days of a year, as the State Council gave them out", NULL, {0}, NULL, run_calendar_put},
         {"calendar show", "YEAR", "the days off and the weekend days at work of a year", "GetWorkCalendar", {"year"}, NULL, NULL},
         {0},

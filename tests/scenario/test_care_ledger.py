@@ -325,7 +325,7 @@ def tracing(s):
     post = next(o for o in done if o.get("of") == settled["id"])
     expect("what was posted is traced by its reservation, too", traced(b.trace(settled)), traced(b.trace(post)))
     said = s.cli("ledger", "trace", post["id"]).stdout
-    assert fund["title"] in said and source["id"] in said and "CNY" in said, said
+    assert fund["title"] in said and "43 source → 43 hospital-care" in said and "CNY" in said, said
 
 
 # --- many at once ------------------------------------------------------------------------------------------------------
