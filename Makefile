@@ -74,7 +74,7 @@ help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 8
 
 run: ## build and run the stack with Hunan's organisations: HTTP=127.0.0.1:8080 EDGE=127.0.0.1:9080 VAR=var STORE=
-	@deploy/install-deps && $(BUILD_ALL) && exec $(BUILD)/bin/nuanxin-runner --http '$(HTTP)' --var '$(VAR)' $(if $(EDGE),--edge '$(EDGE)') $(if $(STORE),--store '$(STORE)')
+	@deploy/install-deps && $(BUILD_ALL) && exec $(BUILD)/bin/nuanxin-runner --samples --http '$(HTTP)' --var '$(VAR)' $(if $(EDGE),--edge '$(EDGE)') $(if $(STORE),--store '$(STORE)')
 
 demo: ## drive a 5·29 rush against the stack and prove the counts: MEMBERS=20000 HTTP= VAR=
 	@deploy/install-deps && $(BUILD_ALL) && exec $(BUILD)/bin/nuanxin-demo --http '$(HTTP)' --var '$(VAR)' --members '$(MEMBERS)'

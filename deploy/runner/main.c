@@ -37,6 +37,7 @@ int main(int argc, char **argv)
                 {"stream-option", "OPTION", "likewise to the stream service", CONFIG_LIST, &o.stream_options, 0, 0},
                 {"edge-option", "OPTION", "likewise to the edge", CONFIG_LIST, &o.edge_options, 0, 0},
                 {"clock-file", "PATH", "for tests: handed to every process", CONFIG_TEXT, &o.clock_file, 0, 0},
+                {"samples", NULL, "the first run also makes care to try: money, people and cases, made up; `make run` says so", CONFIG_FLAG, &o.samples, 0, 0},
                 {"no-seed", NULL, "leave the store empty: no organisations, accounts or keys", CONFIG_FLAG, &o.no_seed, 0, 0},
                 {0},
         };

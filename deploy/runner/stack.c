@@ -169,11 +169,13 @@ static void seed(struct stack *s)
                 prctl(PR_SET_PDEATHSIG, SIGTERM);
                 setpgid(0, 0);
                 bool streams = s->wanted[STACK_STREAM] && s->wanted[STACK_EDGE];
-                const char *arguments[] = {program, "--var", s->var, "--data", s->o->data, "--http", s->o->http, NULL, NULL, NULL, NULL, NULL};
+                const char *arguments[] = {program, "--var", s->var, "--data", s->o->data, "--http", s->o->http, NULL, NULL, NULL, NULL, NULL, NULL};
                 size_t n = 7;
                 if (s->wanted[STACK_CARE]) {
                         arguments[n++] = "--care";
                         arguments[n++] = s->o->care;
+                        if (s->o->samples)
+                                arguments[n++] = "--samples";
                 }
                 if (streams) {
                         arguments[n++] = "--edge";

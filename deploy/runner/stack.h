@@ -13,7 +13,7 @@ struct stack_options {
         const char *edge;  /* where agencies connect; NULL: 1000 ports above http */
         struct config_list instances;       /* "membership=2", at the start */
         struct config_list gateway_options, stream_options, edge_options; /* passed on */
-        bool no_seed;
+        bool no_seed, samples;
 };
 /* Runs until SIGINT or SIGTERM. Negative after one clear line on standard error. */
 int stack_run(const struct stack_options *options) MUST_USE;

@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #define COUNTY   "430102"       /* 长沙市芙蓉区 */
+#define TOWNSHIP "430102001"
 #define VILLAGE  "430102001001" /* its first village */
 #define CLIENT   "暖心小程序后端 / mini-program backend"
 #define CAMPAIGN "5·29 会员活动日"
@@ -367,13 +368,14 @@ static int print_welcome(const struct seed *s, struct str credentials)
                 return -EBADMSG;
         }
         printf("\nNuanxin 暖心 is at http://%s   (documentation: http://%s/docs)\n\n", s->http, s->http);
-        const char *const people[] = {"admin", "clerk", "village"};
+        const char *const people[] = {"admin", "clerk", "village", "township", "treasurer"};
         for (size_t i = 0; i < ARRAY_LEN(people); i++) {
                 struct str l = seed_value(credentials, people[i], "login"), p = seed_value(credentials, people[i], "password"),
                            o = seed_value(credentials, people[i], "organization");
-                printf("  %-8.*s password %-22.*s at %.*s\n", P(l), P(p), P(o));
+                if (l.n)
+                        printf("  %-9.*s password %-22.*s at %.*s\n", P(l), P(p), P(o));
         }
-        printf("  API key  %.*s\n\nTry:\n", P(key));
+        printf("  API key   %.*s\n\nTry:\n", P(key));
         printf("  curl -sw '\\n' http://%s/v1/sessions -H 'Content-Type: application/json' -d '{\"login\":\"%.*s\",\"password\":\"%.*s\"}'\n",
                s->http, P(login), P(password));
         printf("  curl -sw '\\n' 'http://%s/v1/organizations?parent=" PROVINCE "' -H 'Authorization: Bearer %.*s'\n", s->http, P(key));
@@ -403,17 +405,24 @@ static int make_everything(struct seed *s, const char *path)
                 {"admin", "admin", "省计生协管理员", PROVINCE, NUANXIN__TYPE__ROLE__ROLE_ADMINISTRATOR, ""},
                 {"clerk", "clerk", "芙蓉区专干", COUNTY, NUANXIN__TYPE__ROLE__ROLE_STAFF, ""},
                 {"village", "village", "村级专干", VILLAGE, NUANXIN__TYPE__ROLE__ROLE_STAFF, ""},
+                {"township", "township", "街道审批人", TOWNSHIP, NUANXIN__TYPE__ROLE__ROLE_APPROVER, ""}, /* these two for the samples */
+                {"treasurer", "treasurer", "区级财务", COUNTY, NUANXIN__TYPE__ROLE__ROLE_TREASURER, ""},
         };
+        size_t n = s->samples ? ARRAY_LEN(people) : ARRAY_LEN(people) - 2;
         const char *api_key, *campaign;
         int r = import_organizations(s);
-        for (size_t i = 0; i < ARRAY_LEN(people) && r == 0; i++)
+        for (size_t i = 0; i < n && r == 0; i++)
                 r = make_person(s, &people[i]);
         if (r == 0)
                 r = make_client(s, &api_key);
         if (r == 0)
                 r = make_campaign(s, &campaign);
+        if (r == 0 && s->care)
+                r = care_keep(s);
+        if (r == 0 && s->care && s->samples)
+                r = sample_make(s);
         if (r == 0)
-                r = write_credentials(path, people, ARRAY_LEN(people), api_key, campaign);
+                r = write_credentials(path, people, n, api_key, campaign);
         return r;
 }
 
@@ -424,6 +433,7 @@ int main(int argc, char **argv)
                 {"var", "FOLDER", "the stack's folder (default: var)", CONFIG_TEXT, &s.var, 0, 0},
                 {"data", "CSV", "organisations (default: deploy/data/hunan-divisions.csv)", CONFIG_TEXT, &s.data, 0, 0},
                 {"care", "FOLDER", "programmes and calendars for the care service (default: none)", CONFIG_TEXT, &s.care, 0, 0},
+                {"samples", NULL, "with --care: also money, people and cases, made up, to try it with", CONFIG_FLAG, &s.samples, 0, 0},
                 {"redis", "ADDRESS", "the registry, for services on other hosts", CONFIG_TEXT, &s.redis, 0, 0},
                 {"redis-auth", "PATH", "its password: see nuanxin --help", CONFIG_TEXT, &s.redis_auth_file, 0, 0},
                 {"curve", "FOLDER", "CURVE keys for services on other hosts; the operator's", CONFIG_TEXT, &s.curve, 0, 0},
@@ -446,7 +456,7 @@ int main(int argc, char **argv)
         r = first || s.edge || s.care ? open_operator(&s) : 0;
         if (r == 0 && first)
                 r = make_everything(&s, path);
-        if (r == 0 && s.care)
+        else if (r == 0 && s.care)
                 r = care_keep(&s);
         if (r == 0)
                 r = seed_read(&s, path, &credentials);

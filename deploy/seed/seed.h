@@ -12,6 +12,7 @@
 
 struct seed {
         const char *var, *data, *care, *http, *edge, *edge_key_file, *redis, *redis_auth_file, *curve;
+        bool samples;
         struct cache_auth redis_auth;
         struct operator *op;
         struct arena *arena;
@@ -33,6 +34,11 @@ struct str seed_value(struct str text, const char *within, const char *key);
 
 /* The shipped programmes and calendars, as far as the care service does not know them. */
 int care_keep(struct seed *s) MUST_USE;
+
+/* --- sample.c ----------------------------------------------------------------------------------------------------- */
+
+/* Money, people and cases to try care with: those that an earlier, unfinished first run has not made. After care_keep. */
+int sample_make(struct seed *s) MUST_USE;
 
 /* --- agency.c ----------------------------------------------------------------------------------------------------- */
 

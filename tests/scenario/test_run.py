@@ -16,7 +16,7 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from support.stack import BIN, ROOT, Stack, free_port  # noqa: E402
+from support.stack import BIN, CARE, ROOT, Stack, free_port  # noqa: E402
 from support.story import expect, main, story, wait_until  # noqa: E402
 
 RUNNER = os.path.join(BIN, "nuanxin-runner")
@@ -252,6 +252,30 @@ def five_minutes():
         assert int(re.search(r"^(\d+) events$", r.stdout, re.M).group(1)) >= 500, "the subscriber has got no events:\n" + r.stdout
         for wanted in ("proved:", "membership-1", "文艺路街道", "ApplyMember"):
             assert wanted in r.stdout, f"no {wanted} in:\n{r.stdout}"
+
+
+@story("a newcomer takes a case from its opening to its payment and traces each fen, by copy and paste from the README")
+def five_minutes_of_care():
+    block = next(b for b in code_blocks("README.md") if "session()" in b)
+    with Stack(instances=CARE, samples=True) as s:
+        script = re.sub(r"(?<=[ >@])var/(?=credentials|orders|answers)", s.var + "/", block).replace("127.0.0.1:8080", s.address).replace(
+            "build/bin/", s.bin + "/")
+        where = ["--store", s.store_url("care")] if s.engine == "postgresql" else []
+        script = script.replace("ledger verify", " ".join(["ledger verify", *where]))
+        r = subprocess.run(["bash", "-ec", script], capture_output=True, text=True, timeout=100, cwd=ROOT, env={**os.environ, "NUANXIN_VAR": s.var})
+        assert r.returncode == 0, script + r.stdout + r.stderr
+        answers = [json.loads(line) for line in r.stdout.splitlines() if line.startswith("{")]
+        expect("who opened it may not decide", answers[0]["type"].rsplit(":", 1)[1], "level-required")
+        expect("the township confirms, and grants", [(a["stage"], a["granted"], a["reserved"]) for a in answers[1:]],
+               [("township", "0", "0"), ("payment", "200000", "200000")])
+        for wanted in (",刘晓燕,6222020009012345717,2000.00,", "done: 1 rows, 1 new or changed",
+                       "43 source → 43 maternity → 4301 maternity → 430102 maternity → 430102 spent on maternity-support",
+                       "every balance is what its transfers come to"):
+            assert wanted in r.stdout, f"no {wanted} in:\n{r.stdout}"
+        waiting = re.findall(r"^\S{36}  STAGE +(\S+) +village ", r.stdout, re.M)
+        expect("what waits in the village", sorted(waiting), ["education-aid", "hospital-care", "maternity-support", "nuanxin-care"])
+        case = s.cli("case", "list", "430102", "--set", "state=DONE").stdout
+        assert "200000   200000" in case, case
 
 
 @story("the README's commands for agencies work beside the agency of the first run, and keep the secret key to its owner")

@@ -112,11 +112,12 @@ class Stack:
     """own_redis: the story controls Redis (self.redis). clock: self.advance(seconds) moves every process's time."""
 
     def __init__(self, instances=None, own_redis=False, clock=False, seed=True, gateway_options=(), env=None, var=None, engine=None, bin=None,
-                 stream_options=(), edge_options=()):
+                 stream_options=(), edge_options=(), samples=False):
         self.engine, self.database, self.bin = engine or ENGINE, None, bin or BIN
         self.instances, self.own_redis, self.seed = {"care": 0, **(instances or {})}, own_redis, seed
         self.options, self.env = {"gateway": gateway_options, "stream": stream_options, "edge": edge_options}, dict(env or {})
         self.folder = var or tempfile.mkdtemp(prefix="nxt", dir="/tmp")
+        self.samples = samples  # people in hardship, made up, as `make run` has them
         self.keep = bool(var)
         self.clock_file = os.path.join(self.folder, "clock") if clock else None
         self.offset = 0
@@ -161,6 +162,8 @@ class Stack:
             command += ["--clock-file", self.clock_file]
         if not self.seed:
             command += ["--no-seed"]
+        if self.samples:
+            command += ["--samples"]
         for part, options in self.options.items():
             command += [f"--{part}-option={option}" for option in options]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
