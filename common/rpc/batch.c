@@ -1,15 +1,61 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The one transaction around a batch of writes. Each request has a savepoint; its answer, audit row and events stand
- * or fall with its state. Replies leave only after the commit. If the transaction itself is lost, nothing of the batch
- * is answered and its requests run again: here one by one, as SQLite's single writer does; a shared store's lanes have
- * their own way (shared_lane.c).
+ * The one transaction around a batch of writes. A request's answer, audit row and events stand or fall with its state.
+ * Replies leave only after the commit. If the transaction itself is lost, nothing of the batch is answered and its
+ * requests run again: here one by one, as SQLite's single writer does; a shared store's lanes have their own way
+ * (shared_lane.c).
+ *
+ * Each request has a savepoint where it may be needed. On SQLite one costs a copy of each page that it changes, and hardly
+ * any request writes before it is refused: so a batch begins without, and if a request must be undone that has written,
+ * the whole batch is, and runs again with savepoints, as do those that come next.
  */
 #include "common/rpc/write_lane.h"
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/rpc/move.h"
+
+#define BATCH_AGAIN    2000 /* of this batch something must be undone that only a savepoint could */
+#define BATCHES_CAREFUL 256 /* that have savepoints after one that lacked them */
+
+/* --- savepoints --------------------------------------------------------------------------------------------------- */
+
+/* Where a request began, to go back to. */
+struct origin {
+        bool savepoint;
+        int64_t written, outbox_next;
+};
+
+static int origin_set(struct write_lane *lane, struct origin *ret)
+{
+        *ret = (struct origin){.savepoint = lane->shared || lane->careful, .outbox_next = lane->outbox_next};
+        if (ret->savepoint)
+                return store_savepoint(lane->db);
+        ret->written = store_written(lane->db);
+        return store_in_transaction(lane->db) ? 0 : -ECANCELED;
+}
+
+static bool origin_is_lost(const struct write_lane *lane, const struct origin *o)
+{
+        return !o->savepoint && store_written(lane->db) != o->written;
+}
+
+static int origin_leave(struct write_lane *lane, const struct origin *o)
+{
+        if (o->savepoint)
+                return store_savepoint_release(lane->db);
+        return store_in_transaction(lane->db) ? 0 : -ECANCELED;
+}
+
+static int origin_return(struct write_lane *lane, const struct origin *o)
+{
+        lane->outbox_next = o->outbox_next;
+        if (o->savepoint)
+                return store_savepoint_rollback(lane->db);
+        if (!store_in_transaction(lane->db))
+                return -ECANCELED;
+        return origin_is_lost(lane, o) ? BATCH_AGAIN : 0;
+}
 
 /* --- one request in the transaction ----------------------------------------------------------------------------- */
 
@@ -18,9 +64,9 @@ bool batch_may_be_repeated(const struct rpc_call *call)
         return call->client_key || call->attempt > 0 || call->uncertain;
 }
 
-/* The handler's result, its writes still in the savepoint. A refusal's writes are undone here. */
-static int settle(struct write_lane *lane, struct rpc_call *call, int result, const void *response,
-                  int64_t outbox_before, bool *ret_open)
+/* The handler's result, its writes still to be kept or not. A refusal's writes are undone here. */
+static int settle(struct write_lane *lane, struct rpc_call *call, int result, const void *response, const struct origin *origin,
+                  bool *ret_open)
 {
         int r;
         *ret_open = result == 0 || result == RPC_KEPT;
@@ -32,10 +78,11 @@ static int settle(struct write_lane *lane, struct rpc_call *call, int result, co
                 return 0;
         if (result != RPC_REFUSED && write_lane_lost(lane, result))
                 return result;
+        if (origin_is_lost(lane, origin))
+                return BATCH_AGAIN;
         if (result != RPC_REFUSED)
                 call_failed(call, result); /* logs the store's last error: before the next statement */
-        r = store_savepoint_rollback(lane->db);
-        lane->outbox_next = outbox_before;
+        r = origin_return(lane, origin);
         if (result == RPC_REFUSED)
                 call_refused(call);
         return r;
@@ -66,41 +113,40 @@ static int keep_together(struct write_lane *lane, struct rpc_call *call)
 }
 
 /* Keeps the answer and the audit row; a request that was answered before after all is undone and replayed. */
-static int keep(struct write_lane *lane, struct rpc_call *call, int64_t outbox_before, bool open)
+static int keep(struct write_lane *lane, struct rpc_call *call, const struct origin *origin, bool open)
 {
         bool was_there = false, found;
         if (lane->shared && open)
                 return keep_together(lane, call);
         int r = answer_keep(lane, call, &was_there);
         if (r == 0 && was_there) {
-                r = open ? store_savepoint_rollback(lane->db) : 0;
-                lane->outbox_next = outbox_before;
+                r = open ? origin_return(lane, origin) : 0;
                 return r == 0 ? answer_find(lane, call, &found) : r;
         }
         if (r == 0)
                 r = audit_write(lane, call);
         if (r == 0 && open)
-                r = store_savepoint_release(lane->db);
+                r = origin_leave(lane, origin);
         return r;
 }
 
 static int write_request(struct write_lane *lane, struct rpc_call *call)
 {
         ProtobufCMessage *response = NULL;
-        int64_t outbox_before = lane->outbox_next;
+        struct origin origin;
         bool found = false, open;
         /* On a shared store the lane has looked before the transaction began. */
         int r = !lane->shared && batch_may_be_repeated(call) ? answer_find(lane, call, &found) : 0;
         if (r != 0 || found)
                 return r;
-        r = store_savepoint(lane->db);
+        r = origin_set(lane, &origin);
         if (r != 0)
                 return r;
         int64_t before = clock_monotonic_us();
         int result = call->prepare_result ? call->prepare_result : call_handle(call, &response);
-        r = settle(lane, call, result, response, outbox_before, &open);
+        r = settle(lane, call, result, response, &origin, &open);
         if (r == 0 && (open || result == RPC_REFUSED))
-                r = keep(lane, call, outbox_before, open);
+                r = keep(lane, call, &origin, open);
         call->handler_us = (uint32_t)(clock_monotonic_us() - before);
         return r;
 }
@@ -200,6 +246,18 @@ void batch_sort_out(struct call_list *calls, int64_t room_us, struct call_list *
         }
 }
 
+static int together(struct write_lane *lane, struct call_list *run)
+{
+        int r = write_lane_transaction(lane, batch_write_all, run);
+        if (r == BATCH_AGAIN) {
+                lane->careful = BATCHES_CAREFUL;
+                r = write_lane_transaction(lane, batch_write_all, run);
+        }
+        if (r == 0 && lane->careful)
+                lane->careful--;
+        return r;
+}
+
 void batch_run(struct write_lane *lane, struct call_list *calls)
 {
         struct call_list run = {0}, done = {0};
@@ -207,8 +265,9 @@ void batch_run(struct write_lane *lane, struct call_list *calls)
         if (run.first) {
                 metric_observe(lane->all->batch_size, (int64_t)run.n);
                 int64_t began = clock_monotonic_us();
-                int r = write_lane_transaction(lane, batch_write_all, &run);
+                int r = together(lane, &run);
                 if (r != 0) {
+                        lane->careful = BATCHES_CAREFUL;
                         metric_add(lane->all->reruns, 1);
                         log_warn("a batch of writes was lost and runs again one by one", "requests=%zu error=%d", run.n,
                                  r);

@@ -34,6 +34,7 @@ struct store_engine {
         int (*savepoint_release)(struct store_conn *conn);
         int (*savepoint_leave)(struct store_conn *conn);
         int (*savepoint_rollback)(struct store_conn *conn);
+        int64_t (*written)(const struct store_conn *conn); /* not shared */
         int (*checkpoint)(struct store_conn *writer);
         int (*settle)(struct store_conn *writer);
         void (*rest)(struct store_conn *conn);

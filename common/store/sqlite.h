@@ -59,6 +59,7 @@ void sqlite_rollback(struct store_conn *conn);
 int sqlite_savepoint(struct store_conn *conn) MUST_USE;
 int sqlite_savepoint_release(struct store_conn *conn) MUST_USE;
 int sqlite_savepoint_rollback(struct store_conn *conn) MUST_USE;
+int64_t sqlite_written(const struct store_conn *conn);
 int sqlite_checkpoint_some(struct store_conn *conn) MUST_USE;
 int sqlite_settle(struct store_conn *conn) MUST_USE;
 void sqlite_rest(struct store_conn *conn);

@@ -356,3 +356,8 @@ int sqlite_savepoint_rollback(struct store_conn *conn)
         int r = sqlite_control(conn, rollback_to);
         return r == 0 ? sqlite_savepoint_release(conn) : r;
 }
+
+int64_t sqlite_written(const struct store_conn *conn)
+{
+        return sqlite3_total_changes64(sqlite_handle(conn));
+}

@@ -204,6 +204,7 @@ const struct store_engine sqlite_engine = {
         .savepoint_release = sqlite_savepoint_release,
         .savepoint_leave = sqlite_savepoint_release,
         .savepoint_rollback = sqlite_savepoint_rollback,
+        .written = sqlite_written,
         .checkpoint = sqlite_checkpoint_some,
         .settle = sqlite_settle,
         .rest = sqlite_rest,

@@ -218,6 +218,11 @@ int store_savepoint_rollback(struct store_conn *conn)
         return conn->engine->savepoint_rollback(conn);
 }
 
+int64_t store_written(const struct store_conn *conn)
+{
+        return conn->engine->written(conn);
+}
+
 int store_checkpoint(struct store_conn *writer)
 {
         return writer->engine->checkpoint(writer);

