@@ -4,7 +4,7 @@
 # BUILD=dir builds elsewhere; SAN=asan|tsan|fuzz builds under a sanitizer (in build/asan …); V=1 shows the commands.
 
 SAN    ?=
-RELEASE ?= 0.4.0
+RELEASE ?= 0.5.0
 BUILD  ?= build$(if $(SAN),/$(SAN))
 HTTP   ?= 127.0.0.1:8080
 EDGE   ?=
