@@ -86,6 +86,7 @@ enum {
 int task_open(struct rpc_call *call, struct care_task *task) MUST_USE;
 int task_tell(struct rpc_call *call, const struct care_task *task) MUST_USE; /* the event, after a change */
 int task_close(struct rpc_call *call, struct care_task *task) MUST_USE;
+int task_take_to(struct rpc_call *call, struct care_task *task, const char *place_path) MUST_USE; /* to other lists */
 /* Those of a case, of this kind (0: all) and stage (NULL: all). */
 int tasks_close(struct rpc_call *call, const char *case_id, int kind, const char *stage) MUST_USE;
 /* It goes up a level if that is due; *ret_next_us: when it is again (0: never). */
@@ -99,6 +100,8 @@ int due_task(struct rpc_call *call, const char *key, struct str payload);
 int contact_lost(struct scene *s, const char *role) MUST_USE;
 /* What an account may has changed: where it may not record visits any more it is no contact any more. */
 int contacts_check(struct rpc_call *call, const char *account) MUST_USE;
+/* Where the case stands has changed: as above, for those of one case. */
+int contacts_check_case(struct scene *s) MUST_USE;
 #define DUE_CONTACTS "care.contacts" /* key: the account; the rest of many */
 int due_contacts(struct rpc_call *call, const char *key, struct str payload);
 
@@ -114,6 +117,13 @@ int due_case(struct rpc_call *call, const char *key, struct str payload);
 int cases_end_of(struct rpc_call *call, const char *recipient) MUST_USE;
 #define DUE_GONE "care.gone" /* key: the recipient */
 int due_gone(struct rpc_call *call, const char *key, struct str payload);
+
+/* --- organisations that move in the tree (moved.c) ------------------------------------------------------------------- */
+
+/* After it was saved: lists and contacts of what stands at it follow, if its path is another. */
+int organization_moved(struct rpc_call *call, const struct organization *was, const struct organization *now) MUST_USE;
+#define DUE_MOVED "care.moved" /* key: the organisation */
+int due_moved(struct rpc_call *call, const char *key, struct str payload);
 
 /* --- notices (notice.c) ---------------------------------------------------------------------------------------------- */
 

@@ -24,7 +24,12 @@ static int on_organization(struct rpc_call *call, const OrganizationChanged *eve
                 .valid_from_us = rpc_timestamp_us(event->valid_from),
                 .valid_to_us = rpc_timestamp_us(event->valid_to),
         };
-        return organization_save(rpc_db(call), rpc_arena(call), &organization);
+        struct organization was;
+        int known = organization_load(rpc_db(call), rpc_arena(call), str_of(event->code), &was);
+        if (known != 0 && known != CARE_E_ABSENT)
+                return known;
+        int r = organization_save(rpc_db(call), rpc_arena(call), &organization);
+        return r == 0 && known == 0 ? organization_moved(call, &was, &organization) : r;
 }
 
 static int on_erasure(struct rpc_call *call, const MemberErased *event)

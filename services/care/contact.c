@@ -60,6 +60,17 @@ static int check_one(struct rpc_call *call, const struct contact_place *place, c
         return r == 0 && was ? contact_lost(&s, place->role) : r;
 }
 
+int contacts_check_case(struct scene *s)
+{
+        int r = 0;
+        for (size_t i = 0; r == 0 && i < s->n_contacts; i++) {
+                const struct contact_place place = {s->c.id, s->contacts[i].role};
+                if (s->contacts[i].account[0])
+                        r = check_one(s->call, &place, s->contacts[i].account);
+        }
+        return r;
+}
+
 static int check_after(struct rpc_call *call, const char *account, const char *after)
 {
         struct contact_place *places = ARENA_ARRAY(rpc_arena(call), struct contact_place, AT_ONCE);

@@ -151,6 +151,23 @@ int handle_transfer_case(struct rpc_call *call, const TransferCaseRequest *reque
         return r == 0 ? case_fill(&s, response) : r;
 }
 
+/* What somebody else is to do in it: whoever is asked there now. The stage's own, and visits, are opened anew. */
+static int take_tasks(struct scene *s)
+{
+        struct care_task *tasks = ARENA_ARRAY(rpc_arena(s->call), struct care_task, CASE_TASKS_MAX);
+        size_t n = 0;
+        int r = contacts_check_case(s);
+        if (r == 0)
+                r = tasks_of_case(rpc_db(s->call), rpc_arena(s->call), s->c.id, 0, NULL, tasks, &n);
+        for (size_t i = 0; r == 0 && i < n; i++) {
+                const ContactRule *rule = tasks[i].kind == TASK_CONTACT ? document_contact(s->document, tasks[i].stage) : NULL;
+                struct str place = path_at_level(str_of(s->c.path), rule ? (int)rule->level : 0);
+                if (rule || tasks[i].kind == TASK_MONITOR || tasks[i].kind == TASK_PAYMENT)
+                        r = task_take_to(s->call, &tasks[i], arena_strndup(rpc_arena(s->call), place.p, place.n));
+        }
+        return r;
+}
+
 /* It is the other's now, and so is what is to be done in it. */
 static int take_over(struct scene *s, const struct organization *to)
 {
@@ -169,6 +186,8 @@ static int take_over(struct scene *s, const struct organization *to)
         r = case_save_owner(rpc_db(s->call), &s->c);
         if (r == 0)
                 r = visits_move(s);
+        if (r == 0)
+                r = take_tasks(s);
         if (r != 0 || !s->c.task[0])
                 return r;
         r = task_load(rpc_db(s->call), rpc_arena(s->call), s->c.task, &t);

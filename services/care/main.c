@@ -147,6 +147,7 @@ static const struct rpc_due_kind due[] = {
         {DUE_TASK, due_task},
         {DUE_CONTACTS, due_contacts},
         {DUE_GONE, due_gone},
+        {DUE_MOVED, due_moved},
         {0},
 };
 

@@ -125,6 +125,13 @@ int case_next_open(struct store_conn *db, struct arena *arena, const char *subje
         return load_one(db, arena, sql, STORE_ARGS(TEXTZ(subject), TEXTZ(after)), ret);
 }
 
+int case_next_open_at(struct store_conn *db, struct arena *arena, const char *path, const char *after, struct care_case *ret)
+{
+        static const char sql[] =
+                "SELECT " COLUMNS " FROM care_case WHERE path = $1 AND id > $2 AND closed_us = 0 ORDER BY id LIMIT 1";
+        return load_one(db, arena, sql, STORE_ARGS(TEXTZ(path), TEXTZ(after)), ret);
+}
+
 int case_count_granted(struct store_conn *db, const char *subject, const char *programme, int64_t *ret)
 {
         static const char sql[] = "SELECT COUNT(*) FROM care_case WHERE subject = $1 AND programme = $2 AND granted > 0";

@@ -40,6 +40,8 @@ int case_save_owner(struct store_conn *db, const struct care_case *c) MUST_USE;
 int case_open_of(struct store_conn *db, struct arena *arena, const char *programme, const char *subject, const char **ret_id) MUST_USE;
 /* An open one of that person, of any programme, after that id. */
 int case_next_open(struct store_conn *db, struct arena *arena, const char *subject, const char *after, struct care_case *ret) MUST_USE;
+/* An open one of the organisation with this path, after that id. */
+int case_next_open_at(struct store_conn *db, struct arena *arena, const char *path, const char *after, struct care_case *ret) MUST_USE;
 /* How often the programme granted something to the subject. */
 int case_count_granted(struct store_conn *db, const char *subject, const char *programme, int64_t *ret) MUST_USE;
 

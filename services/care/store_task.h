@@ -19,6 +19,8 @@ int task_load(struct store_conn *db, struct arena *arena, const char *id, struct
 int task_save(struct store_conn *db, const struct care_task *t) MUST_USE;
 /* Done: it goes from all lists. STORE_E_RETRY: it was. */
 int task_finish(struct store_conn *db, const struct care_task *t) MUST_USE;
+/* It is at another place now, and so are the lists on which it stands; saves the organisation, too. */
+int task_move(struct store_conn *db, struct arena *arena, struct care_task *t, const char *place_path) MUST_USE;
 /* Open ones of a case; of one kind and stage (NULL: any), or kind 0: all. At most so many. */
 #define CASE_TASKS_MAX 64
 int tasks_of_case(struct store_conn *db, struct arena *arena, const char *case_id, int kind, const char *stage,
@@ -27,6 +29,10 @@ int tasks_of_case(struct store_conn *db, struct arena *arena, const char *case_i
  * task_read_place after each store_next: what a list shows. */
 int tasks_query(struct store_conn *db, const char *place, int64_t after_due_us, const char *after_id, int64_t before_us, int64_t limit,
                 struct store_rows **ret_rows) MUST_USE;
+/* All there is of each, in that order. task_read after each store_next. */
+int tasks_at_query(struct store_conn *db, const char *place, int64_t after_due_us, const char *after_id, int64_t limit,
+                   struct store_rows **ret_rows) MUST_USE;
+void task_read(const struct store_rows *rows, struct arena *arena, struct care_task *ret);
 void task_read_place(const struct store_rows *rows, struct arena *arena, struct care_task *ret);
 /* due_us as it stands on a list: what has no limit comes last. */
 int64_t task_order(const struct care_task *t);

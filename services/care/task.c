@@ -58,6 +58,17 @@ int tasks_close(struct rpc_call *call, const char *case_id, int kind, const char
         return r;
 }
 
+/* As many levels up as it went where it was. */
+int task_take_to(struct rpc_call *call, struct care_task *t, const char *place_path)
+{
+        const char *before = t->organization;
+        if (strcmp(place_path, t->place_path) == 0)
+                return 0;
+        t->organization = code_of(call, path_at_level(str_of(place_path), path_depth(str_of(place_path)) - (int)t->escalations));
+        int r = task_move(rpc_db(call), rpc_arena(call), t, place_path);
+        return r == 0 && strcmp(before, t->organization) != 0 ? task_tell(call, t) : r;
+}
+
 /* --- overdue --------------------------------------------------------------------------------------------------------- */
 
 /* The organisation above the one whose it is; false: there is none. */
