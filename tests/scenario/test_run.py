@@ -8,6 +8,7 @@ import os
 import pty
 import re
 import select
+import shlex
 import shutil
 import socket
 import subprocess
@@ -261,7 +262,7 @@ def five_minutes_of_care():
         script = re.sub(r"(?<=[ >@])var/(?=credentials|orders|answers)", s.var + "/", block).replace("127.0.0.1:8080", s.address).replace(
             "build/bin/", s.bin + "/")
         where = ["--store", s.store_url("care")] if s.engine == "postgresql" else []
-        script = script.replace("ledger verify", " ".join(["ledger verify", *where]))
+        script = script.replace("ledger verify", " ".join(["ledger verify", *map(shlex.quote, where)]))
         r = subprocess.run(["bash", "-ec", script], capture_output=True, text=True, timeout=100, cwd=ROOT, env={**os.environ, "NUANXIN_VAR": s.var})
         assert r.returncode == 0, script + r.stdout + r.stderr
         answers = [json.loads(line) for line in r.stdout.splitlines() if line.startswith("{")]
