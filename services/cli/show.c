@@ -130,6 +130,13 @@ static void put_grants(struct buf *out, const struct contract_message *type, voi
         }
 }
 
+/* Of accounts and clients; what else has a "role" has it as text. */
+static bool is_grants(const struct contract_message *type, const struct contract_field *field)
+{
+        const struct contract_field *role = is_list(type, field) ? message_field(field->message, STR("role")) : NULL;
+        return role && descriptor_of(field->message, role)->type == PROTOBUF_C_TYPE_ENUM;
+}
+
 /* A field as a person reads it: JSON without the quotes of a plain string. */
 static char *field_text(struct cli *cli, const struct contract_message *type, const void *message, const char *name)
 {
@@ -137,7 +144,7 @@ static char *field_text(struct cli *cli, const struct contract_message *type, co
         struct buf json = {0};
         size_t n;
 
-        if (field && is_list(type, field) && message_field(field->message, STR("role"))) {
+        if (field && is_grants(type, field)) {
                 void *const *grants = list_of(type, field, message, &n);
                 put_grants(&json, field->message, grants, n);
         } else if (field)
@@ -148,6 +155,37 @@ static char *field_text(struct cli *cli, const struct contract_message *type, co
         char *copy = arena_strndup(cli->arena, text.p, text.n);
         buf_done(&json);
         return copy;
+}
+
+/* A list within an answer: a table of those fields that any of them has. */
+static void show_rows(struct cli *cli, const struct contract_message *type, const struct contract_field *field, const void *message)
+{
+        const struct contract_message *of = field->message;
+        const char *names[MAX_COLUMNS], *headings[MAX_COLUMNS], *cells[MAX_COLUMNS];
+        size_t n_rows, n = 0;
+        void *const *rows = list_of(type, field, message, &n_rows);
+
+        for (unsigned i = 0; i < of->n_fields && n < MAX_COLUMNS; i++) {
+                bool any = false;
+                for (size_t r = 0; r < n_rows && !any && !of->fields[i].internal; r++) {
+                        const char *text = field_text(cli, of, rows[r], of->fields[i].name);
+                        any = *text && strcmp(text, "[]") != 0;
+                }
+                if (any) {
+                        names[n] = of->fields[i].name;
+                        headings[n++] = of->fields[i].json_name;
+                }
+        }
+        if (!n)
+                return;
+        printf("%s\n", field->json_name);
+        _cleanup_(table_freep) struct table *t = table_new(headings, n);
+        for (size_t r = 0; r < n_rows; r++) {
+                for (size_t c = 0; c < n; c++)
+                        cells[c] = field_text(cli, of, rows[r], names[c]);
+                table_row(t, cells);
+        }
+        table_print(t);
 }
 
 static void show_fields(struct cli *cli, const struct contract_message *type, const void *message)
@@ -161,6 +199,8 @@ static void show_fields(struct cli *cli, const struct contract_message *type, co
                 if (field->message && !field->message->wkt && type->pb->fields[i].label != PROTOBUF_C_LABEL_REPEATED) {
                         if (inner)
                                 show_fields(cli, field->message, inner);
+                } else if (is_list(type, field) && !field->message->wkt && !is_grants(type, field)) {
+                        show_rows(cli, type, field, message);
                 } else if (*(text = field_text(cli, type, message, field->name))) {
                         printf("%-18s %s\n", field->json_name, text);
                 }

@@ -255,6 +255,21 @@ def five_minutes():
             assert wanted in r.stdout, f"no {wanted} in:\n{r.stdout}"
 
 
+def what_the_command_shows(s):
+    case = lambda **where: json.loads(s.cli("case", "list", "430102", "--json", *(f"--set={k}={v}" for k, v in where.items())).stdout)["cases"][0]["id"]
+    show = lambda *words: s.cli(*words).stdout
+    paid, care = case(state="DONE"), case(programme="nuanxin-care")
+    assert re.search(r"^paid +200000$", show("case", "show", paid), re.M), show("case", "show", paid)
+    expect("its steps", re.findall(r"^(\d) +(\w*) +(open|confirm|approve|paid) ", show("case", "steps", paid), re.M),
+           [("1", "", "open"), ("2", "village", "confirm"), ("3", "township", "approve"), ("4", "payment", "paid")])
+    doctor = {"role": "family-doctor", "name": "周医生", "phone": "13800138009"}
+    s.call("POST", f"/v1/cases/{care}:setContact", {"contact": doctor}, token=s.login("village")).ok()
+    assert re.search(r"^contacts\nrole +name +phone +since\nfamily-doctor +周医生 +13800138009 ", show("case", "show", care), re.M), show("case", "show", care)
+    for words, wanted in ((("recipient", "list", "430102"), "王秀兰"), (("payment", "list", "430102"), "PAID"), (("programme", "list"), "生育关怀补助"),
+                          (("programme", "figures", "maternity-support", "430102", str(time.localtime().tm_year)), "\n430102001")):
+        assert wanted in show(*words), (words, show(*words))
+
+
 @story("a newcomer takes a case from its opening to its payment and traces each fen, by copy and paste from the README")
 def five_minutes_of_care():
     block = next(b for b in code_blocks("README.md") if "session()" in b)
@@ -275,8 +290,7 @@ def five_minutes_of_care():
             assert wanted in r.stdout, f"no {wanted} in:\n{r.stdout}"
         waiting = re.findall(r"^\S{36}  STAGE +(\S+) +village ", r.stdout, re.M)
         expect("what waits in the village", sorted(waiting), ["education-aid", "hospital-care", "maternity-support", "nuanxin-care"])
-        case = s.cli("case", "list", "430102", "--set", "state=DONE").stdout
-        assert "200000   200000" in case, case
+        what_the_command_shows(s)
 
 
 @story("the README's commands for agencies work beside the agency of the first run, and keep the secret key to its owner")
