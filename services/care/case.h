@@ -65,7 +65,7 @@ int benefit_release(struct scene *s) MUST_USE;  /* all that is reserved and not 
 int benefit_paid(struct rpc_call *call, const char *decision, const char *actor) MUST_USE;
 int benefit_given_up(struct rpc_call *call, const char *decision, const char *actor) MUST_USE;
 
-/* Takes the facts into account, so that it may be done again: 0: the same; 1: something else; CARE_E_ABSENT: erased. */
+/* Done again with its version and its facts: does it come to what it says? CARE_E_ABSENT: erased, and cannot be said. */
 int decision_replay(struct rpc_call *call, const struct decision *d, bool *ret_same) MUST_USE;
 /* A decision as it was sealed. CARE_E_ABSENT: erased. */
 int decision_open(struct scene *s, const struct decision *d, Decision **ret) MUST_USE;

@@ -202,6 +202,8 @@ static int tell_decided(struct scene *s, const struct decision *d)
 static int keep(struct scene *s, const struct fact_list *facts, Outcome *outcome, struct decision *d)
 {
         Decision sealed = NUANXIN__CARE__V1__DECISION__INIT;
+        sealed.programme = (char *)d->programme;
+        sealed.version = d->version;
         sealed.facts = facts->items;
         sealed.n_facts = facts->n;
         sealed.outcome = outcome;
@@ -495,18 +497,44 @@ int decision_open(struct scene *s, const struct decision *d, Decision **ret)
         return r;
 }
 
+/* What the row says is used of caps is what was decided: as many lines, each of the outcome's. Of a case about nobody there are none. */
+static bool uses_fit(struct arena *arena, const struct decision *d, const Outcome *outcome)
+{
+        size_t lines = 0, wanted = 0;
+        for (const char *p = d->uses; (p = strchr(p, '\n')); p++)
+                lines++;
+        for (size_t i = 0; i < outcome->n_uses; i++) {
+                const CapUse *u = outcome->uses[i];
+                if (!u->used)
+                        continue;
+                wanted++;
+                if (lines && !strstr(d->uses, arena_printf(arena, " %s %s %" PRId64 "\n", u->cap, u->period, u->used)))
+                        return false;
+        }
+        return lines == wanted || (!lines && !d->recipient[0]);
+}
+
+static int evaluate_again(struct scene *s, const struct decision *d, const Outcome *was, const Decision *kept, bool *ret_same)
+{
+        struct evaluation evaluation;
+        int64_t version;
+        int r = find_programme(s->call, d->programme, d->version, &s->document, &version);
+        if (r != 0)
+                return r;
+        evaluate(rpc_arena(s->call), s->document, kept->facts, kept->n_facts, was->uses, was->n_uses, d->day, &evaluation);
+        *ret_same = outcome_equal(was, evaluation.outcome) && evaluation.outcome->amount == d->amount;
+        return 0;
+}
+
 int decision_replay(struct rpc_call *call, const struct decision *d, bool *ret_same)
 {
         struct scene s = {.call = call, .c = {.recipient = d->recipient}, .has_person = d->recipient[0], .person = "", .actor = ""};
-        struct evaluation evaluation;
         Decision *kept;
-        int64_t version;
-        int r = find_programme(call, d->programme, d->version, &s.document, &version);
-        if (r == 0)
-                r = decision_open(&s, d, &kept);
-        if (r != 0)
+        *ret_same = false;
+        int r = decision_open(&s, d, &kept);
+        if (r == -EKEYREJECTED || r == -EBADMSG)
+                return 0; /* not what was sealed there */
+        if (r != 0 || !kept->outcome || strcmp(kept->programme, d->programme) != 0 || kept->version != d->version)
                 return r;
-        evaluate(rpc_arena(call), s.document, kept->facts, kept->n_facts, kept->outcome->uses, kept->outcome->n_uses, d->day, &evaluation);
-        *ret_same = outcome_equal(kept->outcome, evaluation.outcome) && evaluation.outcome->amount == d->amount;
-        return 0;
+        return uses_fit(rpc_arena(call), d, kept->outcome) ? evaluate_again(&s, d, kept->outcome, kept, ret_same) : 0;
 }

@@ -234,12 +234,11 @@ int handle_replay_decisions(struct rpc_call *call, const ReplayDecisionsRequest 
         for (size_t i = 0; r == 0 && i < n; i++) {
                 bool same = true;
                 r = decision_replay(call, &all[i], &same);
-                if (r == CARE_E_ABSENT) { /* of an erased person: its facts are gone */
-                        r = 0;
-                        continue;
-                }
-                response->replayed++;
-                if (r == 0 && !same)
+                bool erased = r == CARE_E_ABSENT; /* the person: its facts are gone */
+                response->erased += erased;
+                response->replayed += !erased;
+                r = erased ? 0 : r;
+                if (r == 0 && !erased && !same)
                         response->different[response->n_different++] = (char *)all[i].id;
         }
         if (n == (size_t)request->limit)

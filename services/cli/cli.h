@@ -106,7 +106,7 @@ void table_print(struct table *table); /* and empties it, keeping its widths */
 struct table *table_free(struct table *table);
 DEFINE_CLEANUP(struct table *, table_free)
 
-/* A line that is rewritten while work goes on: done of total, rate, remaining. Only on a terminal, only after 2 s. */
+/* A line that is rewritten while work goes on: done of total (0: not known), rate, remaining. Only on a terminal, only after 2 s. */
 struct progress {
         const char *what;
         int64_t started_us, shown_us;

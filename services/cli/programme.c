@@ -193,12 +193,73 @@ static int run_calendar_put(struct cli *cli, const struct command *command, cons
         return r;
 }
 
+/* --- replay ------------------------------------------------------------------------------------------------------------ */
+
+#define REPLAY_AT_ONCE 500
+
+static void add_page(ReplayDecisionsResponse *all, const ReplayDecisionsResponse *page, struct buf *ids)
+{
+        all->replayed += page->replayed;
+        all->erased += page->erased;
+        all->n_different += page->n_different;
+        for (size_t i = 0; i < page->n_different; i++) {
+                buf_add(ids, page->different[i], strlen(page->different[i]));
+                buf_add_char(ids, '\n');
+        }
+}
+
+/* Each that differs on a line of its own, then how many there were. */
+static void print_replay(const struct cli *cli, const ReplayDecisionsResponse *all, struct str ids)
+{
+        if (!cli->json) {
+                while (ids.n) {
+                        struct str id = str_cut(&ids, '\n');
+                        printf("decision %.*s does not come to what it says\n", (int)id.n, id.p);
+                }
+                printf("%d decisions done again, %zu differ, %d of erased persons left out\n", all->replayed, all->n_different, all->erased);
+                return;
+        }
+        printf("{\"replayed\":%d,\"erased\":%d,\"different\":[", all->replayed, all->erased);
+        for (const char *comma = ""; ids.n; comma = ",") {
+                struct str id = str_cut(&ids, '\n');
+                printf("%s\"%.*s\"", comma, (int)id.n, id.p);
+        }
+        printf("]}\n");
+}
+
+/* Page by page, so that no request is long; a page after the next is asked for by the last decision's id. */
+static int run_replay(struct cli *cli, const struct command *command, const char *const *operands, size_t n)
+{
+        ReplayDecisionsRequest *q = message_new(cli->arena, &care_v1_replay_decisions_request_msg);
+        ReplayDecisionsResponse all = NUANXIN__CARE__V1__REPLAY_DECISIONS_RESPONSE__INIT;
+        struct progress progress = {.what = "decisions"};
+        _cleanup_(buf_done) struct buf ids = {0};
+        void *response;
+        int r;
+        (void)operands, (void)n;
+        q->limit = REPLAY_AT_ONCE;
+        do {
+                r = cli_call(cli, command->method, NULL, q, &response);
+                if (r)
+                        break;
+                const ReplayDecisionsResponse *page = response;
+                add_page(&all, page, &ids);
+                q->after = page->last;
+                progress_show(&progress, all.replayed + all.erased, 0);
+        } while (q->after[0]);
+        progress_end(&progress);
+        if (r == 0)
+                print_replay(cli, &all, str_bytes(ids.p, ids.n));
+        return r ? r : all.n_different != 0;
+}
+
 const struct command commands_programme[] = {
         {"programme put", "FILE [FILE…]", "a draft of each PROGRAMME.json, until it is activated; what is there already is not added again", NULL, {0}, NULL, run_put},
         {"programme list", "", "those that new cases may be opened of", NULL, {0}, NULL, run_list},
         {"programme show", "PROGRAMME [VERSION]", "a version's document as JSON, for `programme put`; without a number the one that holds", "GetProgramme", {"programme", "version"}, NULL, run_show},
         {"programme activate", "PROGRAMME VERSION", "new cases are opened with this version from now on; running ones stay on theirs", "ActivateProgrammeVersion", {"programme", "version"}, NULL, run_activate},
         {"programme figures", "PROGRAMME ORGANIZATION YEAR", "cases and money of a year, there and right below; what is less than five is not said", "GetCareFigures", {"programme", "organization", "year"}, NULL, NULL},
+        {"programme replay", "", "does every decision again with its version and its facts, and names those that differ; 1 if there are any", "ReplayDecisions", {0}, NULL, run_replay},
         {"calendar put", "FILE [FILE…]", "the official working days of a year, as the State Council gave them out", NULL, {0}, NULL, run_calendar_put},
         {"calendar show", "YEAR", "the days off and the weekend days at work of a year", "GetWorkCalendar", {"year"}, NULL, NULL},
         {0},

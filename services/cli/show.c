@@ -305,9 +305,13 @@ void progress_show(struct progress *p, int64_t done, int64_t total)
                 return;
         p->shown_us = now;
         double rate = (double)done / ((double)took / 1e6);
+        if (!total) { /* nobody knows how much there is */
+                fprintf(stderr, "\r%s: %" PRId64 ", %.0f/s\033[K", p->what, done, rate);
+                return;
+        }
         int64_t left = total > done && rate > 0 ? (int64_t)((double)(total - done) / rate) : 0;
         fprintf(stderr, "\r%s: %" PRId64 " of %" PRId64 " (%d %%), %.0f/s, %" PRId64 " s left\033[K", p->what, done, total,
-                total ? (int)(100 * done / total) : 100, rate, left);
+                (int)(100 * done / total), rate, left);
 }
 
 void progress_end(struct progress *p)
