@@ -204,6 +204,7 @@ static int keep(struct scene *s, const struct fact_list *facts, Outcome *outcome
         Decision sealed = NUANXIN__CARE__V1__DECISION__INIT;
         sealed.programme = (char *)d->programme;
         sealed.version = d->version;
+        sealed.time = rpc_timestamp(s->call, d->time_us);
         sealed.facts = facts->items;
         sealed.n_facts = facts->n;
         sealed.outcome = outcome;
@@ -459,6 +460,14 @@ static int save(struct scene *s)
         return r == 0 ? case_save(rpc_db(s->call), &s->c) : r;
 }
 
+/* Whoever died or left while it was with the bank gets that, and nothing after it. */
+static int go_on(struct scene *s)
+{
+        int r = scene_go_on(s);
+        bool gone = s->has_person && s->r.state != RECIPIENT_ACTIVE && s->c.state == CASE_OPEN;
+        return r == 0 && gone ? scene_end(s, CASE_ENDED, "gone", "") : r;
+}
+
 int benefit_paid(struct rpc_call *call, const char *decision, const char *actor)
 {
         struct decision d;
@@ -468,7 +477,7 @@ int benefit_paid(struct rpc_call *call, const char *decision, const char *actor)
                 r = leave_reserve(&s, &d, DECISION_GIVEN);
         s.c.paid += d.amount;
         if (r == 0)
-                r = waits_for_payment(&s) ? scene_go_on(&s) : save(&s);
+                r = waits_for_payment(&s) ? go_on(&s) : save(&s);
         return r;
 }
 
@@ -483,7 +492,7 @@ int benefit_given_up(struct rpc_call *call, const char *decision, const char *ac
                 return r;
         if (!waits_for_payment(&s))
                 return save(&s);
-        return s.c.paid ? scene_go_on(&s) : scene_end(&s, CASE_ENDED, "given-up", "");
+        return s.c.paid ? go_on(&s) : scene_end(&s, CASE_ENDED, "given-up", "");
 }
 
 /* --- again ----------------------------------------------------------------------------------------------------------- */
@@ -514,8 +523,9 @@ static bool uses_fit(struct arena *arena, const struct decision *d, const Outcom
         return lines == wanted || (!lines && !d->recipient[0]);
 }
 
-static int evaluate_again(struct scene *s, const struct decision *d, const Outcome *was, const Decision *kept, bool *ret_same)
+static int evaluate_again(struct scene *s, const struct decision *d, const Decision *kept, bool *ret_same)
 {
+        const Outcome *was = kept->outcome;
         struct evaluation evaluation;
         int64_t version;
         int r = find_programme(s->call, d->programme, d->version, &s->document, &version);
@@ -526,6 +536,13 @@ static int evaluate_again(struct scene *s, const struct decision *d, const Outco
         return 0;
 }
 
+/* The row says of itself what was sealed with it. */
+static bool row_fits(struct rpc_call *call, const struct decision *d, const Decision *kept)
+{
+        return kept->outcome && strcmp(kept->programme, d->programme) == 0 && kept->version == d->version &&
+               rpc_timestamp_us(kept->time) == d->time_us && d->day == day_at(d->time_us) && uses_fit(rpc_arena(call), d, kept->outcome);
+}
+
 int decision_replay(struct rpc_call *call, const struct decision *d, bool *ret_same)
 {
         struct scene s = {.call = call, .c = {.recipient = d->recipient}, .has_person = d->recipient[0], .person = "", .actor = ""};
@@ -534,7 +551,5 @@ int decision_replay(struct rpc_call *call, const struct decision *d, bool *ret_s
         int r = decision_open(&s, d, &kept);
         if (r == -EKEYREJECTED || r == -EBADMSG)
                 return 0; /* not what was sealed there */
-        if (r != 0 || !kept->outcome || strcmp(kept->programme, d->programme) != 0 || kept->version != d->version)
-                return r;
-        return uses_fit(rpc_arena(call), d, kept->outcome) ? evaluate_again(&s, d, kept->outcome, kept, ret_same) : 0;
+        return r == 0 && row_fits(call, d, kept) ? evaluate_again(&s, d, kept, ret_same) : r;
 }
