@@ -184,7 +184,7 @@ static int close_case(struct scene *s)
 {
         int r = benefit_release(s);
         if (r == 0)
-                r = visits_end(s);
+                r = visits_end(s->call, s->c.id);
         s->c.closed_us = rpc_now(s->call);
         s->c.transfer_to = "";
         return r == 0 ? tasks_close(s->call, s->c.id, 0, NULL) : r;

@@ -135,5 +135,6 @@ int notice_take_down(struct scene *s) MUST_USE;
 /* Where it stands at a CARE stage: the next is planned, or put off if one has taken place since. */
 int visits_renew(struct scene *s) MUST_USE;
 int visits_stop(struct scene *s) MUST_USE; /* it leaves the stage: what somebody planned stays */
-int visits_end(struct scene *s) MUST_USE;  /* it is closed: nothing is planned any more */
+/* Of a case that is closed, or a person who is gone: nothing is planned any more. */
+int visits_end(struct rpc_call *call, const char *subject) MUST_USE;
 int visits_move(struct scene *s) MUST_USE; /* another organisation has it: what is planned is on that one's worklist */

@@ -96,6 +96,16 @@ static bool is_being_paid(const struct scene *s)
         return stage && stage->kind == STAGE_PAYMENT;
 }
 
+/* Whom nobody can pay any more does not wait to be paid; what the bank has, it answers. */
+static int end_gone(struct scene *s)
+{
+        int64_t left, with_bank = 0;
+        int r = is_being_paid(s) && s->r.erased_us ? payments_left(s->call, s->c.id, &left, &with_bank) : 0;
+        if (r != 0 || with_bank || (is_being_paid(s) && !s->r.erased_us))
+                return r;
+        return scene_end(s, CASE_ENDED, "gone", "");
+}
+
 int cases_end_of(struct rpc_call *call, const char *recipient)
 {
         return rpc_due_add(call, DUE_GONE, recipient, rpc_now(call), (struct str){0});
@@ -115,11 +125,10 @@ int due_gone(struct rpc_call *call, const char *key, struct str payload)
                 if (r == 0)
                         r = scene_start(call, &c, &s);
                 if (r != 0)
-                        return r == CARE_E_ABSENT ? 0 : r;
+                        return r == CARE_E_ABSENT ? visits_end(call, key) : r;
                 s.itself = true;
                 after = c.id;
-                if (!is_being_paid(&s))
-                        r = scene_end(&s, CASE_ENDED, "gone", "");
+                r = end_gone(&s);
         }
         return r == 0 ? rpc_due_add(call, DUE_GONE, key, rpc_now(call) + 1, str_of(after)) : r;
 }

@@ -21,6 +21,7 @@ int handle_set_contact(struct rpc_call *call, const SetContactRequest *request, 
 int handle_end_contact(struct rpc_call *call, const EndContactRequest *request, Case *response);
 int handle_transfer_case(struct rpc_call *call, const TransferCaseRequest *request, Case *response);
 int handle_answer_transfer(struct rpc_call *call, const AnswerTransferRequest *request, Case *response);
+int handle_end_case_access(struct rpc_call *call, const EndCaseAccessRequest *request, CaseAccess *response);
 int handle_grant_case_access(struct rpc_call *call, const GrantCaseAccessRequest *request, CaseAccess *response);
 int handle_list_notices(struct rpc_call *call, const ListNoticesRequest *request, ListNoticesResponse *response);
 int handle_raise_objection(struct rpc_call *call, const RaiseObjectionRequest *request, Objection *response);

@@ -124,7 +124,7 @@ int handle_list_steps(struct rpc_call *call, const ListStepsRequest *request, Li
 /* --- revealing ------------------------------------------------------------------------------------------------------- */
 
 /* Who holds case.reveal there; or was let in for some time, and the audit says so, loudly. */
-static int require_reveal(struct rpc_call *call, const struct scene *s, const char *purpose)
+static int require_reveal(struct rpc_call *call, const struct scene *s, const char *purpose, bool *ret_lent)
 {
         const char *reason;
         if (rpc_allows(call, "case.reveal", str_of(s->c.path)))
@@ -132,6 +132,7 @@ static int require_reveal(struct rpc_call *call, const struct scene *s, const ch
         int r = access_load(rpc_db(call), rpc_arena(call), s->c.id, rpc_principal(call)->id, rpc_now(call), &reason);
         if (r == CARE_E_ABSENT)
                 return rpc_require(call, str_of(s->c.path));
+        *ret_lent = true;
         if (r == 0)
                 r = rpc_require_somewhere(call);
         rpc_audit_purpose(call, arena_printf(rpc_arena(call), "TEMPORARY ACCESS (%s): %s", reason, purpose));
@@ -181,12 +182,13 @@ static int reveal_objections(struct scene *s, RevealedCase *out)
 int handle_reveal_case(struct rpc_call *call, const RevealCaseRequest *request, RevealedCase *response)
 {
         struct scene s;
+        bool lent = false;
         rpc_audit_purpose(call, request->purpose);
         int r = scene_load(call, request->case_id, &s);
         if (r == CARE_E_ABSENT)
                 return rpc_refuse(call, PROBLEM(NOT_FOUND));
         if (r == 0)
-                r = require_reveal(call, &s, request->purpose);
+                r = require_reveal(call, &s, request->purpose, &lent);
         rpc_audit_subject(call, request->case_id, r == 0 ? s.c.organization : "");
         if (r != 0)
                 return r;
@@ -205,7 +207,7 @@ int handle_reveal_case(struct rpc_call *call, const RevealCaseRequest *request, 
         if (r == 0)
                 r = reveal_decisions(&s, response);
         if (r == 0)
-                r = work_reveal(&s, response);
+                r = work_reveal(&s, lent, response);
         return r == 0 ? reveal_objections(&s, response) : r;
 }
 

@@ -233,6 +233,23 @@ int handle_answer_transfer(struct rpc_call *call, const AnswerTransferRequest *r
 
 /* --- access for some time -------------------------------------------------------------------------------------------- */
 
+int handle_end_case_access(struct rpc_call *call, const EndCaseAccessRequest *request, CaseAccess *response)
+{
+        struct scene s;
+        bool was = false;
+        int r = find_scene(call, request->case_id, &s);
+        if (r == 0)
+                r = access_delete(rpc_db(call), s.c.id, request->account, &was);
+        if (r != 0)
+                return r;
+        if (was)
+                rpc_audit_purpose(call, arena_printf(rpc_arena(call), "TEMPORARY ACCESS for %s ended", request->account));
+        response->case_id = (char *)s.c.id;
+        response->account = request->account;
+        response->expire_time = rpc_timestamp(call, rpc_now(call));
+        return 0;
+}
+
 int handle_grant_case_access(struct rpc_call *call, const GrantCaseAccessRequest *request, CaseAccess *response)
 {
         struct account account;

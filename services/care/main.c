@@ -86,6 +86,7 @@ static const struct rpc_method methods[] = {
         CARE_V1_TRANSFER_CASE(handle_transfer_case),
         CARE_V1_ANSWER_TRANSFER(handle_answer_transfer),
         CARE_V1_GRANT_CASE_ACCESS(handle_grant_case_access),
+        CARE_V1_END_CASE_ACCESS(handle_end_case_access),
         CARE_V1_LIST_NOTICES(handle_list_notices),
         CARE_V1_RAISE_OBJECTION(handle_raise_objection),
         CARE_V1_SETTLE_OBJECTION(handle_settle_objection),

@@ -174,7 +174,7 @@ int objection_fill(struct rpc_call *call, const struct objection *o, bool reveal
         out->upheld = o->upheld;
         out->create_time = rpc_timestamp(call, o->created_us);
         out->settle_time = rpc_timestamp(call, o->settled_us);
-        if (!revealed)
+        if (!revealed || !o->sealed.n) /* none: of an erased person's case */
                 return 0;
         int r = keyring_open(rpc_arena(call), rpc_keyring(call), objection_context(call, o->id, "sealed"), o->sealed, &plain);
         if (r == 0)

@@ -201,9 +201,13 @@ int find_recipient_kept(struct rpc_call *call, const char *id, struct recipient 
 int recipient_forget(struct rpc_call *call, struct recipient *r)
 {
         RecipientErased event = NUANXIN__CARE__V1__RECIPIENT_ERASED__INIT;
-        int x = recipient_secret_delete(rpc_db(call), r->id);
+        int x = visits_end(call, r->id);
+        if (x == 0)
+                x = recipient_secret_delete(rpc_db(call), r->id);
         if (x == 0)
                 x = payments_forget(rpc_db(call), r->id);
+        if (x == 0)
+                x = cases_forget(rpc_db(call), r->id);
         r->member = r->name = r->id_number_masked = r->phone_masked = r->bank_account_masked = "";
         r->state = recipient_state_erased(r->state);
         r->updated_us = r->erased_us = rpc_now(call);

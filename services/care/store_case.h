@@ -134,6 +134,13 @@ int access_save(struct store_conn *db, const char *case_id, const char *account,
 int access_load(struct store_conn *db, struct arena *arena, const char *case_id, const char *account, int64_t now_us,
                 const char **ret_reason) MUST_USE;
 
+/* It ends before its time; ret_was: there was one. */
+int access_delete(struct store_conn *db, const char *case_id, const char *account, bool *ret_was) MUST_USE;
+
+/* What tells of an erased recipient without being sealed under their key: in notices, in objections, who else is named in their
+ * cases, and who was let into them. */
+int cases_forget(struct store_conn *db, const char *recipient) MUST_USE;
+
 /* --- notices and objections ------------------------------------------------------------------------------------------ */
 
 struct notice {

@@ -85,6 +85,31 @@ int access_load(struct store_conn *db, struct arena *arena, const char *case_id,
         return r;
 }
 
+int access_delete(struct store_conn *db, const char *case_id, const char *account, bool *ret_was)
+{
+        static const char sql[] = "DELETE FROM care_access WHERE case_id = $1 AND account = $2";
+        int64_t changed = 0;
+        int r = store_exec(db, sql, &changed, TEXTZ(case_id), TEXTZ(account));
+        *ret_was = changed == 1;
+        return r;
+}
+
+int cases_forget(struct store_conn *db, const char *recipient)
+{
+#define OF_CASES " WHERE case_id IN (SELECT id FROM care_case WHERE subject = $1)"
+        static const char contacts[] = "UPDATE care_contact SET name = '', phone = ''" OF_CASES;
+        static const char access[] = "DELETE FROM care_access" OF_CASES;
+        static const char notices[] = "UPDATE care_notice SET name_masked = '*'" OF_CASES;
+        static const char objections[] = "UPDATE care_objection SET sealed = $2, reason = NULL" OF_CASES;
+#undef OF_CASES
+        int r = store_exec(db, contacts, NULL, TEXTZ(recipient));
+        if (r == 0)
+                r = store_exec(db, access, NULL, TEXTZ(recipient));
+        if (r == 0)
+                r = store_exec(db, notices, NULL, TEXTZ(recipient));
+        return r == 0 ? store_exec(db, objections, NULL, TEXTZ(recipient), BYTES("", 0)) : r;
+}
+
 /* --- notices --------------------------------------------------------------------------------------------------------- */
 
 #define NOTICE_COLUMNS                                                                                                       \

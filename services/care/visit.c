@@ -156,15 +156,18 @@ int visits_stop(struct scene *s)
         return r == 0 ? visit_delete(rpc_db(s->call), v.id) : r;
 }
 
-int visits_end(struct scene *s)
+int visits_end(struct rpc_call *call, const char *subject)
 {
-        struct visit *plans = ARENA_ARRAY(rpc_arena(s->call), struct visit, VISIT_PLANS_MAX);
-        size_t n = 0;
-        int r = visit_plans(rpc_db(s->call), rpc_arena(s->call), s->c.id, true, plans, &n);
-        for (size_t i = 0; r == 0 && i < n; i++) {
-                r = close_task(s->call, plans[i].task);
-                if (r == 0)
-                        r = visit_delete(rpc_db(s->call), plans[i].id);
+        struct visit *plans = ARENA_ARRAY(rpc_arena(call), struct visit, VISIT_PLANS_MAX);
+        size_t n = VISIT_PLANS_MAX;
+        int r = 0;
+        while (r == 0 && n == VISIT_PLANS_MAX) {
+                r = visit_plans(rpc_db(call), rpc_arena(call), subject, true, plans, &n);
+                for (size_t i = 0; r == 0 && i < n; i++) {
+                        r = close_task(call, plans[i].task);
+                        if (r == 0)
+                                r = visit_delete(rpc_db(call), plans[i].id);
+                }
         }
         return r;
 }
@@ -316,12 +319,12 @@ static int reveal_assessments(struct scene *s, RevealedCase *out)
         return r;
 }
 
-int work_reveal(struct scene *s, RevealedCase *out)
+int work_reveal(struct scene *s, bool of_case_alone, RevealedCase *out)
 {
         out->visits = ARENA_ARRAY(rpc_arena(s->call), Visit *, REVEALED_VISITS);
         out->assessments = ARENA_ARRAY(rpc_arena(s->call), Assessment *, ASSESSMENTS_MAX);
         int r = reveal_visits(s, s->c.id, out);
-        if (r == 0 && s->has_person)
+        if (r == 0 && s->has_person && !of_case_alone)
                 r = reveal_visits(s, s->c.recipient, out);
         return r == 0 ? reveal_assessments(s, out) : r;
 }

@@ -39,7 +39,7 @@ int visit_take(struct visited *t, struct visit *v, const char *note, bool *ret_n
 
 #define REVEALED_VISITS 500
 /* What RevealCase shows beside the case: visits with their notes, assessments with their values. Of an erased person, without. */
-int work_reveal(struct scene *s, RevealedCase *out) MUST_USE;
+int work_reveal(struct scene *s, bool of_case_alone, RevealedCase *out) MUST_USE;
 void visit_fill(struct rpc_call *call, const struct visit *v, Visit *out);
 
 /* --- assessments (handle_assessment.c) -------------------------------------------------------------------------------------- */

@@ -137,6 +137,7 @@ class CareTarget:
             "Care_TransferCase": ("POST", case + ":transfer", {"organization": self.township, "reason": "已搬家"}),
             "Care_AnswerTransfer": ("POST", case + ":answerTransfer", {"accepted": False, "reason": "不接收"}),
             "Care_GrantCaseAccess": ("POST", case + ":grantAccess", {"account": self.visitor, "reason": "会诊", "hours": 1}),
+            "Care_EndCaseAccess": ("POST", case + ":endAccess", {"account": self.visitor}),
             "Care_RecordAssessment": ("POST", case + "/assessments", {"form": "monthly", "values": [{"name": "found", "value": SECRETS[3]}]}),
             "Care_ListNotices": ("GET", f"/v1/notices?organization={county}"),
             "Care_RaiseObjection": ("POST", "/v1/objections", {"notice": self.notice, "text": SECRETS[4]}),
