@@ -26,6 +26,7 @@ const struct command commands_care[] = {
          "id number organization state stage granted paid", NULL},
         {"case show", "CASE", "one case, without what is sealed", "GetCase", {"case_id"}, NULL, NULL},
         {"case steps", "CASE", "what was done, in order", "ListSteps", {"case_id"}, NULL, NULL},
+        {"case visits", "CASE", "visits of a case, planned and made", "ListVisits", {"case_id"}, "id occasion dueTime way outcome occurredTime by", NULL},
         {"case reveal", "CASE PURPOSE", "one case with all that is sealed in it; the audit keeps who looked and why", "RevealCase",
          {"case_id", "purpose"}, NULL, NULL},
         {"task list", "ORGANIZATION", "what waits there and below, the earliest due first; --set overdue=true", "ListTasks", {"organization"},

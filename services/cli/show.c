@@ -13,6 +13,7 @@
 /* --- tables ----------------------------------------------------------------------------------------------------------- */
 
 #define MAX_COLUMNS 16
+#define UNSPECIFIED "_UNSPECIFIED" /* the end of an enum value's name that says nothing */
 
 struct table {
         size_t n_columns, n_rows; /* rows that wait to be printed */
@@ -152,6 +153,8 @@ static char *field_text(struct cli *cli, const struct contract_message *type, co
         struct str text = buf_str(&json);
         if (text.n >= 2 && text.p[0] == '"')
                 text = (struct str){text.p + 1, text.n - 2};
+        if (text.n > strlen(UNSPECIFIED) && memcmp(text.p + text.n - strlen(UNSPECIFIED), UNSPECIFIED, strlen(UNSPECIFIED)) == 0)
+                text.n = 0;
         char *copy = arena_strndup(cli->arena, text.p, text.n);
         buf_done(&json);
         return copy;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * visit: those planned by a list.
+ * visit: those planned by a list, and what came of them.
  */
 #include "services/cli/cli.h"
 #include "nuanxin/care/v1/work.pb-c.h"
@@ -20,5 +20,7 @@ static int run_visit_import(struct cli *cli, const struct command *command, cons
 const struct command commands_visit[] = {
         {"visit import", "CSV ORGANIZATION OCCASION", "plans visits by a list (id_number,name,due_date), with a report; goes on by itself",
          NULL, {0}, NULL, run_visit_import},
+        {"visit list", "RECIPIENT", "visits to a person that are of no case, planned and made; those of a case: case visits", "ListVisits", {"recipient"},
+         "id occasion dueTime way outcome occurredTime by", NULL},
         {0},
 };
