@@ -382,6 +382,8 @@ static int print_welcome(const struct seed *s, struct str credentials)
         printf("  curl -sw '\\n' 'http://%s/v1/campaigns/%.*s/counts?organization=" PROVINCE "' -H 'Authorization: Bearer %.*s'\n", s->http,
                P(campaign), P(key));
         agency_print(s, credentials);
+        if (seed_value(credentials, "township", "login").n)
+                printf("  build/bin/nuanxin case list " COUNTY " --var %s   # made-up people in hardship; README.md takes a case to its payment\n", s->var);
         putchar('\n');
         return 0;
 }
