@@ -4,8 +4,9 @@
  * sealed by the keyring, and given again byte for byte.
  *
  * Answers that hold a secret are not kept. A method that opens a session keeps nothing at all: repeated, it opens
- * another session, which harms nobody. Any other secret (a new API key) leaves a marker: its effect happens at most
- * once, and a repeat is told so (PROBLEM_ANSWER_NOT_KEPT) instead of making a second one.
+ * another session, which harms nobody. Nor does one that only reads and says so (a GET that notes who read): it reads
+ * once more. Any other secret (a new API key) leaves a marker: its effect happens at most once, and a repeat is told so
+ * (PROBLEM_ANSWER_NOT_KEPT) instead of making a second one.
  */
 #include "common/rpc/write_lane.h"
 
@@ -16,9 +17,11 @@
 #define CATCH_UP     4   /* and at so many times those */
 #define KEY_SLACK_US (10 * CLOCK_SECOND_US) /* between the making of a gateway's key and the answer's */
 
-static bool opens_session(const struct rpc_call *call)
+static bool keeps_nothing(const struct rpc_call *call)
 {
-        return call->served->contract->session == NUANXIN__SESSION_EFFECT__SESSION_OPEN;
+        const struct contract_method *m = call->served->contract;
+        bool reads = m->path && m->http == CONTRACT_GET;
+        return m->session == NUANXIN__SESSION_EFFECT__SESSION_OPEN || (m->secret_answer && reads);
 }
 
 static int64_t request_hash(const struct rpc_call *call)
@@ -117,10 +120,10 @@ int answer_keep(struct write_lane *lane, struct rpc_call *call, bool *ret_was_th
 {
         static const char sql[] = INSERT " ON CONFLICT (key, principal, method) DO NOTHING";
         int64_t added = 0;
-        int r = opens_session(call) ? 0 : insert(lane, call, sql, &added);
+        int r = keeps_nothing(call) ? 0 : insert(lane, call, sql, &added);
         if (r != 0)
                 return r;
-        *ret_was_there = !opens_session(call) && added == 0;
+        *ret_was_there = !keeps_nothing(call) && added == 0;
         lane->answers_since_sweep += added;
         return 0;
 }
@@ -128,7 +131,7 @@ int answer_keep(struct write_lane *lane, struct rpc_call *call, bool *ret_was_th
 int answer_add(struct write_lane *lane, struct rpc_call *call)
 {
         static const char sql[] = INSERT;
-        return opens_session(call) ? 0 : insert(lane, call, sql, NULL);
+        return keeps_nothing(call) ? 0 : insert(lane, call, sql, NULL);
 }
 
 /* --- the sweep --------------------------------------------------------------------------------------------------

@@ -244,6 +244,11 @@ static void test_secrets(void)
         CHECK_INT(PROBLEM(ASK(w, .method = OPEN, .idempotency = "o", .client_key = true)), 0);
         CHECK_INT(world_number(w, THINGS), 3);
         CHECK_INT(world_number(w, ANSWERS), 1);
+        world_contract[SECRET].path = "/v1/secrets"; /* a GET: it is asked again where the first answer was lost with its instance */
+        CHECK_INT(PROBLEM(ASK(w, .method = SECRET, .idempotency = "g")), 0);
+        CHECK_INT(PROBLEM(ASK(w, .method = SECRET, .idempotency = "g", .attempt = 1)), 0);
+        world_contract[SECRET].path = NULL;
+        CHECK_INT(world_number(w, ANSWERS), 1);
         world_done(w);
 }
 
