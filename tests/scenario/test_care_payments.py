@@ -15,7 +15,7 @@ from urllib.parse import quote
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from support.callers import PASSWORD  # noqa: E402
 from support.ledger import Books, check_books, finds, forged, signed, store_of, verify  # noqa: E402
-from support.people import person  # noqa: E402
+from support.people import bank_account, person  # noqa: E402
 from support.stack import CARE, Stack  # noqa: E402
 from support.story import expect, main, story, wait_until  # noqa: E402
 from support.traces import files_with  # noqa: E402
@@ -107,12 +107,6 @@ class Person(Office):
 
 
 _numbers = iter(range(20000, 90000))
-
-
-def bank_account(number):
-    digits = "622202%012d" % number
-    total = sum(sum(divmod(int(c) * (2 - i % 2), 10)) for i, c in enumerate(reversed(digits)))
-    return digits + str(-total % 10)
 
 
 def enter(s, organization=VILLAGE, **fields):
