@@ -255,6 +255,10 @@ def five_minutes():
             assert wanted in r.stdout, f"no {wanted} in:\n{r.stdout}"
 
 
+def where_the_ledger_is(s):
+    return "--store " + shlex.quote(s.store_url("care")) if s.engine == "postgresql" else ""
+
+
 def what_the_command_shows(s):
     case = lambda **where: json.loads(s.cli("case", "list", "430102", "--json", *(f"--set={k}={v}" for k, v in where.items())).stdout)["cases"][0]["id"]
     show = lambda *words: s.cli(*words).stdout
@@ -276,8 +280,7 @@ def five_minutes_of_care():
     with Stack(instances=CARE, samples=True) as s:
         script = re.sub(r"(?<=[ >@])var/(?=credentials|orders|answers)", s.var + "/", block).replace("127.0.0.1:8080", s.address).replace(
             "build/bin/", s.bin + "/")
-        where = ["--store", s.store_url("care")] if s.engine == "postgresql" else []
-        script = script.replace("ledger verify", " ".join(["ledger verify", *map(shlex.quote, where)]))
+        script = script.replace("ledger verify", f"ledger verify {where_the_ledger_is(s)}")
         r = subprocess.run(["bash", "-ec", script], capture_output=True, text=True, timeout=100, cwd=ROOT, env={**os.environ, "NUANXIN_VAR": s.var})
         assert r.returncode == 0, script + r.stdout + r.stderr
         answers = [json.loads(line) for line in r.stdout.splitlines() if line.startswith("{")]
@@ -286,7 +289,7 @@ def five_minutes_of_care():
                [("township", "0", "0"), ("payment", "200000", "200000")])
         for wanted in (",刘晓燕,6222020009012345717,2000.00,", "done: 1 rows, 1 new or changed",
                        "43 source → 43 maternity → 4301 maternity → 430102 maternity → 430102 spent on maternity-support",
-                       "every balance is what its transfers come to"):
+                       "1 decisions done again, 0 differ", "every balance is what its transfers come to"):
             assert wanted in r.stdout, f"no {wanted} in:\n{r.stdout}"
         waiting = re.findall(r"^\S{36}  STAGE +(\S+) +village ", r.stdout, re.M)
         expect("what waits in the village", sorted(waiting), ["education-aid", "hospital-care", "maternity-support", "nuanxin-care"])
@@ -302,6 +305,18 @@ def commands_for_agencies():
         assert r.returncode == 0, block + r.stdout + r.stderr
         assert "nxa_" in r.stdout and "whsec_" in r.stdout, r.stdout
         expect("the mode of the secret key's file", os.stat(at + "/pingan.key").st_mode & 0o777, 0o600)
+
+
+@story("the README's commands for care work beside the programmes of the first run")
+def commands_for_care():
+    block = next(b for b in code_blocks("README.md") if "nuanxin programme put" in b)
+    with Stack(instances=CARE) as s:
+        script = block.replace("ledger verify", f"ledger verify {where_the_ledger_is(s)}")
+        r = subprocess.run(["bash", "-ec", script], capture_output=True, text=True, timeout=60, cwd=ROOT,
+                           env={**os.environ, "PATH": BIN + ":" + os.environ["PATH"], "NUANXIN_VAR": s.var})
+        assert r.returncode == 0, block + r.stdout + r.stderr
+        for wanted in ("hospital-care 1  holds", "2026  国务院办公厅", "treasurer@43", "0 decisions done again", "as they were entered"):
+            assert wanted in r.stdout, f"no {wanted} in:\n{r.stdout}"
 
 
 @story("what the README names is there: files, programs, make's goals, the runner's options")
