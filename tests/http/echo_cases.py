@@ -288,6 +288,24 @@ def what_all_do_not_take_is_bounded():
         check(other.answer()[0] == 200 and small.answer()[2] == b'{"held":true}' and small.answer()[2] == letters(1000), "and who needs little")
 
 
+def what_waits_for_its_turn_counts():
+    with Server("--unsent-bytes", "20000000") as server, server.client() as teller:
+        clients = []
+        for _ in range(40):
+            clients.append(server.client())
+            clients[-1].send(get(target=b"/hold") + get(target=b"/long?n=1000000"))
+            holding(teller)
+        teller.send(get(target=b"/release"))
+        check(teller.answer()[0] == 200, "released")
+        whole = 0
+        for client in clients:
+            try:
+                whole += client.answer()[2] == b'{"held":true}' and client.answer()[2] == letters(1000000)
+            except (EOFError, OSError):
+                pass
+        check(5 <= whole <= 20, "%d of 40 got theirs" % whole)
+
+
 def what_is_lent_to_many_counts_once():
     with Server("--unsent-bytes", "20000000") as server, server.client() as teller:
         readers = [followed(server) for _ in range(60)]
@@ -627,7 +645,8 @@ def address_taken():
 CASES = [slow_header, slow_header_after_a_request, silent_client, idle_client, empty_lines_are_no_request, slow_body,
          slow_chunks, many_unfinished_bodies,
          slow_streamed_body, steady_body, slow_reader, answers_in_order, pipelining_waits, pipelining_is_bounded,
-         answers_that_nobody_takes_are_not_asked_for, what_all_do_not_take_is_bounded, what_is_lent_to_many_counts_once,
+         answers_that_nobody_takes_are_not_asked_for, what_all_do_not_take_is_bounded, what_waits_for_its_turn_counts,
+         what_is_lent_to_many_counts_once,
          nothing_after_close_is_handed_over, gone_while_held,
          half_close_while_waiting, gone_while_waiting, uploads, upload_cut, early_answer, streams, shared_pieces, shared_pieces_outlive_a_reader,
          a_reader_that_closes_its_side_has_gone, continue_is_sent,
