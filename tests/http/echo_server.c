@@ -150,7 +150,7 @@ static size_t followers(const struct echo *echo, size_t *ret_unsent)
 static void answer_long(struct http_request *request)
 {
         struct buf bytes = {0};
-        for (int64_t i = 0, n = number_of(request, 1000 * 1000, 10); i < n; i++)
+        for (int64_t i = 0, n = number_of(request, 10 * 1000 * 1000, 10); i < n; i++)
                 buf_add_char(&bytes, (char)('a' + i % 26));
         answer(request, buf_str(&bytes));
         buf_done(&bytes);
