@@ -155,12 +155,13 @@ static int stage_deadline(struct scene *s, const Stage *stage)
 {
         struct calendars calendars = {0};
         int64_t now = rpc_now(s->call);
+        int missing = 0;
         if (!stage->days)
                 return 0;
         int r = stage->working_days ? find_calendars(s->call, day_at(now), &calendars) : 0;
         if (r == 0)
-                s->c.due_us = deadline_us(&calendars, now, stage->days, stage->working_days, NULL);
-        return r;
+                s->c.due_us = deadline_us(&calendars, now, stage->days, stage->working_days, &missing);
+        return r == 0 && stage->kind == STAGE_NOTICE ? notice_days_known(s, missing) : r;
 }
 
 /* What is being paid is on the list of payments; what lasts, and what stands on notice, waits for nobody. */

@@ -127,6 +127,8 @@ int due_moved(struct rpc_call *call, const char *key, struct str payload);
 
 /* --- notices (notice.c) ---------------------------------------------------------------------------------------------- */
 
+/* The end of a notice is law, no guess: refused as PROBLEM_CALENDAR_MISSING unless missing_year is 0. */
+int notice_days_known(struct scene *s, int missing_year) MUST_USE;
 int notice_put_up(struct scene *s, const Stage *stage) MUST_USE;
 int notice_take_down(struct scene *s) MUST_USE;
 

@@ -6,6 +6,8 @@
 
 #include "handle_programme.h"
 
+#define OBJECTIONS_OPEN 20 /* to one notice, at once */
+
 /* --- putting up ------------------------------------------------------------------------------------------------------ */
 
 /* "李*": the first character. */
@@ -32,6 +34,12 @@ static int notice_name(struct scene *s, const char **ret)
         if (r == 0)
                 *ret = o.name;
         return r == CARE_E_ABSENT ? 0 : r;
+}
+
+int notice_days_known(struct scene *s, int missing_year)
+{
+        const char *year = arena_printf(rpc_arena(s->call), "%d", missing_year);
+        return missing_year ? rpc_refuse(s->call, PROBLEM(CALENDAR_MISSING), year, s->c.programme) : 0;
 }
 
 int notice_put_up(struct scene *s, const Stage *stage)
@@ -139,12 +147,16 @@ static int stop(struct scene *s, struct notice *n)
 static int go_on(struct scene *s, struct notice *n)
 {
         const Stage *stage = document_stage(s->document, s->c.stage);
+        int missing = 0;
         struct calendars calendars = {0};
         int64_t now = rpc_now(s->call);
         int r = find_calendars(s->call, day_at(now), &calendars);
         if (r != 0)
                 return r;
-        n->end_us = s->c.due_us = deadline_us(&calendars, now, (int)n->left_days, stage->working_days, NULL);
+        n->end_us = s->c.due_us = deadline_us(&calendars, now, (int)n->left_days, stage->working_days, &missing);
+        r = notice_days_known(s, missing);
+        if (r != 0)
+                return r;
         n->stopped_us = n->left_days = 0;
         r = notice_save(rpc_db(s->call), n);
         if (r == 0)
@@ -201,6 +213,17 @@ static int open_objection_task(struct scene *s, const char *objection, const str
         return task_open(s->call, &task);
 }
 
+/* Whoever settles them must be able to read them; while one is open the notice stands still anyway. How often a stranger may object
+ * is the gateway's to say, by network address. */
+static int check_room(struct rpc_call *call, const struct notice *n)
+{
+        int64_t open;
+        int r = objections_count(rpc_db(call), n->id, &open);
+        if (r == 0 && open >= OBJECTIONS_OPEN)
+                return rpc_refuse(call, PROBLEM(OBJECTIONS_FULL), arena_printf(rpc_arena(call), "%d", OBJECTIONS_OPEN));
+        return r;
+}
+
 int handle_raise_objection(struct rpc_call *call, const RaiseObjectionRequest *request, Objection *response)
 {
         struct notice n;
@@ -211,6 +234,8 @@ int handle_raise_objection(struct rpc_call *call, const RaiseObjectionRequest *r
                 return rpc_refuse(call, PROBLEM(NOT_FOUND));
         if (r == 0 && (!n.stands || (!n.stopped_us && rpc_now(call) >= n.end_us)))
                 return rpc_refuse(call, PROBLEM(NOTICE_OVER));
+        if (r == 0)
+                r = check_room(call, &n);
         if (r == 0)
                 r = scene_load(call, n.case_id, &s);
         if (r != 0)

@@ -168,18 +168,19 @@ bool is_working_day(const struct calendars *calendars, day_t day)
         return is_weekend(day) ? is_listed(c->open, c->n_open, date) : !is_listed(c->closed, c->n_closed, date);
 }
 
-int64_t deadline_us(const struct calendars *calendars, int64_t from_us, int n, bool working_days, bool *ret_known)
+int64_t deadline_us(const struct calendars *calendars, int64_t from_us, int n, bool working_days, int *ret_missing)
 {
         day_t day = day_at(from_us);
-        bool known = true;
+        int missing = 0;
         while (n > 0) {
                 int y, m, d;
                 day_split(++day, &y, &m, &d);
-                known = known && calendar_of(calendars, y);
+                if (working_days && !missing && !calendar_of(calendars, y))
+                        missing = y;
                 n -= !working_days || is_working_day(calendars, day);
         }
-        if (ret_known)
-                *ret_known = known || !working_days;
+        if (ret_missing)
+                *ret_missing = missing;
         return day_start_us(day + 1);
 }
 

@@ -47,8 +47,8 @@ struct calendars {
 bool is_working_day(const struct calendars *calendars, day_t day);
 
 /* When the nth day after that time is over, in UTC: the day itself does not count (Civil Code, article 201). n ≤ 3660.
- * ret_known (may be NULL): every day on the way was in a year whose calendar is there; else ask again when it is. */
-int64_t deadline_us(const struct calendars *calendars, int64_t from_us, int n, bool working_days, bool *ret_known);
+ * ret_missing (may be NULL): the first year on the way whose calendar is not there, so that this is a guess; 0: there is none. */
+int64_t deadline_us(const struct calendars *calendars, int64_t from_us, int n, bool working_days, int *ret_missing);
 
 /* --- checking a calendar -------------------------------------------------------------------------------------- */
 

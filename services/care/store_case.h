@@ -173,5 +173,6 @@ int objection_insert(struct store_conn *db, const struct objection *o) MUST_USE;
 int objection_load(struct store_conn *db, struct arena *arena, const char *id, struct objection *ret) MUST_USE;
 int objection_settle(struct store_conn *db, const struct objection *o) MUST_USE; /* STORE_E_RETRY: it was */
 int objection_open(struct store_conn *db, struct arena *arena, const char *notice, const char **ret_id) MUST_USE;
+int objections_count(struct store_conn *db, const char *notice, int64_t *ret_open) MUST_USE; /* open ones */
 int objections_of_case(struct store_conn *db, const char *case_id, int64_t limit, struct store_rows **ret_rows) MUST_USE;
 void objection_read(const struct store_rows *rows, struct arena *arena, struct objection *ret);

@@ -238,6 +238,16 @@ int objection_open(struct store_conn *db, struct arena *arena, const char *notic
         return r;
 }
 
+int objections_count(struct store_conn *db, const char *notice, int64_t *ret_open)
+{
+        static const char sql[] = "SELECT COUNT(*) FROM care_objection WHERE notice = $1 AND settled_us = 0";
+        _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
+        int r = first_row(store_query(db, sql, &rows, TEXTZ(notice)), rows);
+        if (r == 0)
+                *ret_open = store_i64(rows, 0);
+        return r;
+}
+
 int objections_of_case(struct store_conn *db, const char *case_id, int64_t limit, struct store_rows **ret_rows)
 {
         static const char sql[] = "SELECT " OBJECTION_COLUMNS " FROM care_objection WHERE case_id = $1 ORDER BY id DESC LIMIT $2";

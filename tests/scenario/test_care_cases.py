@@ -12,6 +12,7 @@ import uuid
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from support.callers import PASSWORD  # noqa: E402
+from support.care import know_the_days  # noqa: E402
 from support.ledger import Books, check_books  # noqa: E402
 from support.people import person  # noqa: E402
 from support.stack import CARE, ROOT, Stack  # noqa: E402
@@ -127,6 +128,7 @@ def scene():
         hospital["conditions"] = [c for c in hospital["conditions"] if c["code"] != "insured"]
         publish(s, "hc", {**hospital, "purpose": "hospital-care"})
         publish(s, "li", shipped("loan-interest"))
+        know_the_days(s)
         s.hospital_budget = budget(s, "hospital-care", 100_000_000)
         s.loan_budget = budget(s, "loan-interest", 10_000_000)
         yield s
