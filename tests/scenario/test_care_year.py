@@ -596,6 +596,9 @@ def cases_again(s):
             was[1] += end[2] if end and end[1] == 3 else 0
     cases = cases_of(s)
     expect("all of them", sorted(c["id"] for c in cases), sorted(r[0] for r in s.rows("care", "SELECT id FROM care_case")))
+    without = {"nuanxin-care", "referral-nursing-home", "referral-jobs"}  # by a death, for want of a bed, and declined
+    expect("to their end", {c["programme"] for c in cases if c["state"] == "DONE"}, set(PROGRAMMES) - without)
+    expect("and these", without - {c["programme"] for c in cases if c["state"] in ("ENDED", "REFUSED")}, set())
     for c in cases:
         d = decisions.get(c["id"], [])
         counted = [sum(a for a, state in d if state in which) for which in ((RESERVED, GIVEN, PUT_UP), (RESERVED, PUT_UP), (GIVEN,))]
@@ -612,6 +615,23 @@ def cases_again(s):
         states = [r[0] for r in s.rows("care", f"SELECT state FROM care_payment_line WHERE batch = '{batch}'")]
         expect("batch", [b["payments"], int(b["amount"]), b["paid"], b["returned"], b["unknown"], b["state"]],
                [n, int(amount), states.count(3), states.count(4), 0, "RECONCILED"])
+
+
+@story("the end: steps, visits, notices and tasks that the API tells are those that there are")
+def work_again(s):
+    steps = dict(s.rows("care", "SELECT case_id, COUNT(*) FROM care_step GROUP BY case_id"))
+    for c in cases_of(s):
+        told = s.county.get(f"/v1/cases/{c['id']}/steps").ok()["steps"]
+        expect("steps of " + c["number"], [x["n"] for x in told], list(range(1, steps[c["id"]] + 1)))
+        visits = s.rows("care", f"SELECT id FROM care_visit WHERE case_id = '{c['id']}' AND done = 0")
+        expect("visits of " + c["number"], sorted(v["id"] for v in s.county.all(f"/v1/visits?caseId={c['id']}", "visits")), sorted(r[0] for r in visits))
+    standing = s.call("GET", f"/v1/notices?organization={PROVINCE}&pageSize=1000").ok()["notices"]
+    expect("on notice", sorted(n["id"] for n in standing), sorted(r[0] for r in s.rows("care", "SELECT id FROM care_notice WHERE stands = 1")))
+    expect("the one that began in December", len(standing), 1)
+    objections = s.rows("care", "SELECT COUNT(*), SUM(upheld) FROM care_objection WHERE settled_us > 0")
+    expect("objections", [int(n) for n in objections[0]], [3, 2])
+    open_tasks = [r[0] for r in s.rows("care", "SELECT id FROM care_task WHERE done_us = 0")]
+    expect("tasks", sorted(t["id"] for t in s.admin.all(f"/v1/tasks?organization={PROVINCE}", "tasks")), sorted(open_tasks))
 
 
 @story("the end: what was used of each cap is the sum of what the decisions that stand used, and within its bound")
@@ -674,8 +694,6 @@ def figures_again(s):
     insured, payouts = s.rows("care", "SELECT COUNT(DISTINCT recipient) FROM policy"), s.rows("care", "SELECT COUNT(DISTINCT case_id), SUM(amount) FROM payout")
     expect("insurance", [int(told[k]) for k in ("insured", "premiums", "claims", "payouts")],
            [insured[0][0], insured[0][0] * 150 * YUAN, payouts[0][0], int(payouts[0][1])])
-    open_tasks = [r[0] for r in s.rows("care", "SELECT id FROM care_task WHERE done_us = 0")]
-    expect("tasks", sorted(t["id"] for t in s.admin.all(f"/v1/tasks?organization={PROVINCE}", "tasks")), sorted(open_tasks))
 
 
 @story("the end: what everybody may read of each fund adds up to what was spent of it, and each of it comes from that fund")
@@ -765,9 +783,11 @@ def replayed(s):
                           ("sealed", f"(SELECT x.sealed FROM care_decision x WHERE x.id = '{other}')")):
         s.execute("care", f"CREATE TABLE kept AS SELECT * FROM care_decision WHERE id = '{one}'",
                   f"UPDATE care_decision SET {column} = {value} WHERE id = '{one}'")
-        found = replay(s)["different"]
+        found, told = replay(s)["different"], s.cli("programme", "replay", check=False)
         s.execute("care", f"UPDATE care_decision SET {column} = (SELECT {column} FROM kept) WHERE id = '{one}'", "DROP TABLE kept")
         expect("with another " + column, found, [one])
+        expect("told", (told.returncode, told.stdout.splitlines()), (1, [f"decision {one} does not come to what it says",
+                                                                         f"{n} decisions done again, 1 differ, 0 of erased persons left out"]))
     s.admin.post(f"/v1/recipients/{s.zhao['id']}:erase", {"purpose": "本人书面申请"}).ok()
     of_zhao = s.rows("care", f"SELECT COUNT(*) FROM care_decision WHERE recipient = '{s.zhao['id']}'")[0][0]
     expect("without an erased person's", replay(s), {"replayed": n - of_zhao, "erased": of_zhao, "different": []})
