@@ -273,6 +273,8 @@ static bool reopen(const struct asked *q)
                 return no(q, PROBLEM(OWN_CASE), NULL, NULL, NULL, NULL);
         if (q->now_us - q->f->closed_us > REOPEN_DAYS * CLOCK_DAY_US)
                 return no(q, PROBLEM(CASE_TOO_OLD), arena_printf(q->arena, "%d", REOPEN_DAYS), NULL, NULL, NULL);
+        if (q->f->paid) /* it would be decided, and given, as if nothing had been */
+                return no(q, PROBLEM(CASE_PAID), q->f->programme, version_of(q), NULL, NULL);
         if (!q->f->person_active)
                 return no(q, PROBLEM(RECIPIENT_NOT_ACTIVE), NULL, NULL, NULL, NULL);
         return to_first_stage(q);

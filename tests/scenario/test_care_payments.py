@@ -193,6 +193,8 @@ def paid(s):
     batch = s.treasurer.read_batch(batch)
     expect("reconciled", (batch["state"], batch["paid"]), ("RECONCILED", 5))
     expect("paid", [(case_of(s, c)["state"], case_of(s, c)["paid"]) for c in cases], [("DONE", str((n + 1) * 100 * YUAN)) for n in range(5)])
+    p = s.county.post(f"/v1/cases/{cases[0]['id']}:act", {"action": "reopen"}).refused(422, "case-paid")
+    assert "aid" in p["detail"], p
     after = s.books.balance(s.budget)
     expect("spent", (after[2] - before[2], after[3]), (1500 * YUAN, before[3]))
     expect("told", [events(s, "BenefitPaid", c) for c in cases], [1] * 5)

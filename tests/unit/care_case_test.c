@@ -378,7 +378,9 @@ static void a_closed_case_is_reopened_within_a_year_by_who_decided(void)
                 county.opened = true;
                 CHECK_INT(ask(&f, &county, "reopen", false), PROBLEM(OWN_CASE));
                 county.opened = false;
-                f.person_active = false;
+                f.paid = true;
+                CHECK_INT(ask(&f, &county, "reopen", false), PROBLEM(CASE_PAID));
+                f.paid = f.person_active = false;
                 CHECK_INT(ask(&f, &county, "reopen", false), PROBLEM(RECIPIENT_NOT_ACTIVE));
                 f.closed_us--;
                 CHECK_INT(ask(&f, &county, "reopen", false), PROBLEM(CASE_TOO_OLD));
