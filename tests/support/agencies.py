@@ -186,11 +186,6 @@ def log_head(s):
     return int(json.loads(r.stdout).get("latest", 0)) if r.returncode == 0 else 0
 
 
-# What cases tell is in their own stories.
-OF_CASES = {"nuanxin.care.v1." + t for t in ("CaseOpened", "CaseMoved", "BenefitDecided", "BenefitPaid", "PaymentReturned", "ContactChanged",
-                                             "TaskChanged", "VisitRecorded")}
-
-
 def followed(s):
     """The services whose events the log has."""
     return ["membership", "activity", *(["care"] if s.instances.get("care") else [])]

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """One of everything of care in a county, and for every method of care a request at it: the part of care in support/callers.py."""
 import itertools
+import uuid
 
+from .care import Office
 from .ledger import known
 from .people import person
 from .story import wait_until
@@ -45,7 +47,7 @@ def luhn(digits):
 
 
 class CareTarget:
-    def __init__(self, s, admin, county, township, village, account, approver):
+    def __init__(self, s, admin, county, township, village, account, approver, flags=60):
         """account: one that stays as it is; approver: a session that decides in the county."""
         self.county, self.township, self.village, self.visitor, self.programme = county, township, village, account, "aid-" + county
         call = lambda method, path, body=None, token=admin, **more: s.call(method, path, body, token=token, **more).ok()
@@ -61,7 +63,7 @@ class CareTarget:
         p = self.person = self.new_person()
         self.recipient = made("/v1/recipients", p)["id"]
         flag = lambda: made(f"/v1/recipients/{self.recipient}/flags", {"text": SECRETS[1]})["id"]
-        self.flags = iter([flag() for _ in range(60)])  # whoever may lifts one
+        self.flags = iter([flag() for _ in range(flags)])  # whoever may lifts one
         open_case = lambda: made("/v1/cases", self.new_case())["id"]
         self.case, paid, noticed = open_case(), open_case(), open_case()
         made(f"/v1/cases/{self.case}/assessments", {"form": "monthly", "values": [{"name": "found", "value": SECRETS[3]}]})
@@ -179,6 +181,46 @@ class CareTarget:
             # What ends things comes last.
             "Care_EraseRecipient": ("POST", recipient + ":erase", PURPOSE),
         }
+
+
+def care_happens(s, admin, village, members=()):
+    """Each type of event of care's, about each of the members, and about two who are none, one of whom is erased. Returns the
+    recipients that the members are."""
+    county, township = village[:6], village[:9]
+    made = lambda path, body=None, **more: s.call("POST", path, body, token=admin, **more).ok()
+    visitor = made("/v1/accounts", {"account": {"login": "visitor-" + county, "organization": county}, "password": uuid.uuid4().hex})["id"]
+    approver = Office(s, "approver", county)
+    there = CareTarget(s, admin, county, township, village, visitor, approver.token, flags=1)
+    people, names = [], []
+    for m in (*members, ""):
+        if m:
+            wait_until("care knows the member", lambda: s.rows("care", f"SELECT 1 FROM member WHERE id = '{m}'"))
+        p = there.new_person()
+        there.recipient = made("/v1/recipients", {**p, "member": m})["id"]
+        there.case = made("/v1/cases", there.new_case())["id"]
+        made(f"/v1/cases/{there.case}:setContact", {"contact": {"role": "doctor", "name": "王医生"}})
+        made("/v1/visits:batchRecord", {"visits": [there.visit()]})
+        approver.post(f"/v1/cases/{there.case}:act", {"action": "approve"}).ok()
+        waiting = made("/v1/cases", there.new_case())["id"]
+        made(f"/v1/cases/{waiting}:setContact", {"contact": {"role": "doctor", "name": "王医生"}})
+        people.append(there.recipient)
+        names.append(p["name"])
+    batch = made("/v1/paymentBatches", {"organization": county})["id"]
+    for b, returned in ((there.batch, ()), (batch, (names[0], names[-1]))):
+        orders = s.call("GET", f"/v1/paymentBatches/{b}/orders?purpose=%E5%8F%91%E6%94%BE", token=admin).ok()["orders"]
+        rows = "".join(f"{o['number']},{o['amount']},{'returned' if o['name'] in returned else 'paid'},\n" for o in orders)
+        begun = made(f"/v1/paymentBatches/{b}:import", f"number,amount,status,reason\n{rows}".encode(), headers=CSV)["id"]
+        wait_until("the bank's answer is taken", lambda: s.call("GET", f"/v1/careOperations/{begun}", token=admin).ok()["state"] == "SUCCEEDED")
+    gone = made("/v1/recipients", there.new_person())["id"]
+    made("/v1/visits", {"recipient": gone, "occasion": "mid-autumn", "dueTime": rfc3339(86400)})
+    made(f"/v1/recipients/{gone}:erase", PURPOSE)
+    return people[:-1]
+
+
+def care_has_erased(s, recipient):
+    """Waits until care has learnt of it, and has ended what was open."""
+    wait_until("care has erased the member", lambda: s.rows("care", f"SELECT 1 FROM recipient WHERE id = '{recipient}' AND erased_us > 0"))
+    wait_until("their cases end", lambda: not s.rows("care", f"SELECT 1 FROM care_case WHERE recipient = '{recipient}' AND closed_us = 0"))
 
 
 # Whoever holds the permission anywhere gets an answer, in which what is out of scope does not appear.

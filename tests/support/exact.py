@@ -47,15 +47,14 @@ def check_log(s, boxes):
     events = [stored.FromString(event) for _, event in rows if event is not None]
     for (seq, _), e in zip([r for r in rows if r[1] is not None], events):
         assert e.seq == seq, f"row {seq} holds event {e.seq}"
-    erased = {e.person for e in events if e.type == "nuanxin.membership.v1.MemberErased"}
+    erased = {e.person for e in events if contract().is_erasure(e.type)}
     gone = boxes.forgotten
     for source, order in boxes.order.items():
         taken = [e.id for e in events if e.source == source]
         assert len(taken) == len(set(taken)), f"{len(taken) - len(set(taken))} events of {source} are in the log twice"
         there = set(taken)
         first = next((i for i, id in enumerate(order) if id in there), len(order))  # before that, it was a snapshot's
-        notice = "nuanxin.membership.v1.MemberErased"
-        left = [id for id in order[first:] if boxes.events[id][2] not in erased or boxes.events[id][1] == notice]
+        left = [id for id in order[first:] if boxes.events[id][2] not in erased or contract().is_erasure(boxes.events[id][1])]
         known = set(left)
         taken = [id for id in taken if id in known]
         assert taken == left, f"{source}: {difference(taken, left)}"
@@ -93,7 +92,7 @@ class Exact:
 
     def until(self, profile):
         """person → sequence of the notice from which on none of their events may come."""
-        return {person: e.seq for person, e in self.notices.items() if e.type.endswith("MemberErased") or not profile.statutory}
+        return {person: e.seq for person, e in self.notices.items() if contract().is_erasure(e.type) or not profile.statutory}
 
     @staticmethod
     def fleeting(e, until):

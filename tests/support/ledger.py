@@ -3,7 +3,6 @@
 import contextlib
 import json
 
-from .people import person
 from .story import expect, wait_until
 
 
@@ -60,16 +59,6 @@ class Books:
 
     def listed(self, account):
         return self.list(f"/v1/ledgerAccounts/{account['id']}/transfers", "transfers")
-
-
-def care_happens(s, admin, village, number):
-    """Money comes and is passed on; somebody is entered, and erased."""
-    b, p = Books(s), person(number, village)
-    fund = b.fund()
-    b.move(b.account(fund, "SOURCE"), b.account(fund), 100)
-    body = {"organization": village, "name": p["name"], "idNumber": p["idNumber"]}
-    recipient = s.call("POST", "/v1/recipients", body, token=admin).ok()["id"]
-    s.call("POST", f"/v1/recipients/{recipient}:erase", {"purpose": "本人书面申请"}, token=admin).ok()
 
 
 def known(response):

@@ -68,6 +68,10 @@ class Contract:
         notices = {t for t in self.event_types() if self.events[t].notice}
         return named | notices if any(self.events[t].person for t in named) else named
 
+    def is_erasure(self, type):
+        """Does it say that a person was erased? A notice of a part, such as a consent, does not."""
+        return type in self.events and self.events[type].notice and not self.events[type].part
+
     def event_types(self):
         """All that can stand in the log."""
         return sorted(name for name, e in self.events.items() if not e.internal)
@@ -142,7 +146,7 @@ class Log:
 
     @functools.cached_property
     def erased(self):
-        return {e.person for e in self.events if e.type == "nuanxin.membership.v1.MemberErased"}
+        return {e.person for e in self.events if contract().is_erasure(e.type)}
 
     @functools.cached_property
     def places(self):
@@ -184,8 +188,8 @@ class Oracle:
         at = {code for path in paths for code in path.split("/")} - {""}
         if TOP not in profile.organizations and not at & set(profile.organizations):
             return False  # with the top of the tree one sees what is nowhere, too
-        if not e.person:
-            return True
+        if not e.person:  # of a type that is about persons it may be about anybody: nobody sees that
+            return not rule.person
         consent = e.type.startswith("nuanxin.membership.v1.Consent")
         if consent and purpose_of(e) not in {*profile.purposes, *profile.statutory}:
             return False  # to what else a person agrees is no business of the agency's
