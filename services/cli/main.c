@@ -46,6 +46,8 @@ static char *about_text(struct arena *arena)
                         "  nuanxin org tree 4301\n"
                         "  nuanxin member import members.csv 430102 --set validateOnly=true\n"
                         "  nuanxin account create zhang staff@430102 张三\n"
+                        "  nuanxin case list 430102 --set state=OPEN\n"
+                        "  nuanxin ledger trace 01a2… --set forward=true\n"
                         "  nuanxin call GetMember '{\"member\":\"0192…\"}'");
         char *text = arena_strndup(arena, out.p, out.n);
         buf_done(&out);
