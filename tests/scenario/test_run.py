@@ -296,6 +296,21 @@ def five_minutes_of_care():
         what_the_command_shows(s)
 
 
+@story("where the credentials are lost they are made anew, and of the people and the money to try care with nothing is made twice")
+def samples_once():
+    tables = ("recipient", "care_case", "fund", "ledger_account", "ledger_transfer")
+    with Stack(instances=CARE, samples=True) as s:
+        count = lambda: {t: s.rows("care", f"SELECT COUNT(*) FROM {t}")[0][0] for t in tables}
+        made, s.keep = count(), True
+        expect("people, cases, funds", (made["recipient"], made["care_case"], made["fund"]), (4, 5, 2))
+        s.stop()
+        os.unlink(os.path.join(s.var, "credentials.json"))
+        s.start()
+        s.keep = False
+        expect("what is there", count(), made)
+        s.login("treasurer")
+
+
 @story("the README's commands for agencies work beside the agency of the first run, and keep the secret key to its owner")
 def commands_for_agencies():
     block = next(b for b in code_blocks("README.md") if "nuanxin agency add" in b)
