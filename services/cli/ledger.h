@@ -37,3 +37,5 @@ struct ledger_rule {
 };
 extern const struct ledger_rule ledger_rules[];
 const char *ledger_sql_caps(bool shared);
+/* And against what the programmes' versions allow. */
+int ledger_check_bounds(struct store_conn *db, struct arena *arena, struct ledger_check *check) MUST_USE;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * ledger verify: whether what was decided, put up for payment, paid and told to everybody is what the ledger has of it; and
- * whether what is used of caps is what the decisions use.
+ * ledger verify: whether what was decided, put up for payment, paid and told to everybody is what the ledger has of it.
  */
 #include "nuanxin/care/v1/payment.pb-c.h"
 #include "services/cli/ledger.h"
@@ -210,33 +209,6 @@ static const char not_disclosed[] =
         "AND x.pending = t.of_id WHERE t.kind = 3 AND t.case_id <> '' AND (x.amount IS NULL OR x.amount <> t.amount)";
 static const char disclosed_only[] =
         "SELECT x.pending FROM care_disclosure x LEFT JOIN ledger_transfer t ON t.of_id = x.pending AND t.kind = 3 WHERE t.id IS NULL";
-
-/* Lists of uses (holder, cap, period, how much) are cut into lines and words by what each engine calls the place of a text in
- * another, on any text; what is no number counts as one that nothing is. What decisions use less what is used is nothing. */
-#define BEFORE(place, text, by) "substr(" text ", 1, " place "(" text ", " by ") - 1)"
-#define BEHIND(place, text, by) "substr(" text ", " place "(" text ", " by ") + 1)"
-#define CAPS(place)                                                                                          \
-        "WITH RECURSIVE used_line(programme, rest, one) AS (SELECT programme, uses || '\n', substr(uses, 1, 0) FROM care_decision " \
-        "WHERE state <> 3 AND uses <> '' UNION ALL SELECT programme, " BEHIND(place, "rest", "'\n'") ", "    \
-        BEFORE(place, "rest", "'\n'") " FROM used_line WHERE rest <> ''), "                                  \
-        "whole AS (SELECT programme, one || '   ' AS rest FROM used_line WHERE one <> ''), "                 \
-        "of_holder AS (SELECT programme, " BEFORE(place, "rest", "' '") " AS holder, "                       \
-        BEHIND(place, "rest", "' '") " AS rest FROM whole), "                                                \
-        "of_cap AS (SELECT programme, holder, " BEFORE(place, "rest", "' '") " AS cap, "                     \
-        BEHIND(place, "rest", "' '") " AS rest FROM of_holder), "                                            \
-        "of_period AS (SELECT programme, holder, cap, " BEFORE(place, "rest", "' '") " AS period, "          \
-        "rtrim(" BEHIND(place, "rest", "' '") ") AS n FROM of_cap) "                                         \
-        "SELECT cap || ' of ' || programme || ' for ' || holder || CASE WHEN period = '' THEN '' ELSE ' from ' || period || ' on' END " \
-        "FROM (SELECT programme, holder, cap, period, CASE WHEN n <> '' AND LENGTH(n) < 16 AND ltrim(n, '0123456789') = '' " \
-        "THEN CAST(n AS BIGINT) ELSE -1000000000000000 END AS used FROM of_period "                          \
-        "UNION ALL SELECT programme, holder, cap, period, -used FROM care_cap_use) AS u "                    \
-        "GROUP BY programme, holder, cap, period HAVING SUM(used) <> 0"
-
-const char *ledger_sql_caps(bool shared)
-{
-        static const char alone[] = CAPS("instr"), with_others[] = CAPS("strpos");
-        return shared ? with_others : alone;
-}
 
 const struct ledger_rule ledger_rules[] = {
         {not_decided, "transfer %s was set aside for a case, and is not of one decision"},

@@ -266,6 +266,8 @@ static int check_whole(struct verify *v)
                 r = check_none(v, ledger_sql_cases, "case %s: what it says was granted and paid is not what the ledger has of it");
         if (r == 0)
                 r = check_none(v, ledger_sql_caps(store_is_shared(v->store)), "cap %s: what is used is not what the decisions use");
+        if (r == 0)
+                r = ledger_check_bounds(v->db, v->arena, &v->check);
         for (const struct ledger_rule *rule = ledger_rules; r == 0 && rule->sql; rule++)
                 r = check_none(v, rule->sql, rule->format);
         store_rollback(v->db);

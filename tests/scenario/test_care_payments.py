@@ -523,6 +523,7 @@ def verification(s):
     holder, case = people[0]["id"], f"id = '{cases[0]['id']}'"
     post = {"id": "'forged'", "debit_number": "debit_number + 1000", "credit_number": "credit_number + 1000"}
     unique = ("DROP INDEX ledger_transfer_of", "CREATE UNIQUE INDEX ledger_transfer_of ON ledger_transfer (of_id) WHERE of_id IS NOT NULL")
+    uses, = s.rows("care", f"SELECT uses FROM care_decision WHERE {decided(paid)}")[0]
     cap = f"days-a-year of capped for {holder} from "
     for what, words, *changes in (
         ("paid, and said to be ready", (paid["number"] + " is READY", paid["number"] + " is not what its batches say"), other(s, "care_payment", "state", 1, of(paid))),
@@ -550,6 +551,8 @@ def verification(s):
         ("a decision of no case", (decision[paid["id"]] + " is of no case",), other(s, "care_decision", "case_id", "gone", decided(paid))),
         *((f"another {column} of the case", (f"case {cases[0]['id']}",), other(s, "care_case", column, 77, case)) for column in ("granted", "reserved", "paid")),
         ("less used of a cap", ("cap " + cap,), other(s, "care_cap_use", "used", 2, f"holder = '{holder}'")),
+        ("more used of a cap than there is", (f"cap days-a-year of capped for {holder}: 31 is used, and 30 is the most",),
+         other(s, "care_cap_use", "used", 31, f"holder = '{holder}'"), other(s, "care_decision", "uses", uses.replace(" 3\n", " 31\n"), decided(paid))),
         ("the cap of somebody else", ("cap " + cap,), other(s, "care_cap_use", "holder", "nobody", f"holder = '{holder}'")),
         ("a cap that was forgotten", ("cap " + cap,), *without(s, "care_cap_use", f"holder = '{holder}'")),
         ("uses that were forgotten", ("cap " + cap,), other(s, "care_decision", "uses", "", decided(paid))),
