@@ -16,6 +16,7 @@ int handle_list_ledger_accounts(struct rpc_call *call, const ListLedgerAccountsR
 int handle_create_transfers(struct rpc_call *call, const CreateTransfersRequest *request, CreateTransfersResponse *response);
 int handle_list_transfers(struct rpc_call *call, const ListTransfersRequest *request, ListTransfersResponse *response);
 int handle_trace_transfer(struct rpc_call *call, const TraceTransferRequest *request, TraceTransferResponse *response);
+int handle_get_receipt(struct rpc_call *call, const GetReceiptRequest *request, Receipt *response);
 int handle_get_ledger_state(struct rpc_call *call, const GetLedgerStateRequest *request, LedgerState *response);
 
 /* Fills the answer, with what the donor agreed to later. */

@@ -112,6 +112,7 @@ static const struct rpc_method methods[] = {
         CARE_V1_CREATE_TRANSFERS(handle_create_transfers),
         CARE_V1_LIST_TRANSFERS(handle_list_transfers),
         CARE_V1_TRACE_TRANSFER(handle_trace_transfer),
+        CARE_V1_GET_RECEIPT(handle_get_receipt),
         CARE_V1_GET_LEDGER_STATE(handle_get_ledger_state),
 
         /* payments */

@@ -225,6 +225,34 @@ def reversal(s):
     check_books(s)
 
 
+@story("whoever gave has a receipt: of what came in, in capital figures, with its place in the chain; void once it was taken back")
+def receipts(s):
+    b, reader, other = s.books, Books(s, "43", "approver"), Books(s, "4302")
+    fund = b.fund("DONATION", title="爱心企业捐款", donor="某企业", purposes=["education"])
+    source, budget = b.account(fund, "SOURCE"), b.account(fund, purpose="education")
+    came = b.move(source, budget, 1000005)
+    asked = b.move(source, budget, 300, "PENDING")
+    posted = b.settle("POST", asked).ok()["transfers"][0]
+    receipt = lambda transfer, who=b: who.get(f"/v1/transfers/{transfer['id']}/receipt")
+    got = receipt(came, reader).ok()
+    expect("the receipt", [got[k] for k in ("transfer", "fund", "title", "donor", "purposes", "organization", "amount", "amountInWords", "receiveTime")],
+           [came["id"], fund["id"], "爱心企业捐款", "某企业", ["education"], "43", "1000005", "壹万元零伍分", came["createTime"]])
+    assert got["organizationName"] and not got.get("reversal"), got
+    chained = {bytes(leaf).hex() for (leaf,) in wait_until("it is chained", lambda: s.rows("care", f"SELECT leaf FROM ledger_chain WHERE id = '{came['id']}'"))}
+    expect("its place in the chain", {got["leaf"]}, chained)
+    expect("of what was promised, once it came", receipt(posted).ok()["amountInWords"], "叁元整")
+    back = b.settle("REVERSAL", came, reason="捐赠撤回").ok()["transfers"][0]
+    expect("void", receipt(came).ok()["reversal"], back["id"])
+    goods = b.fund("DONATION", title="轮椅", unit="wheelchair")
+    wheelchairs = b.move(b.account(goods, "SOURCE"), b.account(goods, purpose="aid"), 3)
+    expect("of goods", (receipt(wheelchairs).ok()["amount"], receipt(wheelchairs).ok()["unit"], receipt(wheelchairs).ok()["amountInWords"]), ("3", "wheelchair", ""))
+    sent = b.move(budget, b.account(fund, purpose="education", organization="4301"), 1)
+    for none in (asked, back, sent):
+        receipt(none).refused(422, "nothing-received")
+    receipt(came, other).refused(404, "not-found")
+    b.get("/v1/transfers/0197b0a0-0000-7000-8000-000000000001/receipt").refused(404, "not-found")
+
+
 # --- who may -----------------------------------------------------------------------------------------------------------
 
 

@@ -170,6 +170,7 @@ class CareTarget:
             "Care_CreateTransfers": ("POST", "/v1/transfers", {"transfers": [self.gift()]}),
             "Care_ListTransfers": ("GET", f"/v1/ledgerAccounts/{self.budget}/transfers"),
             "Care_TraceTransfer": ("GET", f"/v1/transfers/{self.transfer}:trace"),
+            "Care_GetReceipt": ("GET", f"/v1/transfers/{self.transfer}/receipt"),
             "Care_ListPayments": ("GET", f"/v1/payments?organization={county}"),
             "Care_CreatePaymentBatch": ("POST", "/v1/paymentBatches", {"organization": county}),
             "Care_GetPaymentBatch": ("GET", f"/v1/paymentBatches/{self.batch}"),
