@@ -188,17 +188,20 @@ int payment_is_covered(struct rpc_call *call, const char *payment, bool *ret)
 }
 
 /* The case, and whom events of it are about: nobody, where it is about an organisation. */
-static int load_case(struct rpc_call *call, const struct payment *p, struct care_case *ret, const char **ret_person)
+static int load_case(struct rpc_call *call, const struct payment *p, struct care_case *ret, const char **ret_person, bool *ret_erased)
 {
         struct recipient recipient;
         *ret_person = "";
+        *ret_erased = false;
         int r = case_load(rpc_db(call), rpc_arena(call), p->case_id, ret);
         if (r != 0 || !p->recipient[0])
                 return r;
         r = recipient_load(rpc_db(call), rpc_arena(call), p->recipient, &recipient);
-        if (r == 0)
-                *ret_person = recipient_person(&recipient);
-        return r;
+        if (r != 0)
+                return r;
+        *ret_person = recipient_person(&recipient);
+        *ret_erased = recipient.erased_us;
+        return 0;
 }
 
 static int on_paid(struct rpc_call *call, const struct payment *p, const struct care_case *c, const char *person, const char *actor)
@@ -259,18 +262,21 @@ int payment_answer(struct rpc_call *call, const char *batch, const struct paymen
         struct payment p;
         struct care_case c;
         const char *person;
+        bool erased;
         int r = payment_line_answer(rpc_db(call), batch, line, state);
         if (r == 0)
                 r = payment_load(rpc_db(call), rpc_arena(call), line->payment, &p);
         if (r == 0)
-                r = load_case(call, &p, &c, &person);
+                r = load_case(call, &p, &c, &person, &erased);
         if (r != 0)
                 return r == CARE_E_ABSENT ? -EUCLEAN : r;
         p.state = state;
-        p.bank_reason = reason;
+        p.bank_reason = erased ? "" : reason; /* which may name the person */
         p.paid_us = state == PAYMENT_PAID ? rpc_now(call) : 0;
         r = payment_move(rpc_db(call), &p, line->state, batch);
         if (r == 0 && state == PAYMENT_PAID)
                 return on_paid(call, &p, &c, person, actor);
-        return r == 0 && state == PAYMENT_RETURNED ? on_returned(call, &p, &c, person) : r;
+        if (r == 0 && state == PAYMENT_RETURNED)
+                r = on_returned(call, &p, &c, person);
+        return r == 0 && state == PAYMENT_RETURNED && erased ? cases_end_of(call, p.recipient) : r;
 }

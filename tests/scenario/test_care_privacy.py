@@ -307,6 +307,8 @@ def nowhere(s):
         store = f"sqlite:{s.store_file(service)}" if s.engine == "sqlite" else s.store_url(service)
         s.cli("backup", store, os.path.join(s.var, f"{service}-backup"))
     expect("in clear", files_with(s, secrets), [])
+    if s.engine == "postgresql":  # what the server keeps and logs, byte for byte
+        expect("in the server's files", files_below(s.database.folder, {v for _, v in s.texts(SENSITIVE)}), [])
     # Names and the like stand in care's own tables of them, and nowhere else.
     names = s.secrets(PERSONAL)
     own = {("care", "recipient"), ("care", "care_contact"), ("care", "fund"), ("care", "care_notice")}
@@ -326,6 +328,18 @@ def nowhere(s):
     assert len(s.refused) > 40, len(s.refused)
     for method, body in s.refused:
         expect(f"{method} refuses with", [k for k, v in {**secrets, **names}.items() if v in body], [])
+
+
+def files_below(folder, texts):
+    found, seen = [], 0
+    for at, _, names in os.walk(folder):
+        for path in (os.path.join(at, n) for n in names):
+            with contextlib.suppress(OSError), open(path, "rb") as f:
+                content = f.read()
+                seen += len(content)
+                found += [(path, t) for t in texts if t.encode() in content]
+    assert seen > 1 << 20, seen
+    return found
 
 
 def metrics(s):
@@ -440,7 +454,7 @@ def member(s):
     wait_until("care knows the member", lambda: s.rows("care", f"SELECT state FROM member WHERE id = '{m}'"))
     r = w.enter(member=m)
     before = w.books.balance(w.budget)
-    with_bank, back = w.approved(r), w.approved(r)
+    with_bank, late, back = w.approved(r), w.approved(r), w.approved(r)
     batch, orders = w.batch()
     number = lambda c: s.rows("care", f"SELECT number FROM care_payment WHERE case_id = '{c['id']}'")[0][0]
     w.answer(batch, [o for o in orders if o["number"] == number(back)], "returned")
@@ -449,19 +463,22 @@ def member(s):
     doctor = s.rows("care", f"SELECT name, phone FROM care_contact WHERE case_id = '{helped['id']}'")[0]
     w.clerk.post(f"/v1/recipients/{r['id']}/flags", {"text": text("助听")}).ok()
     w.clerk.post("/v1/visits", {"recipient": r["id"], "occasion": "mid-autumn", "dueTime": rfc3339(DAY)}).ok()
-    expect("reserved", w.books.balance(w.budget)[3] - before[3], 90000)
+    expect("reserved", w.books.balance(w.budget)[3] - before[3], 120000)
     traces = traces_of(s, r, *doctor)
     s.call("POST", f"/v1/members/{m}:erase", {"purpose": "本人书面申请"}, token=w.admin).ok()
     wait_until("what is open ends", lambda: all(w.case(c)["state"] == "ENDED" for c in (back, ready, waiting, helped, noticed)))
     wait_until("nothing is left in any file", lambda: not files_with(s, traces), 30, 0.5)
-    check_erased(s, r, (with_bank, back, ready, waiting, helped, noticed))
-    expect("reserved: what the bank has", w.books.balance(w.budget)[3] - before[3], 30000)
+    check_erased(s, r, (with_bank, late, back, ready, waiting, helped, noticed))
+    expect("reserved: what the bank has", w.books.balance(w.budget)[3] - before[3], 60000)
     tasks = [t for k in ("STAGE", "VISIT", "CONTACT", "MONITOR", "PAYMENT", "OBJECTION") for t in w.county.tasks(k)]
     mine = {c["id"] for c in (with_bank, back, ready, waiting, helped, noticed)}
     expect("tasks", [t for t in tasks if t["caseId"] in mine or (t["kind"] == "VISIT" and t["stage"] == "mid-autumn")], [])
     expect("on notice", [n for n in s.call("GET", f"/v1/notices?organization={COUNTY}&pageSize=1000").ok().get("notices", [])
                          if n["nameMasked"] == r["full"]["name"][0] + "*"], [])
     w.answer(batch, [o for o in orders if o["number"] == number(with_bank)], "paid")
+    w.answer(batch, [o for o in orders if o["number"] == number(late)], "returned", "户名" + r["full"]["name"])
+    wait_until("what came back is given back", lambda: w.case(late)["state"] == "ENDED")
+    wait_until("nor does the bank's answer leave anything", lambda: not files_with(s, traces), 30, 0.5)
     expect("paid", (w.case(with_bank)["state"], w.case(with_bank)["paid"]), ("DONE", "30000"))
     after = w.books.balance(w.budget)
     expect("spent, and nothing reserved", (after[2] - before[2], after[3] - before[3]), (30000, 0))
