@@ -52,7 +52,7 @@ int handle_create_payment_batch(struct rpc_call *call, const CreatePaymentBatchR
                 return r;
         if (!batch.payments)
                 return rpc_refuse(call, PROBLEM(NOTHING_TO_PAY));
-        return own ? rpc_refuse(call, PROBLEM(OWN_CASE)) : batch_fill(call, &batch, response);
+        return own ? rpc_refuse(call, PROBLEM(OWN_CASE), arena_printf(rpc_arena(call), "%s: payments", o.code)) : batch_fill(call, &batch, response);
 }
 
 int find_batch(struct rpc_call *call, const char *id, struct payment_batch *ret)

@@ -32,6 +32,11 @@ int find_scene(struct rpc_call *call, const char *case_id, struct scene *ret)
         return r;
 }
 
+int refuse_second(struct scene *s, const char *other)
+{
+        return rpc_refuse(s->call, PROBLEM(CASE_EXISTS), s->c.programme, other, arena_printf(rpc_arena(s->call), "%d", s->c.version));
+}
+
 /* --- answering ------------------------------------------------------------------------------------------------------- */
 
 void case_fill_row(struct rpc_call *call, const struct care_case *c, Case *out)
@@ -220,7 +225,7 @@ static int insert(struct scene *s)
                         return r;
                 r = case_open_of(rpc_db(s->call), arena, s->c.programme, s->c.subject, &other);
                 if (r == 0)
-                        return rpc_refuse(s->call, PROBLEM(CASE_EXISTS), s->c.programme, other);
+                        return refuse_second(s, other);
                 if (r != CARE_E_ABSENT)
                         return r;
         }
@@ -394,7 +399,7 @@ static int check_reopening(struct scene *s)
         const char *other;
         int r = s->c.single ? case_open_of(rpc_db(s->call), rpc_arena(s->call), s->c.programme, s->c.subject, &other) : CARE_E_ABSENT;
         if (r == 0)
-                return rpc_refuse(s->call, PROBLEM(CASE_EXISTS), s->c.programme, other);
+                return refuse_second(s, other);
         return r == CARE_E_ABSENT ? 0 : r;
 }
 

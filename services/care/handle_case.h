@@ -34,6 +34,8 @@ int handle_complete_task(struct rpc_call *call, const CompleteTaskRequest *reque
 /* The case, if the caller holds the method's permission at the organisation that owns it, or, in a session of their own, is the
  * person; refused as 404 otherwise. Tells the audit. */
 int find_scene(struct rpc_call *call, const char *case_id, struct scene *ret) MUST_USE;
+/* As PROBLEM_CASE_EXISTS: `other` keeps it from being open. */
+int refuse_second(struct scene *s, const char *other) MUST_USE;
 /* Without what is sealed; amounts for those who may have it opened, and the person. */
 int case_fill(struct scene *s, Case *out) MUST_USE;
 /* As a list shows it: without contacts. */

@@ -182,7 +182,7 @@ static int take_over(struct scene *s, const struct organization *to)
                 r = s->c.single ? case_open_of(rpc_db(s->call), rpc_arena(s->call), s->c.programme, to->code, &other) : r;
         }
         if (r != CARE_E_ABSENT)
-                return r == 0 ? rpc_refuse(s->call, PROBLEM(CASE_EXISTS), s->c.programme, other) : r;
+                return r == 0 ? refuse_second(s, other) : r;
         r = case_save_owner(rpc_db(s->call), &s->c);
         if (r == 0)
                 r = visits_move(s);

@@ -297,7 +297,7 @@ int handle_settle_objection(struct rpc_call *call, const SettleObjectionRequest 
         if (o.settled_us)
                 return rpc_refuse(call, PROBLEM(OBJECTION_SETTLED));
         if (is_own_case(&s))
-                return rpc_refuse(call, PROBLEM(OWN_CASE));
+                return rpc_refuse(call, PROBLEM(OWN_CASE), arena_printf(rpc_arena(call), "%s %d: %s", s.c.programme, s.c.version, s.c.stage));
         o.upheld = request->upheld;
         o.settled_us = rpc_now(call);
         o.settled_by = rpc_principal(call)->id;

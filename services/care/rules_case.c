@@ -138,6 +138,12 @@ static bool is_own(const struct case_actor *a)
         return a->opened || a->recipient;
 }
 
+static bool no_own(const struct asked *q)
+{
+        const char *where = arena_printf(q->arena, "%s %d: %s", q->f->programme, q->f->version, q->f->stage);
+        return no(q, PROBLEM(OWN_CASE), where, NULL, NULL, NULL);
+}
+
 /* Whether a decision is asked: then not of whoever opened it or is to get it. */
 static bool is_decision(const Stage *stage, const struct case_move *move)
 {
@@ -152,7 +158,7 @@ static bool officer_may(const struct asked *q, const Stage *stage)
         if (!is_decision(stage, &q->out->move))
                 return true;
         if (is_own(q->a))
-                return no(q, PROBLEM(OWN_CASE), NULL, NULL, NULL, NULL);
+                return no_own(q);
         if (q->f->document->separate_deciders && q->a->decided_elsewhere)
                 return no(q, PROBLEM(DECIDED_BEFORE), q->f->programme, version_of(q), NULL, NULL);
         return true;
@@ -183,11 +189,11 @@ static bool may_leave(const struct asked *q, const Stage *stage)
         if (stage->kind != STAGE_NOTICE)
                 return true;
         if (q->f->objection)
-                return no(q, PROBLEM(OBJECTION_OPEN), q->f->objection, NULL, NULL, NULL);
+                return no(q, PROBLEM(OBJECTION_OPEN), q->f->objection, q->f->programme, version_of(q), q->f->stage);
         if (!q->f->noticed || q->now_us >= q->f->notice_end_us)
                 return true;
         clock_format_rfc3339(until, q->f->notice_end_us);
-        return no(q, PROBLEM(NOTICE_RUNNING), arena_strdup(q->arena, until), NULL, NULL, NULL);
+        return no(q, PROBLEM(NOTICE_RUNNING), arena_strdup(q->arena, until), q->f->programme, version_of(q), q->f->stage);
 }
 
 static bool effects_may(const struct asked *q)
@@ -270,7 +276,7 @@ static bool reopen(const struct asked *q)
         if (!q->a->decides[q->f->decided_level])
                 return no_right(q, level_name(q->f->decided_level));
         if (is_own(q->a))
-                return no(q, PROBLEM(OWN_CASE), NULL, NULL, NULL, NULL);
+                return no_own(q);
         if (q->now_us - q->f->closed_us > REOPEN_DAYS * CLOCK_DAY_US)
                 return no(q, PROBLEM(CASE_TOO_OLD), arena_printf(q->arena, "%d", REOPEN_DAYS), NULL, NULL, NULL);
         if (q->f->paid) /* it would be decided, and given, as if nothing had been */

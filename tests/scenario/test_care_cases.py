@@ -222,7 +222,9 @@ def loan_interest(s):
     expect("masked", (notice["nameMasked"], notice["organization"], notice["titleZh"]), (r["name"][0] + "*", VILLAGE, "贷款贴息"))
     end, start = time_of(notice["endTime"]), time_of(notice["startTime"])
     assert end.astimezone(CHINA).strftime("%H:%M:%S") == "00:00:00" and (end - start).days >= 8, notice
-    s.village.act(c, "over").refused(422, "notice-running")
+    p = s.village.act(c, "over").refused(422, "notice-running")
+    for word in ("notice", "li", "version 1"):
+        assert word in p["detail"], p
     s.advance((end - start).total_seconds() + 60)
     wait_until("the notice ends", lambda: s.town.case(c)["stage"] == "township", 20)
     expect("taken down", [n for n in s.county.get(f"/v1/notices?organization={VILLAGE}").ok().get("notices", []) if n["id"] == notice["id"]], [])
@@ -231,7 +233,8 @@ def loan_interest(s):
     second = Office(s, "approver", COUNTY)
     expect("5 % of it", second.act(c, "approve").ok()["granted"], "250000")
     again = open_case(s, "li", r, facts=loan(began="2026-02-01"), documents=LOAN_PAPERS)
-    again.refused(409, "case-exists")
+    p = again.refused(409, "case-exists")
+    assert "li, version 1" in p["detail"] and c["id"] in p["detail"], p
     s.clerk.act(c, "withdraw").ok()
     open_case(s, "li", r, facts=loan(began="2026-02-01"), documents=LOAN_PAPERS).ok()
 
@@ -304,7 +307,8 @@ def who_may(s):
     expect("decided", s.county.act(c, "approve").ok()["granted"], "110000")
     own = Office(s, "administrator", COUNTY)
     mine = own.post("/v1/cases", {"programme": "hc", "organization": VILLAGE, "recipient": r["id"], "facts": stay(), "documents": SUMMARY}).ok()
-    own.act(mine, "confirm").refused(403, "own-case")
+    p = own.act(mine, "confirm").refused(403, "own-case")
+    assert "hc 1: village" in p["detail"], p
     s.county.act(mine, "confirm", etag='"0"').refused(412, "precondition-failed")
     s.county.act(mine, "refuse", reason="重复申请").ok()
     s.county.act(mine, "confirm").refused(422, "case-closed")
