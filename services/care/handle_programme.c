@@ -163,6 +163,21 @@ int handle_create_programme_version(struct rpc_call *call, const CreateProgramme
         return 0;
 }
 
+/* Which year's calendar a public notice of it, put up now, would need and not find; 0: none. */
+static int find_missing(struct rpc_call *call, const ProgrammeDocument *document, int32_t *ret_year)
+{
+        struct calendars calendars = {0};
+        int missing = 0;
+        int r = find_calendars(call, day_at(rpc_now(call)), &calendars);
+        for (size_t i = 0; r == 0 && !missing && i < document->n_stages; i++) {
+                const Stage *stage = document->stages[i];
+                if (stage->kind == NUANXIN__CARE__V1__STAGE__KIND__NOTICE)
+                        deadline_us(&calendars, rpc_now(call), stage->days, stage->working_days, &missing);
+        }
+        *ret_year = missing;
+        return r;
+}
+
 static int emit_activated(struct rpc_call *call, const struct programme *p)
 {
         ProgrammeActivated *event = message_new(rpc_arena(call), &care_v1_programme_activated_msg);
@@ -207,7 +222,7 @@ int handle_activate_programme_version(struct rpc_call *call, const ActivateProgr
                 r = emit_activated(call, &p);
         programme_fill(call, response, &p, document);
         rpc_audit_subject(call, p.id, p.organization);
-        return r;
+        return r == 0 ? find_missing(call, document, &response->missing_calendar) : r;
 }
 
 /* Everybody who works with programmes may read what holds or has held; drafts are for who may write them. */
@@ -232,9 +247,10 @@ int handle_get_programme(struct rpc_call *call, const GetProgrammeRequest *reque
         ProgrammeDocument *document;
         struct programme p;
         int r = find_readable(call, request->programme, request->version, &p, &document);
-        if (r == 0)
-                programme_fill(call, response, &p, document);
-        return r;
+        if (r != 0)
+                return r;
+        programme_fill(call, response, &p, document);
+        return find_missing(call, document, &response->missing_calendar);
 }
 
 int handle_list_programmes(struct rpc_call *call, const ListProgrammesRequest *request, ListProgrammesResponse *response)

@@ -155,6 +155,11 @@ static int run_activate(struct cli *cli, const struct command *command, const ch
                 put_programme(cli, response, true);
         if (r == 0 && cli->json)
                 putchar('\n');
+        const Programme *p = r == 0 ? response : NULL;
+        if (p && p->missing_calendar)
+                fprintf(stderr,
+                        "The official working days of %d are not here: public notices that reach into it are refused until they are (nuanxin calendar put).\n",
+                        p->missing_calendar);
         return r;
 }
 

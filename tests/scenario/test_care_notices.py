@@ -108,12 +108,15 @@ def calendar(s):
     settle = lambda: s.village.post(f"/v1/objections/{o['id']}:settle", {"upheld": False, "reason": "查无此事"})
     settle().refused(422, "calendar-missing")
     year = years[-1] + 1
+    said = s.cli("programme", "activate", "li", "1")
+    assert str(years[-1] + 1) in said.stderr and "li 1  holds" in said.stdout, said
     # Days off that the law alone does not say: they show in the end.
     off = [d for d in (datetime.date(year, 1, 4 + i) for i in range(5)) if d.weekday() < 5]
     path = os.path.join(s.folder, f"{year}.json")
     with open(path, "w") as f:
         f.write('{"year": %d, "source": "国务院办公厅通知", "closed": [%s]}' % (year, ", ".join(f'"{d}"' for d in off)))
     s.cli("calendar", "put", path)
+    expect("nothing is missing", s.cli("programme", "activate", "li", "1").stderr, "")
     confirm(s, c).ok()
     notice = max(s.call("GET", f"/v1/notices?organization={VILLAGE}&pageSize=1000").ok()["notices"], key=lambda n: n["id"])
     day, left = datetime.date(years[-1], 12, 28), 7
