@@ -136,7 +136,7 @@ int handle_set_contact(struct rpc_call *call, const SetContactRequest *request, 
         const ContactRule *rule;
         struct contact contact;
         struct scene s;
-        int r = find_scene(call, request->case_id, &s);
+        int r = find_kept_scene(call, request->case_id, &s);
         if (r == 0 && s.c.closed_us)
                 return rpc_refuse(call, PROBLEM(CASE_CLOSED));
         if (r == 0)
@@ -159,7 +159,7 @@ int handle_end_contact(struct rpc_call *call, const EndContactRequest *request, 
         const ContactRule *rule;
         struct scene s;
         bool was = false;
-        int r = find_scene(call, request->case_id, &s);
+        int r = find_kept_scene(call, request->case_id, &s);
         if (r == 0)
                 r = find_rule(&s, request->role, &rule);
         if (r == 0)

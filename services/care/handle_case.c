@@ -37,6 +37,12 @@ int refuse_second(struct scene *s, const char *other)
         return rpc_refuse(s->call, PROBLEM(CASE_EXISTS), s->c.programme, other, arena_printf(rpc_arena(s->call), "%d", s->c.version));
 }
 
+int find_kept_scene(struct rpc_call *call, const char *case_id, struct scene *ret)
+{
+        int r = find_scene(call, case_id, ret);
+        return r == 0 && is_member(call) ? rpc_require(call, str_of(ret->c.path)) : r;
+}
+
 /* --- answering ------------------------------------------------------------------------------------------------------- */
 
 void case_fill_row(struct rpc_call *call, const struct care_case *c, Case *out)

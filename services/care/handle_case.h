@@ -36,6 +36,8 @@ int handle_complete_task(struct rpc_call *call, const CompleteTaskRequest *reque
 int find_scene(struct rpc_call *call, const char *case_id, struct scene *ret) MUST_USE;
 /* As PROBLEM_CASE_EXISTS: `other` keeps it from being open. */
 int refuse_second(struct scene *s, const char *other) MUST_USE;
+/* The same, for those who look after cases: to be the person is not enough. */
+int find_kept_scene(struct rpc_call *call, const char *case_id, struct scene *ret) MUST_USE;
 /* Without what is sealed; amounts for those who may have it opened, and the person. */
 int case_fill(struct scene *s, Case *out) MUST_USE;
 /* As a list shows it: without contacts. */

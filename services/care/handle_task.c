@@ -127,7 +127,7 @@ int handle_transfer_case(struct rpc_call *call, const TransferCaseRequest *reque
 {
         struct organization o, of;
         struct scene s;
-        int r = find_scene(call, request->case_id, &s);
+        int r = find_kept_scene(call, request->case_id, &s);
         if (r == 0 && s.c.closed_us)
                 return rpc_refuse(call, PROBLEM(CASE_CLOSED));
         if (r == 0)
@@ -237,7 +237,7 @@ int handle_end_case_access(struct rpc_call *call, const EndCaseAccessRequest *re
 {
         struct scene s;
         bool was = false;
-        int r = find_scene(call, request->case_id, &s);
+        int r = find_kept_scene(call, request->case_id, &s);
         if (r == 0)
                 r = access_delete(rpc_db(call), s.c.id, request->account, &was);
         if (r != 0)
@@ -254,7 +254,7 @@ int handle_grant_case_access(struct rpc_call *call, const GrantCaseAccessRequest
 {
         struct account account;
         struct scene s;
-        int r = find_scene(call, request->case_id, &s);
+        int r = find_kept_scene(call, request->case_id, &s);
         if (r == 0 && request->hours < 1)
                 return rpc_invalid(call, "/hours", "required", "is required: 1 to 720", "必填：1至720小时");
         if (r == 0)
