@@ -183,7 +183,8 @@ int ledger_budgets_query(struct store_conn *db, const char *organization, const 
                          struct store_rows **ret_rows)
 {
         static const char sql[] = "SELECT " ACCOUNT " FROM ledger_account a JOIN fund f ON f.id = a.fund WHERE a.organization = $1 "
-                                  "AND a.purpose = $2 AND a.kind = 2 AND a.unit = $3 ORDER BY f.kind, f.created_us, a.id LIMIT $4";
+                                  "AND a.purpose = $2 AND a.kind = 2 AND a.unit = $3 AND a.credits_posted > a.debits_posted + a.debits_pending "
+                                  "ORDER BY f.kind, f.created_us, a.id LIMIT $4";
         return store_query(db, sql, ret_rows, TEXTZ(organization), TEXTZ(purpose), TEXTZ(unit), I64(limit));
 }
 

@@ -38,7 +38,7 @@ int ledger_account_save(struct store_conn *db, const struct ledger_account *acco
 /* Of an organisation and those below it: paths from (after_path, after_id) to end; fund "": any. */
 int ledger_accounts_query(struct store_conn *db, struct str after_path, const char *after_id, struct str end, const char *fund,
                           int64_t limit, struct store_rows **ret_rows) MUST_USE;
-/* What an organisation may spend for a purpose, in this unit: grants before donations, the oldest first. */
+/* Of what an organisation may spend for a purpose, in this unit, those with something left: grants before donations, the oldest first. */
 int ledger_budgets_query(struct store_conn *db, const char *organization, const char *purpose, const char *unit, int64_t limit,
                          struct store_rows **ret_rows) MUST_USE;
 void ledger_account_read(const struct store_rows *rows, struct arena *arena, struct ledger_account *ret);
