@@ -140,6 +140,8 @@ enum ledger_fault ledger_enter(struct ledger_row *row, const struct ledger_of *o
         int64_t of_amount = of->row ? of->row->amount : 0, at_us = now_us;
         if (!ledger_accounts_fit(row->kind, debit, credit))
                 return LEDGER_MISFIT;
+        if (row->kind == LEDGER_POST && of->row->expire_us && of->row->expire_us <= now_us)
+                return LEDGER_OF_SETTLED; /* void already, though nobody has written it down yet */
         ledger_change(row, of_amount, true, &from);
         ledger_change(row, of_amount, false, &to);
         if (!is_countable(&from) || !is_countable(&to))

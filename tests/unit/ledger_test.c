@@ -180,6 +180,25 @@ static void two_accounts_of_one_fund_are_needed(void)
         CHECK_INT(enter(LEDGER_TRANSFER, &from, &to, 70, &row), LEDGER_MISFIT);
 }
 
+static void what_has_expired_is_void_even_before_it_is_written_down(void)
+{
+        static const struct {
+                int kind;
+                int64_t expire_us;
+                enum ledger_fault want;
+        } cases[] = {{LEDGER_POST, 0, LEDGER_FITS},          {LEDGER_POST, NOW + 1, LEDGER_FITS}, {LEDGER_POST, NOW, LEDGER_OF_SETTLED},
+                     {LEDGER_POST, 1, LEDGER_OF_SETTLED}, {LEDGER_VOID, NOW, LEDGER_FITS}};
+        for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+                struct ledger_account from = account("from", LEDGER_BUDGET, "aid"), to = account("to", LEDGER_BUDGET, "aid");
+                const struct ledger_row before = {.id = "o", .kind = LEDGER_PENDING, .debit = "", .credit = "", .amount = 70, .expire_us = cases[i].expire_us};
+                struct ledger_row row = ask(cases[i].kind);
+                row.amount = 70;
+                from.totals.debits_pending = to.totals.credits_pending = 70;
+                CHECK_INT(ledger_enter(&row, &(struct ledger_of){.row = &before}, &from, &to, NOW), cases[i].want);
+                CHECK_INT(from.version, cases[i].want == LEDGER_FITS);
+        }
+}
+
 /* --- what it changes ------------------------------------------------------------------------------------------------------ */
 
 static void check_totals(const struct ledger_totals *got, int64_t credits_posted, int64_t credits_pending, int64_t debits_posted,
@@ -467,6 +486,7 @@ int main(void)
                 {"accounts amount and case follow from what it is of", accounts_amount_and_case_follow_from_what_it_is_of},
                 {"each kind moves between accounts that fit", each_kind_moves_between_accounts_that_fit},
                 {"two accounts of one fund are needed", two_accounts_of_one_fund_are_needed},
+                {"what has expired is void even before it is written down", what_has_expired_is_void_even_before_it_is_written_down},
                 {"each kind moves its totals", each_kind_moves_its_totals},
                 {"a part that is posted voids the rest", a_part_that_is_posted_voids_the_rest},
                 {"nothing but a source goes below zero", nothing_but_a_source_goes_below_zero},
