@@ -461,6 +461,13 @@ def figures(s):
            [([0, 7, 0, 700 * YUAN], ["opened"]), ([0, 0, 0, 0], ["opened", "refused"])])
     for v in (VILLAGE, NEXT_VILLAGE):
         expect("nor further below", said(read(v)[0]), said(villages[v]))
+    viewer = Office(s, "43", "viewer")
+    viewed = lambda: viewer.get(f"/v1/programmes/figured/figures?organization=43&year={year}").ok()
+    steps = viewed()
+    expect("in steps, to who may not read cases", said(steps), ([10, 5, 0, 0], ["refused", "amount"]))
+    granted(s, enter(s), 1, programme="figured")
+    wait_until("one more is counted", lambda: said(read("43")[0])[0][:2] == [11, 8])
+    expect("today less yesterday is nobody", viewed(), steps)
     before = read("43"), read(COUNTY), read(TOWN)
 
     keep, s.keep = s.keep, True
