@@ -13,7 +13,7 @@ struct sqlite_store {
         char *path; /* of the database file, without symbolic links: all processes must agree on its lock */
         char *lock_path;
         char *vfs; /* NULL: the system's */
-        int64_t cache_kib;
+        int64_t cache_kib, writer_cache_kib;
         bool no_sync;
         int file; /* the database file, for the writer's lock on it: open before and after all that SQLite opens */
 };

@@ -114,7 +114,7 @@ static int set_up(struct store_conn *conn, const struct sqlite_store *store)
         snprintf(pragmas, sizeof(pragmas),
                  "PRAGMA cache_size=-%lld; PRAGMA mmap_size=0; PRAGMA temp_store=MEMORY;"
                  "PRAGMA cell_size_check=ON; PRAGMA secure_delete=ON; PRAGMA synchronous=%s;",
-                 (long long)store->cache_kib, store->no_sync ? "OFF" : "FULL");
+                 (long long)(conn->writer ? store->writer_cache_kib : store->cache_kib), store->no_sync ? "OFF" : "FULL");
         int result = sqlite3_exec(sqlite_handle(conn), pragmas, NULL, NULL, NULL);
         return result == SQLITE_OK ? 0 : sqlite_error(conn, result);
 }

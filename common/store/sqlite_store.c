@@ -129,6 +129,7 @@ int sqlite_open(struct str path, const struct store_options *options, struct sto
                 abort();
         store->vfs = options->vfs ? mem_strdup(options->vfs) : NULL;
         store->cache_kib = options->cache_kib > 0 ? options->cache_kib : 4096;
+        store->writer_cache_kib = options->cache_kib > 0 ? options->cache_kib : 16384;
         store->no_sync = options->unsafe_no_sync;
         *ret_store = &store->base;
         return 0;

@@ -31,7 +31,7 @@ struct store_conn;
 struct store_rows;
 
 struct store_options {
-        int64_t cache_kib;  /* page cache of a connection; 0: 4096 */
+        int64_t cache_kib;  /* page cache of a connection; 0: 4096, and 16384 of the writer: what a batch changes stays in it */
         const char *vfs;    /* SQLite VFS name for fault tests, or NULL */
         /* Opened for copying all of it (whole.h): STORE_E_FILLING and STORE_E_MOVED do not stop it, and every text of SQL that
          * it gives stays where it is, and as it is, for as long as the connection. */

@@ -4,6 +4,7 @@
  */
 #include "handle_programme.h"
 
+#include "state.h"
 #include "store_programme.h"
 
 #include <inttypes.h>
@@ -19,23 +20,36 @@ static int unpack_document(struct rpc_call *call, struct str packed, ProgrammeDo
         return r;
 }
 
+/* Of each act one is asked for, and there are few: they are kept unpacked, by what they say. */
+static int load_document(struct rpc_call *call, const char *programme, int64_t version, const char *hash, const ProgrammeDocument **ret)
+{
+        struct care_state *state = rpc_state(call);
+        struct programme p;
+        ProgrammeDocument *document;
+        *ret = care_document_find(state, hash);
+        if (*ret)
+                return 0;
+        int r = programme_load(rpc_db(call), rpc_arena(call), programme, version, &p);
+        if (r == 0)
+                r = care_document_keep(state, hash, p.document, ret);
+        if (r != 0 || *ret)
+                return r;
+        r = unpack_document(call, p.document, &document);
+        if (r == 0)
+                *ret = document;
+        return r;
+}
+
 int find_programme(struct rpc_call *call, const char *programme, int64_t version, const ProgrammeDocument **ret_document,
                    int64_t *ret_version)
 {
-        struct programme p;
-        ProgrammeDocument *document;
-        int r = programme_load(rpc_db(call), rpc_arena(call), programme, version, &p);
+        const char *hash;
+        int r = programme_find(rpc_db(call), rpc_arena(call), programme, version, ret_version, &hash);
         if (r == CARE_E_ABSENT && version)
                 return rpc_refuse(call, PROBLEM(PROGRAMME_VERSION_UNKNOWN), programme, arena_printf(rpc_arena(call), "%" PRId64, version));
         if (r == CARE_E_ABSENT)
                 return rpc_refuse(call, PROBLEM(PROGRAMME_UNKNOWN), programme);
-        if (r == 0)
-                r = unpack_document(call, p.document, &document);
-        if (r != 0)
-                return r;
-        *ret_document = document;
-        *ret_version = p.version;
-        return 0;
+        return r == 0 ? load_document(call, programme, *ret_version, hash, ret_document) : r;
 }
 
 static int unpack_calendar(struct rpc_call *call, struct str packed, WorkCalendar **ret)

@@ -238,7 +238,9 @@ static int store(struct entering *e)
         return r;
 }
 
-int ledger_apply(struct rpc_call *call, const char *permission, const char *pointer, struct ledger_row *rows, size_t n)
+/* known: accounts of them that this transaction has read already, each once; at most 2 * n. */
+static int apply(struct rpc_call *call, const char *permission, const char *pointer, struct ledger_row *rows, size_t n,
+                 const struct ledger_account *known, size_t n_known)
 {
         struct entering e = {
                 .call = call,
@@ -250,9 +252,16 @@ int ledger_apply(struct rpc_call *call, const char *permission, const char *poin
                 .of_expire_us = ARENA_ARRAY(rpc_arena(call), int64_t, n),
         };
         int r = 0;
+        for (; e.n_accounts < n_known; e.n_accounts++)
+                e.accounts[e.n_accounts] = known[e.n_accounts];
         for (size_t i = 0; r == 0 && i < n; i++)
                 r = enter(&e, i);
         return r == 0 && n ? store(&e) : r;
+}
+
+int ledger_apply(struct rpc_call *call, const char *permission, const char *pointer, struct ledger_row *rows, size_t n)
+{
+        return apply(call, permission, pointer, rows, n, NULL, 0);
 }
 
 /* --- for cases ----------------------------------------------------------------------------------------------------------- */
@@ -269,6 +278,14 @@ static int read_budgets(struct rpc_call *call, const struct ledger_need *need, s
         return r;
 }
 
+static void know(struct ledger_account *known, size_t *n, const struct ledger_account *account)
+{
+        for (size_t i = 0; i < *n; i++)
+                if (strcmp(known[i].id, account->id) == 0)
+                        return;
+        known[(*n)++] = *account;
+}
+
 static int refuse_need(struct rpc_call *call, const struct ledger_need *need, int64_t available)
 {
         const struct ledger_account all = {.purpose = need->purpose, .organization = need->organization, .unit = need->unit};
@@ -279,8 +296,9 @@ int ledger_reserve(struct rpc_call *call, const struct ledger_need *need, struct
 {
         struct ledger_account *budgets = ARENA_ARRAY(rpc_arena(call), struct ledger_account, RESERVE_MOST);
         struct ledger_row *rows = ARENA_ARRAY(rpc_arena(call), struct ledger_row, RESERVE_MOST);
+        struct ledger_account *known = ARENA_ARRAY(rpc_arena(call), struct ledger_account, 2 * RESERVE_MOST);
         int64_t left = need->amount, available = 0;
-        size_t n_budgets, n = 0;
+        size_t n_budgets, n = 0, n_known = 0;
         int r = read_budgets(call, need, budgets, &n_budgets);
         for (size_t i = 0; r == 0 && i < n_budgets && left > 0; i++) {
                 const struct ledger_account *budget = &budgets[i];
@@ -293,6 +311,10 @@ int ledger_reserve(struct rpc_call *call, const struct ledger_need *need, struct
                 struct ledger_account spent;
                 bool opened;
                 r = ledger_open(call, &terms, &spent, &opened);
+                if (r != 0)
+                        return r;
+                know(known, &n_known, budget);
+                know(known, &n_known, &spent);
                 rows[n++] = (struct ledger_row){.kind = LEDGER_PENDING, .debit = budget->id, .credit = spent.id, .amount = part,
                                                 .of = "", .reason = "", .case_id = need->case_id, .actor = need->actor,
                                                 .expire_us = need->expire_us};
@@ -302,7 +324,7 @@ int ledger_reserve(struct rpc_call *call, const struct ledger_need *need, struct
                 return r;
         if (left > 0)
                 return refuse_need(call, need, available);
-        r = ledger_apply(call, NULL, NULL, rows, n);
+        r = apply(call, NULL, NULL, rows, n, known, n_known);
         *ret_rows = rows;
         *ret_n = n;
         return r;

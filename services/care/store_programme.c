@@ -32,6 +32,21 @@ int programme_load(struct store_conn *db, struct arena *arena, const char *id, i
         return r;
 }
 
+int programme_find(struct store_conn *db, struct arena *arena, const char *id, int64_t version, int64_t *ret_version,
+                   const char **ret_hash)
+{
+        static const char any[] = "SELECT version, hash FROM programme_version WHERE programme = $1 AND version = $2";
+        static const char current[] = "SELECT v.version, v.hash " BOTH "WHERE p.id = $1 AND v.version = p.current_version";
+        _cleanup_(store_rows_closep) struct store_rows *rows = NULL;
+        int r = version ? store_query(db, any, &rows, TEXTZ(id), I64(version)) : store_query(db, current, &rows, TEXTZ(id));
+        r = first_row(r, rows);
+        if (r != 0)
+                return r;
+        *ret_version = store_i64(rows, 0);
+        *ret_hash = store_text_dup(rows, 1, arena);
+        return 0;
+}
+
 int programme_load_hash(struct store_conn *db, struct arena *arena, const char *id, const char *hash, struct programme *ret)
 {
         static const char sql[] = "SELECT " COLUMNS " " BOTH "WHERE p.id = $1 AND v.hash = $2";

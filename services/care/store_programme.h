@@ -14,6 +14,9 @@ struct programme {
 };
 /* version 0: the current one. CARE_E_ABSENT: there is no such programme, or version. */
 int programme_load(struct store_conn *db, struct arena *arena, const char *id, int64_t version, struct programme *ret) MUST_USE;
+/* As programme_load, without the document. */
+int programme_find(struct store_conn *db, struct arena *arena, const char *id, int64_t version, int64_t *ret_version,
+                   const char **ret_hash) MUST_USE;
 /* The version with a document of that hash. CARE_E_ABSENT: there is none. */
 int programme_load_hash(struct store_conn *db, struct arena *arena, const char *id, const char *hash, struct programme *ret) MUST_USE;
 /* CARE_E_ABSENT: there is no such programme. */

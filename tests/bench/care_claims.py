@@ -160,6 +160,7 @@ class Claims:
         pour(self.s, "persons", rows, "SELECT COUNT(*) FROM recipient")
         persons = self.s.rows("care", "SELECT id, organization, path FROM recipient")
         assert len(persons) == PERSONS, f"{len(persons)} of {PERSONS} persons are there"
+        self.rng.shuffle(persons)  # claims come from anybody
         self.tell(f"{PERSONS:,} persons")
         return persons
 
@@ -181,8 +182,8 @@ class Claims:
         return self.today - datetime.timedelta(days=10)
 
     def waiting(self):
-        """Claims that wait for the county: one of a person at most."""
-        return dict(self.s.rows("care", "SELECT recipient, id FROM care_case WHERE closed_us = 0 AND stage = 'county' AND state = 1"))
+        """Claims that wait for the county, the oldest first, as on its worklist: one of a person at most."""
+        return dict(self.s.rows("care", "SELECT recipient, id FROM care_case WHERE closed_us = 0 AND stage = 'county' AND state = 1 ORDER BY id"))
 
     def open(self, n):
         """Claims of the next n persons, in no order of where they live."""
@@ -200,7 +201,6 @@ class Claims:
     def decide(self, seconds=SECONDS):
         self.open(max(0, A_SECOND * seconds - len(self.waiting())))
         cases = list(self.waiting().values())
-        self.rng.shuffle(cases)
         rows = [("POST", f"/v1/cases/{case}:act", self.approvers[i % APPROVERS].token, '{"action":"approve"}') for i, case in enumerate(cases)]
         result = wrk(self.s.port, write_requests("claims", rows), seconds, "once")
         self.tell(f"{result['rate']:.0f} claims/s decided")
