@@ -64,7 +64,7 @@ int care_document_keep(struct care_state *state, const char *hash, struct str pa
         if (!*ret && state->n_documents < DOCUMENTS_KEPT && strlen(hash) < sizeof(state->documents[0].hash)) {
                 r = message_unpack(state->arena, &care_v1_programme_document_msg, packed.p, packed.n, &message);
                 if (r == 0) {
-                        strcpy(state->documents[state->n_documents].hash, hash);
+                        memcpy(state->documents[state->n_documents].hash, hash, strlen(hash) + 1);
                         *ret = state->documents[state->n_documents++].document = (const ProgrammeDocument *)message;
                 }
         }

@@ -17,7 +17,7 @@ import threading
 import time
 
 from bench.care import Purse
-from bench.parts import SECONDS, figure, interleaved, stack, villages, wrk, wrk_result, write_requests
+from bench.parts import SECONDS, figure, followed, interleaved, stack, villages, wrk, wrk_result, write_requests
 from support.care import Office, facts, publish, shipped
 from support.care_target import luhn
 from support.ledger import Books
@@ -202,6 +202,7 @@ class Claims:
         self.open(max(0, A_SECOND * seconds - len(self.waiting())))
         cases = list(self.waiting().values())
         rows = [("POST", f"/v1/cases/{case}:act", self.approvers[i % APPROVERS].token, '{"action":"approve"}') for i, case in enumerate(cases)]
+        wait_until("the consumers have caught up with the openings", lambda: followed(self.s), 300, 0.1)
         result = wrk(self.s.port, write_requests("claims", rows), seconds, "once")
         self.tell(f"{result['rate']:.0f} claims/s decided")
         return result
