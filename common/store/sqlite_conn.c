@@ -23,7 +23,7 @@
 /* Pages in the log (4 KiB each) after which the next transaction begins with a checkpoint: its answers are
  * out by then, so commits stay flat. Beyond the limit readers are waited for, shortly: a log that never ends
  * slows every read. */
-#define WAL_DUE_PAGES   4000
+#define WAL_DUE_PAGES   3000
 #define WAL_LIMIT_PAGES 16000
 #define WAL_LIMIT_MS    50
 
