@@ -264,7 +264,7 @@ int disclosures_query(struct store_conn *db, const char *fund, const char *after
         static const char sql[] =
                 "SELECT d.fund, d.pending, d.programme, d.organization, d.recipient, d.payee, d.amount, d.unit, d.day, "
                 "CASE WHEN (SELECT COUNT(*) FROM (SELECT DISTINCT x.recipient FROM care_disclosure x WHERE x.fund = d.fund "
-                "AND x.programme = d.programme AND x.organization = d.organization AND x.recipient <> '' LIMIT $4) AS few) = $4 "
+                "AND x.programme = d.programme AND x.organization = d.organization AND x.recipient > '' LIMIT $4) AS few) = $4 "
                 "THEN COALESCE(r.name, '') ELSE '' END FROM care_disclosure d LEFT JOIN recipient r ON r.id = d.recipient "
                 "WHERE d.fund = $1 AND d.pending > $2 AND NOT EXISTS (SELECT 1 FROM ledger_transfer p JOIN ledger_transfer v "
                 "ON v.of_id = p.id WHERE p.of_id = d.pending) ORDER BY d.pending LIMIT $3";
