@@ -184,6 +184,8 @@ static int take_over(struct scene *s, const struct organization *to)
         if (r != CARE_E_ABSENT)
                 return r == 0 ? refuse_second(s, other) : r;
         r = case_save_owner(rpc_db(s->call), &s->c);
+        if (r == 0) /* whom the one before let in, the one now lets in anew or not */
+                r = accesses_delete(rpc_db(s->call), s->c.id);
         if (r == 0)
                 r = visits_move(s);
         if (r == 0)

@@ -136,6 +136,7 @@ int access_load(struct store_conn *db, struct arena *arena, const char *case_id,
 
 /* It ends before its time; ret_was: there was one. */
 int access_delete(struct store_conn *db, const char *case_id, const char *account, bool *ret_was) MUST_USE;
+int accesses_delete(struct store_conn *db, const char *case_id) MUST_USE;
 
 /* What tells of an erased recipient without being sealed under their key: in notices, in objections, who else is named in their
  * cases, and who was let into them. */

@@ -94,6 +94,12 @@ int access_delete(struct store_conn *db, const char *case_id, const char *accoun
         return r;
 }
 
+int accesses_delete(struct store_conn *db, const char *case_id)
+{
+        static const char sql[] = "DELETE FROM care_access WHERE case_id = $1";
+        return store_exec(db, sql, NULL, TEXTZ(case_id));
+}
+
 int cases_forget(struct store_conn *db, const char *recipient)
 {
 #define OF_CASES " WHERE case_id IN (SELECT id FROM care_case WHERE subject = $1)"

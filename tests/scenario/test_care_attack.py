@@ -7,6 +7,7 @@ import sys
 import uuid
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from support.callers import PASSWORD  # noqa: E402
 from support.care import COUNTY, NEXT_VILLAGE, TOWN, VILLAGE, Office, enter, facts, publish, shipped  # noqa: E402
 from support.ledger import Books, check_books  # noqa: E402
 from support.people import bank_account, person  # noqa: E402
@@ -53,6 +54,26 @@ def own_session(s):
     tries("POST", f"/v1/cases/{own['id']}:act", {"action": "confirm"}).refused(403, "level-required")
     tries("POST", f"/v1/cases/{other['id']}:act", {"action": "withdraw"}).refused(404, "not-found")
     expect("but withdraws", tries("POST", f"/v1/cases/{own['id']}:act", {"action": "withdraw"}).ok()["state"], "WITHDRAWN")
+
+
+@story("who hands a case over keeps no way into it: those whom the office before let in are let in no more")
+def back_door(s):
+    programme = publish(s, "care-of", shipped("nuanxin-care"))["id"]
+    case = s.clerk.post("/v1/cases", {"programme": programme, "organization": VILLAGE, "recipient": enter(s, s.clerk)["id"],
+                                      "facts": facts(ground="bereaved", alone="true")}).ok()
+    body = {"login": "friend-" + uuid.uuid4().hex[:12], "organization": VILLAGE, "grants": [{"role": "ROLE_STAFF", "organization": VILLAGE}]}
+    friend = s.call("POST", "/v1/accounts", {"account": body, "password": PASSWORD}, token=s.login("admin")).ok()
+    token = s.call("POST", "/v1/sessions", {"login": friend["login"], "password": PASSWORD}).ok()["token"]
+    grant = {"account": friend["id"], "reason": "留个后门", "hours": 720}
+    wait_until("care knows the account", lambda: s.clerk.post(f"/v1/cases/{case['id']}:grantAccess", grant).status == 200)
+    s.clerk.post(f"/v1/cases/{case['id']}:transfer", {"organization": NEXT_VILLAGE, "reason": "搬家"}).ok()
+    reveal = lambda: s.call("POST", f"/v1/cases/{case['id']}:reveal", {"purpose": "看看"}, token=token)
+    expect("until it is taken", reveal().ok()["value"]["id"], case["id"])
+    next_village = Office(s, "staff", NEXT_VILLAGE)
+    next_village.post(f"/v1/cases/{case['id']}:answerTransfer", {"accepted": True}).ok()
+    reveal().refused(404, "not-found")
+    next_village.post(f"/v1/cases/{case['id']}:grantAccess", {**grant, "reason": "交接"}).ok()
+    expect("by whose it is now", reveal().ok()["value"]["id"], case["id"])
 
 
 @story("funds that are used up, however many, do not hide the one that has money")
