@@ -93,6 +93,7 @@ int bank_status_parse(struct str text)
 
 #define REASON_CHARACTERS 100
 #define NUMBER_DIGITS     7 /* more in a row are an account, a phone, an ID number */
+#define SPREAD_DIGITS     10 /* and so are more with a space or hyphen here and there: a day and an hour have as many */
 
 static size_t digits_at(struct str text, size_t i)
 {
@@ -102,16 +103,28 @@ static size_t digits_at(struct str text, size_t i)
         return n;
 }
 
+/* How far what stands there is a number that says too much; 0: it is none. */
+static size_t number_at(struct str text, size_t i)
+{
+        size_t n = digits_at(text, i), digits = n, more;
+        bool is_long = n > NUMBER_DIGITS;
+        while (n && i + n < text.n && (text.p[i + n] == ' ' || text.p[i + n] == '-') && (more = digits_at(text, i + n + 1))) {
+                n += 1 + more;
+                digits += more;
+        }
+        return is_long || digits > SPREAD_DIGITS ? n : 0;
+}
+
 void bank_reason_clean(struct str text, char out[BANK_REASON_SIZE])
 {
         struct str reason = str_trim(text);
         size_t at = 0, characters = 0;
         for (size_t i = 0; i < reason.n;) {
-                size_t digits = digits_at(reason, i), length = digits ? digits : 1;
+                size_t number = number_at(reason, i), digits = digits_at(reason, i), length = number ? number : digits ? digits : 1;
                 while (!digits && i + length < reason.n && ((unsigned char)reason.p[i + length] & 0xc0) == 0x80)
                         length++;
-                if (digits > NUMBER_DIGITS) {
-                        if (++characters > REASON_CHARACTERS)
+                if (number) {
+                        if (++characters > REASON_CHARACTERS || at + 1 >= BANK_REASON_SIZE)
                                 break;
                         out[at++] = '*';
                 } else {
