@@ -29,6 +29,7 @@ ROLE, PASSWORD = "nuanxin", "p@ss:word/1"
 SETTINGS = {
     "listen_addresses": "''", "max_connections": "120", "shared_buffers": "32MB", "max_wal_senders": "8", "log_line_prefix": "'%m [%p] %a '",
     "log_min_duration_statement": "1000", "logging_collector": "off", "jit": "off", "wal_log_hints": "on",
+    "dynamic_shared_memory_type": "mmap",  # in its own folder: a server that is killed leaves nothing in /dev/shm
 }
 
 
