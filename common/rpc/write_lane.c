@@ -176,6 +176,8 @@ static void housekeep(struct write_lane *lane, bool idle)
         }
         if (!load(lane))
                 return;
+        if (!idle && store_written(lane->db) != lane->written)
+                lane->busy_us = now;
         move_watch(lane);
         if (move_holds(lane))
                 return;
@@ -183,12 +185,11 @@ static void housekeep(struct write_lane *lane, bool idle)
                 due_run(lane);
         sweep(lane, now);
         tick(lane, now);
-        if (!idle) {
-                lane->busy_us = now;
-        } else if (lane->dirty) {
+        lane->written = store_written(lane->db);
+        if (idle && lane->dirty) {
                 write_lane_check_deposed(store_checkpoint(lane->db));
                 lane->dirty = false;
-        } else if (lane->busy_us && now - lane->busy_us > REST_US) {
+        } else if (idle && lane->busy_us && now - lane->busy_us > REST_US) {
                 write_lane_check_deposed(store_settle(lane->db));
                 store_rest(lane->db);
                 mem_rest();

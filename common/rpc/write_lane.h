@@ -35,6 +35,7 @@ struct write_lane {
         int64_t sweep_front_us, sweep_us; /* among the gateway's keys; and when the last one was */
         int64_t answers_since_sweep;
         uint32_t commit_us; /* the last commit's duration */
+        int64_t written;     /* SQLite: rows, when it was last looked */
         unsigned careful;    /* SQLite: so many batches give each request a savepoint */
         struct arena *arena; /* for the lane's own work */
 

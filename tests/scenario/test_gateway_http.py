@@ -50,7 +50,8 @@ def every_path(s):
         r = s.call("OPTIONS", path)
         expect("OPTIONS " + path, r.status, 204)
         expect("Allow of " + path, {m.strip().lower() for m in r.headers["Allow"].split(",")} - {"options", "head"}, methods)
-        s.call("PUT", path, {}).refused(405, "method-not-allowed")
+        for method in {"get", "post", "put", "patch", "delete"} - methods:
+            s.call(method.upper(), path, None if method == "get" else {}).refused(405, "method-not-allowed")
     s.call("GET", "/v1/nothing").refused(404, "path-unknown")
 
 
