@@ -26,6 +26,7 @@ import time
 import urllib.request
 
 from . import postgres
+from .story import wait_until
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 ENGINE = os.environ.get("NX_STORE", "sqlite")
@@ -281,8 +282,12 @@ class Stack:
 
     # --- the stores ---------------------------------------------------------------------------------------
     def rows(self, service, sql):
-        """What a service's store answers: a list of tuples."""
+        """What a service's store answers: a list of tuples. On PostgreSQL an event has its number a moment after its commit: who
+        asks for events is told of all that were committed before."""
         if self.engine == "postgresql":
+            if "rpc_outbox" in sql and self.process:
+                last = self.database.rows("SELECT COALESCE(MAX(n), 0) FROM rpc_arrival", service)[0][0]
+                wait_until("events are numbered", lambda: not self.database.rows(f"SELECT 1 FROM rpc_arrival WHERE n <= {last} LIMIT 1", service))
             return self.database.rows(sql, service)
         with contextlib.closing(sqlite3.connect(f"file:{self.store_file(service)}?mode=ro", uri=True)) as db:
             return db.execute(sql).fetchall()
