@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The first byte chooses a message of the contract, the second the way: JSON text in, which must come back the same
+ * The first two bytes choose a message of the contract, the third the way: JSON text in, which must come back the same
  * once it was taken; URL values; or bytes, which must stay the message that they are and always make JSON.
  */
 #include "common/json/transcode.h"
@@ -73,14 +73,14 @@ static void try_url(struct arena *arena, const struct contract_message *type, st
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-        if (size < 2 || size > 16384)
+        if (size < 3 || size > 16384)
                 return 0;
-        const struct contract_message *type = contract_messages[data[0] % contract_n_messages];
-        struct str rest = str_bytes(data + 2, size - 2);
+        const struct contract_message *type = contract_messages[(data[0] << 8 | data[1]) % contract_n_messages];
+        struct str rest = str_bytes(data + 3, size - 3);
         _cleanup_(arena_freep) struct arena *arena = arena_new(65536);
-        if (data[1] % 3 == 0)
+        if (data[2] % 3 == 0)
                 try_json(arena, type, rest);
-        else if (data[1] % 3 == 1)
+        else if (data[2] % 3 == 1)
                 try_bytes(arena, type, rest);
         else
                 try_url(arena, type, rest);

@@ -33,7 +33,7 @@ def example(schema, depth=0):
 
 folder = pathlib.Path(sys.argv[1])
 for index, name in enumerate(names):
-    head = bytes([index])
+    head = index.to_bytes(2, "big")
     schema = schemas.get(name.removeprefix("nuanxin."))
     value = example(schema) if schema else {}
     (folder / f"{name}.json").write_bytes(head + b"\0" + json.dumps(value, ensure_ascii=index % 2 == 0).encode())
